@@ -1,0 +1,1 @@
+"""Compiled modules, devices, and what runs the one on the other. Imports isa only."""
