@@ -88,6 +88,8 @@ class AluOp:
 
 def shift_right(x, y):
     """x / 2**y towards minus infinity for any y of int32, wrapped to int32: a left shift where y is negative."""
+    if hasattr(x, "shift_right"):  # a symbolic x
+        return x.shift_right(y)
     x, y = np.asarray(x, np.int64), np.asarray(y, np.int64)
     left = np.where(y < -31, 0, x << np.clip(-y, 0, 31))
     return np.where(y >= 0, x >> np.clip(y, 0, 31), left).astype(np.int32)
@@ -97,7 +99,7 @@ ALU_OPS = {op.code: op for op in (
     AluOp(0, "min", lambda x, y: np.minimum(x, y), "the smaller, signed"),
     AluOp(1, "max", lambda x, y: np.maximum(x, y), "the larger, signed"),
     AluOp(2, "add", lambda x, y: x + y, "the sum; wraps"),
-    AluOp(3, "shr", lambda x, y: shift_right(x, y), "x shifted right by y, arithmetic; left by -y where y < 0; any y"),
+    AluOp(3, "shr", shift_right, "x shifted right by y, arithmetic; left by -y where y < 0; any y"),
     AluOp(4, "mul", lambda x, y: x * y, "the product; wraps"),
     AluOp(5, "requant", lambda x, y: y.requantise(x),
           "clip(round((x + bias) * multiplier / 2**shift) + zero_point, minimum, maximum)", "qnt", Capability.REQUANTISE),

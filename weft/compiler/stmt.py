@@ -1,0 +1,115 @@
+"""The loop program: what a schedule lowers to, and what the loop passes turn step by step into instructions.
+
+A program is a tree of Seq, For, Alloc and Store. Passes replace Store nests by `Instr` leaves (instr.py of the passes);
+the shape of the tree stays. Any stage prints as text.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from .expr import Expr, Var
+
+SCOPES = ("dram", "inp", "wgt", "acc", "qnt")  # where a buffer lives; OUT is no scope of its own, being ACC's shadow
+
+
+@dataclass(frozen=True, eq=False)
+class Buffer:
+    """An array. Its trailing `element_rank` axes are one element of its memory; the axes before count elements.
+
+    shape: ints, the element's axes included: (..., batch, block) for inp, acc and activations in DRAM,
+        (..., block_out, block_in) for wgt and weights in DRAM, (..., block_out) of dtype qnt for qnt.
+    dtype: 'int8', 'int32' or 'qnt'.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    scope: str = "dram"
+    element_rank: int = 2
+
+    @property
+    def elements(self) -> int:
+        count = 1
+        for extent in self.shape[:len(self.shape) - self.element_rank]:
+            count *= extent
+        return count
+
+    def __str__(self):
+        return f"{self.name}: {self.dtype}{list(self.shape)} in {self.scope}"
+
+
+class Stmt:
+    """Base of all statements."""
+
+
+@dataclass(eq=False)
+class Store(Stmt):
+    """buffer[indices] = value, for one scalar."""
+
+    buffer: Buffer
+    indices: tuple[Expr, ...]
+    value: Expr
+
+
+@dataclass(eq=False)
+class For(Stmt):
+    """for var in range(extent): body. `extent` may depend on outer variables (the tail of a split), and may be 0 or less.
+
+    kind: 'serial', or 'vthread': the iterations are woven into one stream, statement by statement, and each has its own copy
+        of every buffer allocated inside.
+    tensorize: name of the tensor instruction that the body must equal, if the schedule asked for one ('gemm', 'alu', 'reset',
+        'load', 'store'); None where the passes may choose.
+    """
+
+    var: Var
+    extent: Expr
+    body: Stmt
+    kind: str = "serial"
+    tensorize: str | None = None
+
+
+@dataclass(eq=False)
+class Seq(Stmt):
+    """One after the other."""
+
+    body: list[Stmt] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class Alloc(Stmt):
+    """`buffer` exists within body. Its shape is the largest that any iteration needs."""
+
+    buffer: Buffer
+    body: Stmt
+
+
+@dataclass
+class LoopProgram:
+    """One operator. `arguments` are the DRAM buffers by the name of the graph tensor that they hold, inputs before outputs."""
+
+    name: str
+    arguments: dict[str, Buffer]
+    body: Stmt
+
+    def __str__(self):
+        lines = [f"program {self.name}(" + ", ".join(map(str, self.arguments.values())) + "):"]
+        return "\n".join(lines + list(_lines(self.body, 1)))
+
+
+def _lines(stmt: Stmt, depth: int) -> Iterator[str]:
+    pad = "  " * depth
+    match stmt:
+        case Seq(body):
+            for s in body:
+                yield from _lines(s, depth)
+        case For(var, extent, body):
+            note = f"  # tensorize {stmt.tensorize}" if stmt.tensorize else ""
+            yield f"{pad}{'for' if stmt.kind == 'serial' else stmt.kind} {var} in range({extent}):{note}"
+            yield from _lines(body, depth + 1)
+        case Alloc(buffer, body):
+            yield f"{pad}alloc {buffer}"
+            yield from _lines(body, depth)
+        case Store(buffer, indices, value):
+            yield f"{pad}{buffer.name}[{', '.join(map(str, indices))}] = {value}"
+        case _:  # leaves that the passes add print themselves
+            yield from (pad + line for line in str(stmt).splitlines())
