@@ -16,7 +16,7 @@ class Expr:
     """Base of all expressions. `dtype` is 'index', 'int8', 'int32', 'bool' or 'qnt'."""
 
     __slots__ = ()
-    dtype: str = INDEX
+    dtype = INDEX
 
     def __add__(self, other):
         return binary("add", self, other)
@@ -129,11 +129,15 @@ class Select(Expr):
 class Cast(Expr):
     """int8 to int32 extends the sign; int32 to int8 keeps the low bits."""
 
-    dtype: str
+    to: str
     a: Expr
 
+    @property
+    def dtype(self):
+        return self.to
+
     def __str__(self):
-        return f"{self.dtype}({self.a})"
+        return f"{self.to}({self.a})"
 
 
 @dataclass(frozen=True)
