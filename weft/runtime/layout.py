@@ -1,0 +1,77 @@
+"""Physical layouts: how logical NCHW tensors lie in DRAM, blocked into the elements that instructions address.
+
+activations [N, C, H, W] or [N, C]  ->  (N/batch, C/block, H, W, batch, block), an element being the last two axes
+weights [O, C, KH, KW] or [O, C]    ->  (O/block_out, C/block_in, KH, KW, block_out, block_in)
+qnt [O] of dtype QNT_LANE           ->  (O/block_out, block_out)
+
+Sizes that do not divide are filled up with zeros.
+"""
+
+import numpy as np
+
+from weft.isa import Config
+from weft.isa.quantise import QNT_LANE
+
+
+def _blocks(size: int, block: int) -> int:
+    return -(-size // block)
+
+
+def _four_axes(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    if len(shape) not in (2, 4):
+        raise ValueError(f"a blocked tensor has 2 or 4 axes, not shape {shape}")
+    return tuple(shape) + (1,) * (4 - len(shape))
+
+
+def _fill(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    if x.shape == shape:
+        return x
+    filled = np.zeros(shape, x.dtype)
+    filled[tuple(slice(0, n) for n in x.shape)] = x
+    return filled
+
+
+def activation_shape(shape: tuple[int, ...], config: Config) -> tuple[int, ...]:
+    """Physical shape of a logical [N, C, H, W] or [N, C]."""
+    n, c, h, w = _four_axes(shape)
+    return _blocks(n, config.batch), _blocks(c, config.block_out), h, w, config.batch, config.block_out
+
+
+def weight_shape(shape: tuple[int, ...], config: Config) -> tuple[int, ...]:
+    """Physical shape of logical weights [O, C, KH, KW] or [O, C]."""
+    o, c, kh, kw = _four_axes(shape)
+    return _blocks(o, config.block_out), _blocks(c, config.block_in), kh, kw, config.block_out, config.block_in
+
+
+def qnt_shape(shape: tuple[int, ...], config: Config) -> tuple[int, ...]:
+    """Physical shape of [O] lanes."""
+    return _blocks(shape[0], config.block_out), config.block_out
+
+
+def pack_activation(x: np.ndarray, config: Config) -> np.ndarray:
+    """int8 [N, C, H, W] or [N, C] in its physical layout, C order."""
+    no, co, h, w, b, bo = activation_shape(x.shape, config)
+    x = _fill(x.reshape(_four_axes(x.shape)), (no * b, co * bo, h, w))
+    return np.ascontiguousarray(x.reshape(no, b, co, bo, h, w).transpose(0, 2, 4, 5, 1, 3))
+
+
+def unpack_activation(packed: np.ndarray, shape: tuple[int, ...], config: Config) -> np.ndarray:
+    """The logical tensor of `shape` from its physical layout (any array of that many values)."""
+    n, c, h, w = _four_axes(shape)
+    no, co, _, _, b, bo = activation_shape(shape, config)
+    x = packed.reshape(no, co, h, w, b, bo).transpose(0, 4, 1, 5, 2, 3).reshape(no * b, co * bo, h, w)
+    return np.ascontiguousarray(x[:n, :c].reshape(shape))
+
+
+def pack_weight(w: np.ndarray, config: Config) -> np.ndarray:
+    """int8 [O, C, KH, KW] or [O, C] in its physical layout, C order."""
+    oo, co, kh, kw, bo, bi = weight_shape(w.shape, config)
+    w = _fill(w.reshape(_four_axes(w.shape)), (oo * bo, co * bi, kh, kw))
+    return np.ascontiguousarray(w.reshape(oo, bo, co, bi, kh, kw).transpose(0, 2, 4, 5, 1, 3))
+
+
+def pack_qnt(lanes: np.ndarray, config: Config) -> np.ndarray:
+    """QNT_LANE [O] in its physical layout."""
+    assert lanes.dtype == QNT_LANE, lanes.dtype
+    oo, bo = qnt_shape(lanes.shape, config)
+    return _fill(lanes, (oo * bo,)).reshape(oo, bo)
