@@ -1,0 +1,213 @@
+"""What every instruction does to the scratchpads, in plain NumPy: the reference that faster engines are tested against.
+
+The meaning is strictly sequential (a step sees what the step before wrote). Steps that cannot see one another are done
+in one NumPy call; that is an optimisation only, and `sequential=True` leaves it out.
+"""
+
+import numpy as np
+
+from weft.isa import ALU_OPS, MEMORIES, Config, Instruction, Memory, Opcode, WeftError, decode_micro_ops
+from weft.isa.quantise import QNT_LANE, requantise, unpack_lanes
+from weft.runtime.device import Bases
+
+EXACT_PRODUCTS = 1 << 10  # int8 products that float32 sums exactly: 2**10 * 2**14 <= 2**24
+
+
+class Lanes:
+    """The second operand of requant: QNT lanes [..., block_out] beside acc elements [..., batch, block_out]."""
+
+    def __init__(self, lanes: np.ndarray):
+        self._arguments = {k: v[..., None, :] for k, v in unpack_lanes(lanes).items()}
+
+    def requantise(self, acc: np.ndarray) -> np.ndarray:
+        return requantise(acc, **self._arguments)
+
+
+class Scratchpads:
+    """INP, WGT, ACC, UOP and QNT. OUT holds nothing of its own: it is always the low bits of ACC."""
+
+    def __init__(self, config: Config, sequential: bool = False):
+        self.config, self.sequential = config, sequential
+        self.uop = np.zeros(config.uop_depth, np.uint32)
+        self.inp = np.zeros((config.inp_depth, config.batch, config.block_in), np.int8)
+        self.wgt = np.zeros((config.wgt_depth, config.block_out, config.block_in), np.int8)
+        self.acc = np.zeros((config.acc_depth, config.batch, config.block_out), np.int32)
+        self.qnt = np.zeros((config.qnt_depth, config.block_out), QNT_LANE)
+        self.counters = {"gemm_steps": 0, "alu_steps": 0, "acc_writes": 0, "read_bytes": 0, "write_bytes": 0}
+
+    def execute(self, index: int, i: Instruction, dram: np.ndarray, bases: Bases):
+        """Runs instruction `i` (the `index`-th of its stream, for messages) on the scratchpads and DRAM (uint8)."""
+        match i.opcode:
+            case Opcode.LOAD | Opcode.LOAD_PAD:
+                self._load(index, i, dram, bases)
+            case Opcode.STORE:
+                self._store(index, i, dram, bases)
+            case Opcode.GEMM:
+                self._gemm(index, i)
+            case Opcode.ALU:
+                self._alu(index, i)
+
+    # LOAD and STORE
+
+    def _rows(self, index: int, i: Instruction, dram: np.ndarray, base: int, bytes_: int, writeable: bool) -> np.ndarray:
+        """The rows of DRAM as uint8 [y_size, x_size * bytes_], a view."""
+        start = base + i.dram_base * bytes_
+        size = (i.y_size - 1) * i.x_stride * bytes_ + i.x_size * bytes_ if i.y_size else 0
+        if size and start + size > dram.size:
+            raise WeftError(f"instruction {index} ({i.opcode.name} {Memory(i.memory_type).name})", "an access must lie within DRAM",
+                            f"{size} bytes at {start:#x} of {dram.size:#x}", "a device with more dram_size, or other base addresses")
+        return np.lib.stride_tricks.as_strided(dram[start:start + size] if size else dram[:0], (i.y_size if size else 0, i.x_size * bytes_),
+                                               (i.x_stride * bytes_, 1), writeable=writeable)
+
+    def _check(self, index: int, i: Instruction, name: str, low: int, high: int):
+        depth = getattr(self.config, f"{name}_depth")
+        if low < 0 or high >= depth:
+            raise WeftError(f"instruction {index} ({i.opcode.name})", f"an address of {name} must be below {depth}", str(high),
+                            "`weft check` on the program")
+
+    def _load(self, index: int, i: Instruction, dram: np.ndarray, bases: Bases):
+        if i.x_size == 0:
+            return
+        memory = Memory(i.memory_type)
+        if memory == Memory.OUT:
+            return
+        info = MEMORIES[memory]
+        bytes_ = info.dram_bytes(self.config)
+        rows = self._rows(index, i, dram, getattr(bases, info.buffer), bytes_, False)
+        height, width = i.y_pad_0 + i.y_size + i.y_pad_1, i.x_pad_0 + i.x_size + i.x_pad_1
+        self._check(index, i, info.buffer, i.sram_base, i.sram_base + height * width - 1)
+        target = getattr(self, info.buffer)[i.sram_base:i.sram_base + height * width]
+        block = target.reshape(height, width, *target.shape[1:])
+        inside = block[i.y_pad_0:i.y_pad_0 + i.y_size, i.x_pad_0:i.x_pad_0 + i.x_size]
+        if height * width != i.y_size * i.x_size:
+            block.view(np.int8 if info.lane_bits == 8 else np.int32)[...] = i.pad_value
+        dtype = np.int8 if memory == Memory.ACC_8BIT else target.dtype
+        inside[...] = np.ascontiguousarray(rows).view(dtype).reshape(inside.shape)
+        self.counters["read_bytes"] += rows.size
+        self.counters["acc_writes"] += height * width if info.buffer == "acc" else 0
+
+    def _store(self, index: int, i: Instruction, dram: np.ndarray, bases: Bases):
+        if i.x_size == 0 or i.y_size == 0:
+            return
+        self._check(index, i, "acc", i.sram_base, i.sram_base + i.y_size * i.x_size - 1)
+        out = self.acc[i.sram_base:i.sram_base + i.y_size * i.x_size].astype(np.int8)  # OUT: the low bits
+        source = out.view(np.uint8).reshape(i.y_size, -1)
+        rows = self._rows(index, i, dram, bases.out, self.config.out_bytes, True)
+        if i.x_stride >= i.x_size:
+            rows[...] = source
+        else:  # rows overlap: the later one wins
+            for y in range(i.y_size):
+                rows[y] = source[y]
+        self.counters["write_bytes"] += source.size
+
+    # GEMM and ALU
+
+    def _grid(self, i: Instruction, kind: str) -> np.ndarray:
+        """Offsets of the two loops: int64 [iter_out, iter_in]."""
+        return (np.arange(i.iter_out)[:, None] * getattr(i, f"{kind}_factor_out")
+                + np.arange(i.iter_in)[None, :] * getattr(i, f"{kind}_factor_in"))
+
+    def _micro_ops(self, index: int, i: Instruction) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        self._check(index, i, "uop", i.uop_bgn, max(i.uop_bgn, i.uop_end - 1))
+        return decode_micro_ops(self.uop[i.uop_bgn:i.uop_end], self.config)
+
+    def _steps(self, index: int, i: Instruction, *kinds: str) -> list[np.ndarray]:
+        """For each of dst, src, wgt: the elements of all steps in order, int64 [steps]."""
+        by_kind = dict(zip(("dst", "src", "wgt"), self._micro_ops(index, i)))
+        return [(self._grid(i, kind)[:, :, None] + by_kind[kind]).reshape(-1) for kind in kinds]
+
+    def _gemm(self, index: int, i: Instruction):
+        d, s, w = self._steps(index, i, "dst", "src", "wgt")
+        if not d.size:
+            return
+        self._check(index, i, "acc", d.min(), d.max())
+        self.counters["acc_writes"] += d.size
+        if i.reset:
+            self.acc[d] = 0
+            return
+        self._check(index, i, "inp", s.min(), s.max())
+        self._check(index, i, "wgt", w.min(), w.max())
+        self.counters["gemm_steps"] += d.size
+        if self.sequential:
+            for dst, src, wgt in zip(d, s, w):
+                self.acc[dst] += self.inp[src].astype(np.int32) @ self.wgt[wgt].astype(np.int32).T
+        else:
+            self._gemm_at_once(index, i)
+
+    def _gemm_at_once(self, index: int, i: Instruction):
+        """Steps that share a weight are one matrix product; sums commute in int32."""
+        kernel = np.stack(self._micro_ops(index, i))  # [3, n]: dst, src, wgt
+        grid = np.zeros((2, 1), np.int64)  # [2, positions]: dst, src of the loops in which the weight stays
+        for loop in ("in", "out"):
+            steps = np.arange(getattr(i, f"iter_{loop}"))
+            factors = np.array([getattr(i, f"{kind}_factor_{loop}") for kind in ("dst", "src", "wgt")])[:, None]
+            if factors[2, 0]:
+                kernel = (kernel[:, None, :] + (factors * steps)[:, :, None]).reshape(3, -1)
+            else:
+                grid = (grid[:, None, :] + (factors[:2] * steps)[:, :, None]).reshape(2, -1)
+        order = np.argsort(kernel[0], kind="stable")
+        kernel = kernel[:, order]
+        positions = grid[0]
+        distinct = np.unique(positions).size == positions.size
+        for part in np.split(np.arange(order.size), np.flatnonzero(np.diff(kernel[0])) + 1):
+            total = self._products(kernel[1, part], kernel[2, part], grid[1])
+            elements = kernel[0, part[0]] + positions
+            if distinct:
+                self.acc[elements] += total
+            else:
+                np.add.at(self.acc, elements, total)
+
+    def _products(self, src: np.ndarray, wgt: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+        """sum over k of inp[src[k] + offsets] @ wgt[wgt[k]].T as int32 [offsets, batch, block_out]."""
+        c = self.config
+        total = np.zeros((offsets.size, c.batch, c.block_out), np.int32)
+        step = max(1, EXACT_PRODUCTS // c.block_in)
+        for k in range(0, src.size, step):
+            a = self.inp[offsets[:, None] + src[None, k:k + step]].astype(np.float32)  # [positions, k, batch, block_in]
+            b = self.wgt[wgt[k:k + step]].astype(np.float32)  # [k, block_out, block_in]
+            a = a.transpose(0, 2, 1, 3).reshape(offsets.size * c.batch, -1)
+            total += (a @ b.transpose(0, 2, 1).reshape(-1, c.block_out)).astype(np.int32).reshape(total.shape)
+        return total
+
+    def _alu(self, index: int, i: Instruction):
+        d, s = self._steps(index, i, "dst", "src")
+        if not d.size:
+            return
+        self._check(index, i, "acc", d.min(), d.max())
+        op = ALU_OPS.get(i.alu_opcode)
+        if op is None:
+            raise WeftError(f"instruction {index} (ALU)", f"an alu_opcode is one of {', '.join(map(str, ALU_OPS))}",
+                            str(i.alu_opcode), "a program made for this version of the instruction set")
+        uses_acc = op.operand == "acc" and not i.use_imm
+        if op.operand == "qnt" or uses_acc:
+            self._check(index, i, op.operand, s.min(), s.max())
+        self.counters["alu_steps"] += d.size
+        self.counters["acc_writes"] += d.size
+        for steps in self._rounds(d, s if uses_acc else None):
+            x = self.acc[d[steps]]
+            if op.operand == "qnt":
+                y = Lanes(self.qnt[s[steps]])
+            else:
+                y = self.acc[s[steps]] if uses_acc else np.int32(i.imm)
+            self.acc[d[steps]] = op.meaning(x, y)
+
+    def _rounds(self, d: np.ndarray, s: np.ndarray | None):
+        """Index arrays that, one after the other, do all steps, such that none sees another of its own round."""
+        if self.sequential:
+            return (np.array([k]) for k in range(d.size))
+        writes = np.bincount(d, minlength=self.config.acc_depth)
+        if writes.max() == 1 and (s is None or not self._reads_written(d, s)):
+            return [np.arange(d.size)]
+        if s is not None and writes[s].any():
+            return (np.array([k]) for k in range(d.size))
+        order = np.argsort(d, kind="stable")  # the n-th write of each element goes into round n
+        first = np.flatnonzero(np.r_[True, np.diff(d[order]) != 0])
+        rank = np.arange(d.size) - np.repeat(first, np.diff(np.r_[first, d.size]))
+        by_rank = order[np.argsort(rank, kind="stable")]
+        return np.split(by_rank, np.cumsum(np.bincount(rank))[:-1])
+
+    def _reads_written(self, d: np.ndarray, s: np.ndarray) -> bool:
+        """Whether a step reads what an earlier step of the same instruction wrote (each element is written once)."""
+        written_at = np.full(self.config.acc_depth, d.size)
+        written_at[d] = np.arange(d.size)
+        return bool((written_at[s] < np.arange(d.size)).any())
