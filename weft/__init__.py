@@ -1,0 +1,40 @@
+"""weft: a co-design toolkit for a VTA-class tensor accelerator.
+
+>>> import weft
+>>> module = weft.compile("model.onnx")                  # doctest: +SKIP
+>>> outputs, report = module.run(x, device="rtl")        # doctest: +SKIP
+"""
+
+from weft.isa import Config, WeftError, load_config
+from weft.runtime.device import DEVICES
+from weft.runtime.module import Module
+
+__version__ = "0.1.0"
+__all__ = ["Config", "Module", "WeftError", "compile", "load", "load_config"]
+
+
+def _functional(config, **options):
+    from weft.sim.functional import FunctionalDevice
+
+    return FunctionalDevice(config, **options)
+
+
+def _rtl(config, **options):
+    from weft.sim.rtl import RtlDevice
+
+    return RtlDevice(config, **options)
+
+
+DEVICES.update(functional=_functional, rtl=_rtl)
+
+
+def compile(model, config="default", **options) -> Module:
+    """A module from a model file (ONNX QDQ or TFLite int8); see `weft.compiler.pipeline.compile`."""
+    from weft.compiler.pipeline import compile
+
+    return compile(model, load_config(config), **options)
+
+
+def load(path) -> Module:
+    """A module from the file that `Module.save` wrote."""
+    return Module.load(path)

@@ -1,5 +1,6 @@
 """The one interface of every device: functional, cycle-exact, RTL, board. Runtime code is the same on all of them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -81,3 +82,19 @@ class ArrayDram:
     def read(self, address: int, size: int) -> np.ndarray:
         self._check(address, size)
         return self.dram[address:address + size].copy()
+
+
+# Devices by name. The rooms that build them stand below this one, so they are entered from weft/__init__.py.
+DEVICES: dict[str, Callable[..., Device]] = {}
+
+
+def open_device(name: str, config: Config, dram_size: int, **options) -> Device:
+    """A new device by its name. WeftError for a name that is none, or an option that the device does not have."""
+    if name not in DEVICES:
+        raise WeftError(f"device '{name}'", f"a device is one of {', '.join(DEVICES)}", repr(name), "one of these names")
+    try:
+        return DEVICES[name](config, dram_size=dram_size, **options)
+    except TypeError as error:
+        if "unexpected keyword" not in str(error):
+            raise
+        raise WeftError(f"device '{name}'", "an option must be one that the device has", str(error), "leaving it out")

@@ -1,0 +1,134 @@
+"""Runs a module: host operators by the NumPy kernels, the rest by launches on a `Device`."""
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from weft.isa import WeftError
+
+from .device import Bases, Device, open_device
+from .kernels import KERNELS
+from .layout import pack_activation, unpack_activation
+from .module import Launch, Module, Operator
+from .report import LayerReport, RunReport, finish, layer_cycles
+
+Progress = Callable[[int, int, str], None]  # (steps done, steps in all, name of the step that begins)
+
+
+def run(module: Module, inputs: Sequence[np.ndarray], device: "str | Device" = "functional", *, check: bool = True,
+        trace: bool = False, progress: Progress = lambda done, total, name: None, **device_options):
+    """Runs `module` once on a device, which it makes and closes where `device` is a name.
+
+    Parameters
+    ----------
+    inputs: one array for each of module.inputs, of its shape and dtype.
+    device: 'functional', 'rtl', or a `Device` that is kept for further runs.
+    check: compare every output byte with the integer reference (`bit_exact` of the report).
+    trace: keep the events of every launch even where the device has no clock.
+    device_options: for a device by name, such as latency=64 or stall_seed=1.
+
+    Returns
+    -------
+    (outputs: dict of name to array, RunReport)
+    """
+    if not isinstance(device, str):
+        return Executor(module, device).run(inputs, check=check, trace=trace, progress=progress)
+    opened = open_device(device, module.config, module.memory_size, **device_options)
+    try:
+        return Executor(module, opened).run(inputs, check=check, trace=trace, progress=progress)
+    finally:
+        opened.close()
+
+
+def reference(module: Module, inputs: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    """The integer reference: every operator by its NumPy kernel, on logical layouts."""
+    values = {**module.constants, **checked_inputs(module, inputs)}
+    for operator in module.operators:
+        values |= zip(operator.outputs, _kernel(operator, values))
+    return {name: values[name] for name in module.outputs}
+
+
+def checked_inputs(module: Module, inputs: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    """Inputs by name. WeftError where their number, shape or dtype is not the module's."""
+    if len(inputs) != len(module.inputs):
+        raise WeftError(f"module '{module.name}'", f"it takes {len(module.inputs)} inputs ({', '.join(module.inputs)})",
+                        str(len(inputs)), "one array for each, in this order")
+    for name, array in zip(module.inputs, inputs):
+        info = module.tensors[name]
+        if tuple(array.shape) != info.shape or str(array.dtype) != info.dtype:
+            raise WeftError(f"input '{name}' of module '{module.name}'", f"it is {info.dtype} {list(info.shape)}",
+                            f"{array.dtype} {list(array.shape)}", "array.astype and reshape, or the model's own preprocessing")
+    return dict(zip(module.inputs, inputs))
+
+
+def _kernel(operator: Operator, values: dict[str, np.ndarray]) -> tuple[np.ndarray, ...]:
+    return KERNELS[operator.op](operator.attrs, *(values[name] for name in operator.inputs))
+
+
+class Executor:
+    """A module with its constants in a device's DRAM, ready to run many inputs."""
+
+    def __init__(self, module: Module, device: Device, base: int = 0):
+        if device.config.fingerprint != module.config.fingerprint:
+            raise WeftError(f"module '{module.name}'", f"it was compiled for config '{module.config.name}' ({module.config.fingerprint})",
+                            f"a device of config '{device.config.name}' ({device.config.fingerprint})",
+                            "`weft compile --config` for that device")
+        self.module, self.device, self.base = module, device, base
+        self.bases = Bases(base, base, base, base, base, base)
+        self.launch_of = {operators: launch for launch in module.launches for operators in launch.operators}
+        device.write(base, module.image)
+
+    def run(self, inputs: Sequence[np.ndarray], *, check: bool = True, trace: bool = False,
+            progress: Progress = lambda done, total, name: None) -> tuple[dict[str, np.ndarray], RunReport]:
+        """One input through the network; see `run` of this file."""
+        began = time.perf_counter()
+        module = self.module
+        report = RunReport(self.device.name, module.config.name, [], module.macs)
+        values = {**module.constants, **checked_inputs(module, inputs)}
+        for index, operator in enumerate(module.operators):
+            progress(index, len(module.operators), operator.name)
+            if operator.where == "host":
+                self._run_host(operator, values, report)
+            elif self.launch_of[index].operators[0] == index:
+                self._run_launch(self.launch_of[index], values, report, trace)
+        progress(len(module.operators), len(module.operators), "")
+        outputs = {name: self._value(name, values) for name in module.outputs}
+        finish(report, module)
+        report.seconds = time.perf_counter() - began
+        if check:
+            expected = reference(module, inputs)
+            report.bit_exact = all(np.array_equal(outputs[k], expected[k]) for k in outputs)
+        return outputs, report
+
+    def _value(self, name: str, values: dict[str, np.ndarray]) -> np.ndarray:
+        """A tensor on the host, fetched from DRAM the first time that someone asks."""
+        if name not in values:
+            shape = self.module.tensors[name].shape
+            size = pack_activation(np.empty(shape, np.int8), self.module.config).size
+            packed = self.device.read(self.base + self.module.addresses[name], size).view(np.int8)
+            values[name] = unpack_activation(packed, shape, self.module.config)
+        return values[name]
+
+    def _run_host(self, operator: Operator, values: dict[str, np.ndarray], report: RunReport):
+        began = time.perf_counter()
+        for name in operator.inputs:
+            self._value(name, values)
+        values |= zip(operator.outputs, _kernel(operator, values))
+        report.layers.append(LayerReport(operator.name, operator.op, "host", self.module.tensors[operator.outputs[0]].shape,
+                                         operator.macs, seconds=time.perf_counter() - began, reason=operator.reason))
+
+    def _run_launch(self, launch: Launch, values: dict[str, np.ndarray], report: RunReport, trace: bool):
+        operators = [self.module.operators[k] for k in launch.operators]
+        made = {name for o in operators for name in o.outputs}
+        for name in {n: None for o in operators for n in o.inputs if n not in made and n not in self.module.constants}:
+            if name in values:  # else it was made by an earlier launch and is in DRAM already
+                self.device.write(self.base + self.module.addresses[name], pack_activation(values[name], self.module.config))
+        launch_report = self.device.launch(self.base + launch.insn_address, launch.insn_count, self.bases, trace=True)
+        cycles = layer_cycles(launch, launch_report) or [None] * len(operators)
+        for operator, count in zip(operators, cycles):
+            report.layers.append(LayerReport(operator.name, operator.op, "accel", self.module.tensors[operator.outputs[0]].shape,
+                                             operator.macs, count))
+        if not trace and launch_report.cycles is None:
+            launch_report.events = None
+        report.launches.append((launch, launch_report))

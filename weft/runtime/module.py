@@ -1,0 +1,166 @@
+"""The compiled module: one file that carries a network for one Config.
+
+    bytes 0-7     magic "WEFTMOD\\0"
+    bytes 8-11    format version, little-endian
+    bytes 12-19   length of the header
+    header        JSON: everything but arrays, and where each array lies in the blob
+    blob          the arrays, each at a multiple of 64 bytes from the blob's start
+    last 32       SHA-256 of all bytes before
+"""
+
+import hashlib
+import json
+import struct
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from weft.isa import Config, WeftError
+from weft.isa.files import write_atomically
+
+MAGIC, FORMAT_VERSION = b"WEFTMOD\0", 1
+_PREFIX = struct.Struct("<8sIQ")
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """A tensor as the user knows it. scale and zero_point are None where it is not quantised (or per channel)."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    scale: float | None = None
+    zero_point: int | None = None
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One node of the compiled graph: `where` is 'accel' or 'host', and `reason` why it is not on the accelerator."""
+
+    name: str
+    op: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attrs: dict
+    where: str
+    reason: str = ""
+    macs: int = 0
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One run of the accelerator: operators (indices) whose instructions stand at `insn_address` of the image."""
+
+    operators: tuple[int, ...]
+    insn_address: int
+    insn_count: int
+    layers: np.ndarray  # int32 [insn_count]: for each instruction, a position in `operators`
+
+
+@dataclass
+class Module:
+    """A compiled network.
+
+    image: uint8, DRAM contents from offset 0 of the module's memory: constants, micro-ops, instructions.
+    memory_size: bytes that the module needs in all; addresses: byte offset of each tensor that lies in DRAM.
+    constants: logical arrays of operators, by name. Operators stand in an order in which they can run.
+    """
+
+    name: str
+    config: Config
+    tensors: dict[str, TensorInfo]
+    operators: list[Operator]
+    launches: list[Launch]
+    constants: dict[str, np.ndarray]
+    image: np.ndarray
+    memory_size: int
+    addresses: dict[str, int]
+    inputs: list[str]
+    outputs: list[str]
+    options: dict = field(default_factory=dict)
+
+    @property
+    def macs(self) -> int:
+        return sum(o.macs for o in self.operators)
+
+    def run(self, *inputs: np.ndarray, device: "str | object" = "functional", **options):
+        """(outputs, RunReport) of one input; see `weft.run`."""
+        from . import executor
+
+        return executor.run(self, inputs, device, **options)
+
+    def save(self, path: str | Path):
+        """Writes the file beside and renames it."""
+        write_atomically(path, to_bytes(self))
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Module":
+        """WeftError for a file that is not a module, is truncated, altered, or of another version."""
+        try:
+            return from_bytes(Path(path).read_bytes(), str(path))
+        except OSError as error:
+            raise WeftError(f"module {path}", "a module file must be readable", error.strerror or str(error),
+                            "`weft compile MODEL -o FILE.weft`")
+
+
+def to_bytes(module: Module) -> bytes:
+    """The file's bytes."""
+    arrays = {f"constant:{k}": v for k, v in module.constants.items()}
+    arrays |= {f"layers:{k}": launch.layers for k, launch in enumerate(module.launches)}
+    arrays["image"] = module.image
+    blob, places = bytearray(), {}
+    for name, array in arrays.items():
+        blob.extend(bytes(-len(blob) % 64))
+        places[name] = {"offset": len(blob), "shape": array.shape, "dtype": np.lib.format.dtype_to_descr(array.dtype)}
+        blob.extend(np.ascontiguousarray(array).tobytes())
+    header = json.dumps({
+        "name": module.name, "config": module.config.to_dict(), "fingerprint": module.config.fingerprint,
+        "tensors": {k: [t.shape, t.dtype, t.scale, t.zero_point] for k, t in module.tensors.items()},
+        "operators": [vars(o) for o in module.operators],
+        "launches": [[launch.operators, launch.insn_address, launch.insn_count] for launch in module.launches],
+        "memory_size": module.memory_size, "addresses": module.addresses, "inputs": module.inputs,
+        "outputs": module.outputs, "options": module.options, "arrays": places,
+    }, default=_plain).encode()
+    content = _PREFIX.pack(MAGIC, FORMAT_VERSION, len(header)) + header + bytes(blob)
+    return content + hashlib.sha256(content).digest()
+
+
+def _plain(value):
+    if isinstance(value, (np.integer, np.floating, np.bool_)):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} has no place in a module's header")
+
+
+def from_bytes(content: bytes, subject: str = "module") -> Module:
+    """The module of these bytes. Raises as `Module.load`."""
+    def refuse(rule: str, found: str, hint: str = "compile the model again"):
+        raise WeftError(f"module {subject}", rule, found, hint)
+
+    if content[:8] != MAGIC:
+        refuse("a module begins with the bytes WEFTMOD", repr(content[:8]), "a file made by `weft compile`")
+    if len(content) < _PREFIX.size + 32:
+        refuse("a module holds a header and a checksum", f"{len(content)} bytes")
+    _, version, header_length = _PREFIX.unpack_from(content)
+    if version != FORMAT_VERSION:
+        refuse(f"this weft reads format version {FORMAT_VERSION}", str(version), "compile the model again with this weft")
+    if hashlib.sha256(content[:-32]).digest() != content[-32:]:
+        refuse("a module's checksum must match its content", "a truncated or altered file")
+    header = json.loads(content[_PREFIX.size:_PREFIX.size + header_length])
+    blob = memoryview(content)[_PREFIX.size + header_length:-32]
+    arrays = {}
+    for name, place in header["arrays"].items():
+        dtype = np.dtype([tuple(f) for f in place["dtype"]] if isinstance(place["dtype"], list) else place["dtype"])
+        count = int(np.prod(place["shape"], dtype=np.int64))
+        arrays[name] = np.frombuffer(blob, dtype, count, place["offset"]).reshape(place["shape"])
+    config = Config.from_dict(header["config"])
+    if config.fingerprint != header["fingerprint"]:
+        refuse("a module's config must have the fingerprint that it names", config.fingerprint)
+    return Module(
+        header["name"], config,
+        {k: TensorInfo(tuple(shape), *rest) for k, (shape, *rest) in header["tensors"].items()},
+        [Operator(**{**o, "inputs": tuple(o["inputs"]), "outputs": tuple(o["outputs"])}) for o in header["operators"]],
+        [Launch(tuple(ops), address, count, arrays[f"layers:{k}"]) for k, (ops, address, count) in enumerate(header["launches"])],
+        {k.removeprefix("constant:"): v for k, v in arrays.items() if k.startswith("constant:")},
+        arrays["image"], header["memory_size"], header["addresses"], header["inputs"], header["outputs"], header["options"])

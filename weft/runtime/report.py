@@ -1,0 +1,81 @@
+"""What a run says of itself: whole-network figures, and a row for each layer."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .device import LaunchReport
+from .module import Launch, Module
+
+
+@dataclass
+class LayerReport:
+    """One operator of a run. cycles: None on the host and on devices without a clock; seconds: None on the accelerator.
+
+    Layers overlap on the accelerator. The cycles of a layer are those between the end of the last instruction of the
+    layers before and the end of its own last, so that they add up to the launch.
+    """
+
+    name: str
+    op: str
+    where: str
+    shape: tuple[int, ...]
+    macs: int
+    cycles: int | None = None
+    utilisation: float | None = None
+    seconds: float | None = None
+    reason: str = ""
+
+
+@dataclass
+class RunReport:
+    """One run of a module. utilisation = macs on the accelerator / (macs a cycle x cycles); bit_exact: every output
+    byte equals the integer reference's, None if it was not compared."""
+
+    device: str
+    config: str
+    layers: list[LayerReport]
+    macs: int
+    cycles: int | None = None
+    utilisation: float | None = None
+    seconds: float = 0.0
+    bit_exact: bool | None = None
+    counters: dict[str, float] = field(default_factory=dict)
+    launches: list[tuple[Launch, LaunchReport]] = field(default_factory=list)
+
+    def to_dict(self, outputs: dict[str, np.ndarray]) -> dict:
+        """For JSON: every figure, and the outputs with name, shape, dtype and values."""
+        return {
+            "device": self.device, "config": self.config, "cycles": self.cycles, "macs": self.macs,
+            "utilisation": self.utilisation, "bit_exact": self.bit_exact, "seconds": self.seconds, "counters": self.counters,
+            "outputs": [{"name": k, "shape": list(v.shape), "dtype": str(v.dtype), "values": v.reshape(-1).tolist()}
+                        for k, v in outputs.items()],
+            "layers": [{**vars(layer), "shape": list(layer.shape)} for layer in self.layers],
+        }
+
+
+def layer_cycles(launch: Launch, report: LaunchReport) -> list[int] | None:
+    """Cycles of each operator of a launch, adding up to the launch's cycles; None without a clock."""
+    if report.cycles is None or report.events is None:
+        return None
+    ends = np.zeros(len(launch.operators), np.int64)
+    np.maximum.at(ends, launch.layers[:len(report.events)], report.events["end"].astype(np.int64))
+    ends = np.maximum.accumulate(ends)
+    ends[-1] = report.cycles
+    ends = np.minimum(ends, report.cycles)
+    return np.diff(ends, prepend=0).tolist()
+
+
+def finish(report: RunReport, module: Module):
+    """Fills in the totals and utilisations from the layers."""
+    accel = [layer for layer in report.layers if layer.where == "accel"]
+    for layer in accel:
+        if layer.cycles:
+            layer.utilisation = layer.macs / (module.config.macs_per_cycle * layer.cycles)
+    cycles = [launch_report.cycles for _, launch_report in report.launches]
+    if cycles and None not in cycles:
+        report.cycles = sum(cycles)
+        report.utilisation = sum(layer.macs for layer in accel) / (module.config.macs_per_cycle * report.cycles)
+    for _, launch_report in report.launches:
+        for key, value in launch_report.counters.items():
+            report.counters[key] = report.counters.get(key, 0) + value
