@@ -1,0 +1,10 @@
+"""What every operator means, as NumPy functions on logical layouts: `KERNELS[op](attrs, *arrays) -> tuple of arrays`.
+
+Lower-case operators work on stored integers and are exact; the others are ONNX's on real numbers. An absent optional
+input is None. The integer reference and the host's share of a compiled network both run these.
+"""
+
+from . import conv, dense, elementwise, normalise, pool, quantise, shape
+from .registry import KERNELS, run
+
+__all__ = ["KERNELS", "conv", "dense", "elementwise", "normalise", "pool", "quantise", "run", "shape"]

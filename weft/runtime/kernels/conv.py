@@ -1,0 +1,49 @@
+"""Convolutions: `conv2d` on int8 with requantisation lanes, `Conv` on real numbers. Layouts NCHW and OIHW."""
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from .quantise import apply_lanes
+from .registry import kernel
+from .windows import exact_float, resolve_pads
+
+
+def windows(x: np.ndarray, kernel_shape, strides, pads, dilations, pad_value) -> np.ndarray:
+    """Views [N, C, OH, OW, KH, KW] of x [N, C, H, W], padded with pad_value by pads (top, left, bottom, right)."""
+    top, left, bottom, right = pads
+    if any(pads):
+        x = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=pad_value)
+    (kh, kw), (dh, dw), (sh, sw) = kernel_shape, dilations, strides
+    spans = sliding_window_view(x, ((kh - 1) * dh + 1, (kw - 1) * dw + 1), axis=(2, 3))
+    return spans[:, :, ::sh, ::sw, ::dh, ::dw]
+
+
+def convolve(x: np.ndarray, w: np.ndarray, strides, pads, dilations, groups: int, pad_value) -> np.ndarray:
+    """Sums of products [N, O, OH, OW], in the dtype of x and w (floating point)."""
+    o, cg, kh, kw = w.shape
+    view = windows(x, (kh, kw), strides, pads, dilations, pad_value)
+    n, _, oh, ow, _, _ = view.shape
+    columns = view.reshape(n, groups, cg, oh, ow, kh, kw).transpose(0, 1, 2, 5, 6, 3, 4)
+    columns = columns.reshape(n, groups, cg * kh * kw, oh * ow)
+    return (w.reshape(groups, o // groups, cg * kh * kw) @ columns).reshape(n, o, oh, ow)
+
+
+@kernel("conv2d")
+def conv2d(attrs, x, w, qnt):
+    """x int8 [N, C, H, W], w int8 [O, C/groups, KH, KW], qnt [O] -> int8 [N, O, OH, OW].
+
+    attrs: strides, pads (top, left, bottom, right), dilations, groups, pad_value (what padding holds, as stored).
+    """
+    real = exact_float(w[0].size)
+    acc = convolve(x.astype(real), w.astype(real), attrs["strides"], attrs["pads"], attrs["dilations"],
+                   attrs["groups"], attrs["pad_value"])
+    return (apply_lanes(acc.astype(np.int64).astype(np.int32), qnt),)
+
+
+@kernel("Conv")
+def conv(attrs, x, w, bias=None):
+    """ONNX Conv of two spatial axes. attrs: strides, pads, dilations, group, auto_pad, kernel_shape."""
+    strides, dilations = tuple(attrs.get("strides", (1, 1))), tuple(attrs.get("dilations", (1, 1)))
+    pads = resolve_pads(attrs, x.shape[2:], w.shape[2:])
+    y = convolve(x, w, strides, pads, dilations, attrs.get("group", 1), 0)
+    return (y if bias is None else (y + bias.reshape(-1, 1, 1)).astype(y.dtype),)

@@ -1,0 +1,29 @@
+"""Matrix products: `dense` on int8 with requantisation lanes, `Gemm` and `MatMul` on real numbers."""
+
+import numpy as np
+
+from .quantise import apply_lanes
+from .registry import kernel
+from .windows import exact_float
+
+
+@kernel("dense")
+def dense(attrs, x, w, qnt):
+    """x int8 [N, C] or [N, C, 1, 1], w int8 [O, C], qnt [O] -> int8 [N, O]."""
+    real = exact_float(w.shape[1])
+    acc = x.reshape(len(x), -1).astype(real) @ w.T.astype(real)
+    return (apply_lanes(acc.astype(np.int64).astype(np.int32), qnt),)
+
+
+@kernel("Gemm")
+def gemm(attrs, a, b, c=None):
+    """ONNX Gemm: alpha * A' B' + beta * C. attrs: alpha, beta, transA, transB."""
+    a = a.T if attrs.get("transA", 0) else a
+    b = b.T if attrs.get("transB", 0) else b
+    y = attrs.get("alpha", 1.0) * (a @ b)
+    return ((y if c is None else y + attrs.get("beta", 1.0) * c).astype(a.dtype),)
+
+
+@kernel("MatMul")
+def matmul(attrs, a, b):
+    return (a @ b,)

@@ -1,0 +1,58 @@
+"""One value out for each value in: `add` on int8 with requantisation, and ONNX's functions on real numbers."""
+
+import functools
+import math
+
+import numpy as np
+
+from .quantise import apply_lanes
+from .registry import KERNELS, kernel
+
+
+@kernel("add")
+def add(attrs, a, b, qnt):
+    """a, b int8 [N, C, ...], qnt [C] -> int8: requantised a * multipliers[0] + b * multipliers[1]."""
+    ma, mb = attrs["multipliers"]
+    return (apply_lanes(a.astype(np.int32) * np.int32(ma) + b.astype(np.int32) * np.int32(mb), qnt),)
+
+
+@kernel("Clip")
+def clip(attrs, x, low=None, high=None):
+    """ONNX Clip; limits as inputs, or as attributes min and max (opset 6)."""
+    low = attrs.get("min", -np.inf) if low is None else low
+    high = attrs.get("max", np.inf) if high is None else high
+    return (np.clip(x, low, high).astype(x.dtype),)
+
+
+@kernel("LeakyRelu")
+def leaky_relu(attrs, x):
+    return (np.where(x < 0, x * x.dtype.type(attrs.get("alpha", 0.01)), x),)
+
+
+@kernel("HardSigmoid")
+def hard_sigmoid(attrs, x):
+    return (np.clip(x * attrs.get("alpha", 0.2) + attrs.get("beta", 0.5), 0, 1).astype(x.dtype),)
+
+
+def _divide(a, b):
+    return a // b if np.issubdtype(a.dtype, np.integer) else a / b
+
+
+_ERF = np.vectorize(math.erf, otypes=[np.float64])
+_FUNCTIONS = {
+    "Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Div": _divide, "Pow": np.power,
+    "Neg": np.negative, "Abs": np.abs, "Sqrt": np.sqrt, "Exp": np.exp, "Log": np.log, "Tanh": np.tanh, "Erf": _ERF,
+    "Min": lambda *arrays: functools.reduce(np.minimum, arrays),
+    "Max": lambda *arrays: functools.reduce(np.maximum, arrays),
+    "Relu": lambda x: np.maximum(x, 0),
+    "Sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "HardSwish": lambda x: x * np.clip(x / 6 + 0.5, 0, 1),
+}
+
+
+def _register(op: str, function) -> None:
+    KERNELS[op] = lambda attrs, x, *more: (np.asarray(function(x, *more)).astype(x.dtype),)
+
+
+for _op, _function in _FUNCTIONS.items():
+    _register(_op, _function)

@@ -1,0 +1,25 @@
+"""Arithmetic that convolution and pooling share: padding rules, and which float holds integer sums exactly."""
+
+import numpy as np
+
+
+def exact_float(products: int) -> np.dtype:
+    """The float whose matrix product of that many int8 pairs is exact: each is at most 2**14, a float32 holds 2**24."""
+    return np.dtype(np.float32 if products << 14 <= 1 << 24 else np.float64)
+
+
+def resolve_pads(attrs: dict, size, kernel_shape) -> tuple[int, int, int, int]:
+    """(top, left, bottom, right) from ONNX's pads or auto_pad, for an input of size (H, W)."""
+    mode = attrs.get("auto_pad", "NOTSET")
+    if mode == "NOTSET":
+        return tuple(attrs.get("pads", (0, 0, 0, 0)))
+    if mode == "VALID":
+        return 0, 0, 0, 0
+    strides, dilations = attrs.get("strides", (1, 1)), attrs.get("dilations", (1, 1))
+    before, after = [], []
+    for n, k, s, d in zip(size, kernel_shape, strides, dilations, strict=True):
+        total = max((-(-n // s) - 1) * s + (k - 1) * d + 1 - n, 0)
+        small, large = total // 2, total - total // 2
+        before.append(small if mode == "SAME_UPPER" else large)
+        after.append(large if mode == "SAME_UPPER" else small)
+    return (*before, *after)
