@@ -7,6 +7,7 @@ in one NumPy call; that is an optimisation only, and `sequential=True` leaves it
 import numpy as np
 
 from weft.isa import ALU_OPS, MEMORIES, Config, Instruction, Memory, Opcode, WeftError, decode_micro_ops
+from weft.isa.footprint import dram_rows, sram_size, steps
 from weft.isa.quantise import QNT_LANE, requantise, unpack_lanes
 from weft.runtime.device import Bases
 
@@ -49,15 +50,14 @@ class Scratchpads:
 
     # LOAD and STORE
 
-    def _rows(self, index: int, i: Instruction, dram: np.ndarray, base: int, bytes_: int, writeable: bool) -> np.ndarray:
-        """The rows of DRAM as uint8 [y_size, x_size * bytes_], a view."""
-        start = base + i.dram_base * bytes_
-        size = (i.y_size - 1) * i.x_stride * bytes_ + i.x_size * bytes_ if i.y_size else 0
-        if size and start + size > dram.size:
+    def _rows(self, index: int, i: Instruction, dram: np.ndarray, base: int, writeable: bool) -> np.ndarray:
+        """The rows of DRAM as uint8 [y_size, bytes of a row], a view."""
+        rows = dram_rows(i, self.config, base)
+        if rows.end > dram.size:
             raise WeftError(f"instruction {index} ({i.opcode.name} {Memory(i.memory_type).name})", "an access must lie within DRAM",
-                            f"{size} bytes at {start:#x} of {dram.size:#x}", "a device with more dram_size, or other base addresses")
-        return np.lib.stride_tricks.as_strided(dram[start:start + size] if size else dram[:0], (i.y_size if size else 0, i.x_size * bytes_),
-                                               (i.x_stride * bytes_, 1), writeable=writeable)
+                            f"bytes {rows.start:#x} to {rows.end - 1:#x} of {dram.size:#x}",
+                            "a device with more dram_size, or other base addresses")
+        return np.lib.stride_tricks.as_strided(dram[rows.start:rows.end], (rows.count, rows.size), (rows.stride, 1), writeable=writeable)
 
     def _check(self, index: int, i: Instruction, name: str, low: int, high: int):
         depth = getattr(self.config, f"{name}_depth")
@@ -72,9 +72,10 @@ class Scratchpads:
         if memory == Memory.OUT:
             return
         info = MEMORIES[memory]
-        bytes_ = info.dram_bytes(self.config)
-        rows = self._rows(index, i, dram, getattr(bases, info.buffer), bytes_, False)
+        rows = self._rows(index, i, dram, getattr(bases, info.buffer), False)
         height, width = i.y_pad_0 + i.y_size + i.y_pad_1, i.x_pad_0 + i.x_size + i.x_pad_1
+        if not height * width:
+            return
         self._check(index, i, info.buffer, i.sram_base, i.sram_base + height * width - 1)
         target = getattr(self, info.buffer)[i.sram_base:i.sram_base + height * width]
         block = target.reshape(height, width, *target.shape[1:])
@@ -89,10 +90,10 @@ class Scratchpads:
     def _store(self, index: int, i: Instruction, dram: np.ndarray, bases: Bases):
         if i.x_size == 0 or i.y_size == 0:
             return
-        self._check(index, i, "acc", i.sram_base, i.sram_base + i.y_size * i.x_size - 1)
-        out = self.acc[i.sram_base:i.sram_base + i.y_size * i.x_size].astype(np.int8)  # OUT: the low bits
+        self._check(index, i, "acc", i.sram_base, i.sram_base + sram_size(i) - 1)
+        out = self.acc[i.sram_base:i.sram_base + sram_size(i)].astype(np.int8)  # OUT: the low bits
         source = out.view(np.uint8).reshape(i.y_size, -1)
-        rows = self._rows(index, i, dram, bases.out, self.config.out_bytes, True)
+        rows = self._rows(index, i, dram, bases.out, True)
         if i.x_stride >= i.x_size:
             rows[...] = source
         else:  # rows overlap: the later one wins
@@ -102,22 +103,13 @@ class Scratchpads:
 
     # GEMM and ALU
 
-    def _grid(self, i: Instruction, kind: str) -> np.ndarray:
-        """Offsets of the two loops: int64 [iter_out, iter_in]."""
-        return (np.arange(i.iter_out)[:, None] * getattr(i, f"{kind}_factor_out")
-                + np.arange(i.iter_in)[None, :] * getattr(i, f"{kind}_factor_in"))
-
     def _micro_ops(self, index: int, i: Instruction) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         self._check(index, i, "uop", i.uop_bgn, max(i.uop_bgn, i.uop_end - 1))
         return decode_micro_ops(self.uop[i.uop_bgn:i.uop_end], self.config)
 
-    def _steps(self, index: int, i: Instruction, *kinds: str) -> list[np.ndarray]:
-        """For each of dst, src, wgt: the elements of all steps in order, int64 [steps]."""
-        by_kind = dict(zip(("dst", "src", "wgt"), self._micro_ops(index, i)))
-        return [(self._grid(i, kind)[:, :, None] + by_kind[kind]).reshape(-1) for kind in kinds]
-
     def _gemm(self, index: int, i: Instruction):
-        d, s, w = self._steps(index, i, "dst", "src", "wgt")
+        kernel = self._micro_ops(index, i)
+        d, s, w = (steps(i, kernel, kind) for kind in ("dst", "src", "wgt"))
         if not d.size:
             return
         self._check(index, i, "acc", d.min(), d.max())
@@ -132,19 +124,19 @@ class Scratchpads:
             for dst, src, wgt in zip(d, s, w):
                 self.acc[dst] += self.inp[src].astype(np.int32) @ self.wgt[wgt].astype(np.int32).T
         else:
-            self._gemm_at_once(index, i)
+            self._gemm_at_once(i, kernel)
 
-    def _gemm_at_once(self, index: int, i: Instruction):
+    def _gemm_at_once(self, i: Instruction, kernel: tuple[np.ndarray, ...]):
         """Steps that share a weight are one matrix product; sums commute in int32."""
-        kernel = np.stack(self._micro_ops(index, i))  # [3, n]: dst, src, wgt
+        kernel = np.stack(kernel)  # [3, n]: dst, src, wgt
         grid = np.zeros((2, 1), np.int64)  # [2, positions]: dst, src of the loops in which the weight stays
         for loop in ("in", "out"):
-            steps = np.arange(getattr(i, f"iter_{loop}"))
+            trips = np.arange(getattr(i, f"iter_{loop}"))
             factors = np.array([getattr(i, f"{kind}_factor_{loop}") for kind in ("dst", "src", "wgt")])[:, None]
             if factors[2, 0]:
-                kernel = (kernel[:, None, :] + (factors * steps)[:, :, None]).reshape(3, -1)
+                kernel = (kernel[:, None, :] + (factors * trips)[:, :, None]).reshape(3, -1)
             else:
-                grid = (grid[:, None, :] + (factors[:2] * steps)[:, :, None]).reshape(2, -1)
+                grid = (grid[:, None, :] + (factors[:2] * trips)[:, :, None]).reshape(2, -1)
         order = np.argsort(kernel[0], kind="stable")
         kernel = kernel[:, order]
         positions = grid[0]
@@ -170,7 +162,8 @@ class Scratchpads:
         return total
 
     def _alu(self, index: int, i: Instruction):
-        d, s = self._steps(index, i, "dst", "src")
+        kernel = self._micro_ops(index, i)
+        d, s = (steps(i, kernel, kind) for kind in ("dst", "src"))
         if not d.size:
             return
         self._check(index, i, "acc", d.min(), d.max())
@@ -183,13 +176,13 @@ class Scratchpads:
             self._check(index, i, op.operand, s.min(), s.max())
         self.counters["alu_steps"] += d.size
         self.counters["acc_writes"] += d.size
-        for steps in self._rounds(d, s if uses_acc else None):
-            x = self.acc[d[steps]]
+        for part in self._rounds(d, s if uses_acc else None):
+            x = self.acc[d[part]]
             if op.operand == "qnt":
-                y = Lanes(self.qnt[s[steps]])
+                y = Lanes(self.qnt[s[part]])
             else:
-                y = self.acc[s[steps]] if uses_acc else np.int32(i.imm)
-            self.acc[d[steps]] = op.meaning(x, y)
+                y = self.acc[s[part]] if uses_acc else np.int32(i.imm)
+            self.acc[d[part]] = op.meaning(x, y)
 
     def _rounds(self, d: np.ndarray, s: np.ndarray | None):
         """Index arrays that, one after the other, do all steps, such that none sees another of its own round."""
