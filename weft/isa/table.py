@@ -156,6 +156,12 @@ _LOOPS = (
     Bits("dst_factor_in", "acc_depth", doc="and of the inner loop"),
 )
 
+# Text: a word, `key={field}` or `{field}`; what stands in brackets is left out where its fields are 0.
+_PLACE = "{memory_type} sram={sram_base} dram={dram_base} y={y_size} x={x_size} stride={x_stride}"
+_PADS = "[pad={y_pad_0},{y_pad_1},{x_pad_0},{x_pad_1}]"
+_NEST = ("uop={uop_bgn}:{uop_end} iter={iter_out},{iter_in} dst={dst_factor_out},{dst_factor_in} "
+         "src={src_factor_out},{src_factor_in}")
+
 MICRO_OP = (
     Bits("dst", "acc_depth", doc="element of ACC"),
     Bits("src", "src_depth", doc="element of INP for GEMM; of ACC, or of QNT, for ALU"),
@@ -170,7 +176,7 @@ class InstructionInfo:
     opcode: Opcode
     fields: tuple[Bits, ...]
     meaning: str  # Python over the scratchpads as arrays of elements; shown in the manual
-    text: str  # operands of the assembler in order; {a} is a field, [..] is optional and 0 if left out
+    text: str  # the assembler's, both ways; the header's flags follow as bare words
     doc: str
     capability: Capability | None = None
 
@@ -180,12 +186,12 @@ INSTRUCTIONS = {i.opcode: i for i in (
         Opcode.LOAD, _memory_fields(32, Bits(None, 6)),
         "rows = pad(dram[dram_base + y*x_stride : ... + x_size] for y in range(y_size))\n"
         "buffer[sram_base : sram_base + rows.size] = rows",
-        "memory_type sram_base dram_base y_size x_size x_stride [y_pad_0 y_pad_1 x_pad_0 x_pad_1]",
+        f"load {_PLACE} {_PADS}",
         "Fills a dense block of (y_pad_0 + y_size + y_pad_1) rows of (x_pad_0 + x_size + x_pad_1) elements; padding is 0."),
     InstructionInfo(
         Opcode.STORE, _memory_fields(32, Bits(None, 6)),
         "for y in range(y_size): dram[dram_base + y*x_stride : ... + x_size] = out[sram_base + y*x_size : ... + x_size]",
-        "memory_type sram_base dram_base y_size x_size x_stride",
+        f"store {_PLACE} {_PADS}",
         "Writes y_size x x_size consecutive elements of OUT to rows that lie x_stride apart; its pads are 0."),
     InstructionInfo(
         Opcode.GEMM,
@@ -195,10 +201,9 @@ INSTRUCTIONS = {i.opcode: i for i in (
         "for y in range(iter_out):\n  for x in range(iter_in):\n    for k in range(uop_bgn, uop_end):\n"
         "      d, s, w = (uop[k] + y*factor_out + x*factor_in of dst, src, wgt)\n"
         "      acc[d] = 0 if reset else acc[d] + inp[s] @ wgt[w].T",
-        "uop_bgn uop_end iter_out iter_in dst_factor_out dst_factor_in src_factor_out src_factor_in "
-        "wgt_factor_out wgt_factor_in [reset]",
+        f"gemm {_NEST} wgt={{wgt_factor_out}},{{wgt_factor_in}} [reset]",
         "Matrix products, one step a micro-op, summed in int32 that wraps. Strictly sequential meaning."),
-    InstructionInfo(Opcode.FINISH, HEADER, "done = True", "", "Raises done when the compute module reaches it."),
+    InstructionInfo(Opcode.FINISH, HEADER, "done = True", "finish", "Raises done when the compute module reaches it."),
     InstructionInfo(
         Opcode.ALU,
         (*HEADER, Bits(None, 1), *_LOOPS,
@@ -207,13 +212,12 @@ INSTRUCTIONS = {i.opcode: i for i in (
         "for y in range(iter_out):\n  for x in range(iter_in):\n    for k in range(uop_bgn, uop_end):\n"
         "      d, s = (uop[k] + y*factor_out + x*factor_in of dst, src)\n"
         "      acc[d] = op(acc[d], qnt[s] if op is requant else imm if use_imm else acc[s])",
-        "alu_opcode uop_bgn uop_end iter_out iter_in dst_factor_out dst_factor_in src_factor_out src_factor_in "
-        "[use_imm imm]",
+        f"alu {{alu_opcode}} {_NEST} [use_imm] [imm={{imm}}]",
         "One operation on whole elements, a step a micro-op. Strictly sequential meaning."),
     InstructionInfo(
         Opcode.LOAD_PAD, _memory_fields(30, Bits("pad_value", 8, signed=True, doc="what the padding is filled with")),
         "as LOAD, with every lane of the padding equal to pad_value",
-        "memory_type sram_base dram_base y_size x_size x_stride pad_value [y_pad_0 y_pad_1 x_pad_0 x_pad_1]",
+        f"load_pad {_PLACE} value={{pad_value}} {_PADS}",
         "LOAD of INP, ACC or ACC_8BIT whose padding is not 0: the zero point of a tensor, or a maximum's neutral element.",
         Capability.LOAD_PAD),
 )}
