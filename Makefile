@@ -1,0 +1,52 @@
+# Every target works on a fresh machine with Python 3.11, g++, make and perl: the virtual environment is made here.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.made-from-$(shell cksum pyproject.toml | cut -d' ' -f1)
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test conform cocotb bench acceptance fuzz verilog docs clean
+
+help: ## lists the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "weft needs Python 3.11 or newer: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps "pyverilator==0.7.0"
+	@rm -f $(VENV)/.made-from-* && touch $@
+
+setup: $(STAMP) ## makes .venv, with .venv/bin/weft in it
+
+demo: setup ## compiles the digits network, runs it on RTL, compares, reports
+	$(BIN)/python -m examples.digits.demo
+
+test: setup ## passes every test
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -q
+
+conform: setup ## runs the conformance programs on the functional device and on RTL
+	$(BIN)/weft conform tests/vectors --device functional
+	$(BIN)/weft conform tests/vectors --device rtl
+
+cocotb: setup ## runs whole networks in cocotb against the RTL
+	$(BIN)/python -m tests.cocotb.run
+
+bench: setup ## measures: cycles a second of the RTL, utilisation of networks
+	$(BIN)/python -m benchmarks.run
+
+acceptance: setup ## the trained networks of WEFT_MODELS
+	$(BIN)/python -m pytest -n $(WORKERS) -q -m models
+
+fuzz: setup ## random programs and convolutions on all devices, for longer than make test
+	WEFT_FUZZ_EXAMPLES=2000 $(BIN)/python -m pytest -n $(WORKERS) -q -k "random or property"
+
+verilog: setup ## Verilog of the default configuration, in build/verilog
+	$(BIN)/weft verilog -o build/verilog
+
+docs: setup ## docs/isa.md from the table
+	$(BIN)/python -m weft.isa.manual > docs/isa.md.new && mv docs/isa.md.new docs/isa.md
+
+clean: ## removes what was built here
+	rm -rf $(VENV) build .pytest_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Boards and flows. None yet: `weft verilog` writes what any flow takes."""
