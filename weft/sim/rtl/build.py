@@ -1,0 +1,158 @@
+"""Builds the RTL into a shared library, once: what was built is kept in the cache under a hash of all it was made of."""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+
+from rich.console import Console
+
+from weft.isa import Config, WeftError
+from weft.isa.files import write_atomically
+
+from .signals import signals_header
+from .toolchain import Verilator, cache_dir, find_verilator
+
+TOP = "Accelerator"
+JOBS = 2
+SOURCES = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Flavour:
+    """How a library is built. `make` are variables of Verilator's makefile."""
+
+    name: str
+    verilator: tuple[str, ...]
+    cxx: str
+    make: tuple[str, ...]
+
+
+FAST = Flavour(
+    "fast",
+    ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-assert"),
+    "-fPIC -std=c++17",
+    ("OPT_FAST=-O3 -march=native", "OPT_SLOW=-O1", "OPT_GLOBAL=-O2 -march=native"),
+)
+TRACED = Flavour(  # waveforms, and every signal by name
+    "traced",
+    ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-assert", "--trace-vcd", "--public-flat-rw", "--flatten"),
+    "-fPIC -std=c++17 -DWEFT_TRACE -DWEFT_SIGNALS",
+    ("OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2"),
+)
+COMMON = ("--cc", "--exe", "--no-timing", "--top-module", TOP, "--prefix", "Vtop", "-Wno-lint", "-Wno-style")
+
+
+def verilog_of(config: Config) -> str:
+    """The machine's Verilog; kept in the cache, since making it takes seconds."""
+    key = _hash("verilog", config.fingerprint, version("amaranth"), *_package_sources("isa", "hw"))
+    path = cache_dir() / f"verilog-{key}.v"
+    with _locked(key):
+        if not path.exists():
+            from weft.hw.verilog import to_verilog
+
+            with _status(f"Writing the Verilog of config '{config.name}'"):
+                write_atomically(path, to_verilog(config))
+    return path.read_text()
+
+
+def build(verilog: str, flavour: Flavour = FAST, *, name: str = TOP) -> Path:
+    """The shared library of `verilog`, whose top module is `Accelerator`; `name` is what the person who waits is told.
+
+    Raises
+    ------
+    WeftError: where a tool is missing, or does not accept what it is given.
+    """
+    verilator = find_verilator()
+    key = _hash("library", verilog, verilator.version, str(verilator.root), repr(flavour), repr(COMMON), _compiler(),
+                *(path.read_text() for path in sorted(SOURCES.glob("*.h")) + [SOURCES / "harness.cpp", SOURCES / "signals.py"]))
+    library = cache_dir() / f"rtl-{key}.so"
+    if library.exists():
+        return library
+    with _locked(key):
+        if not library.exists():
+            with _status(f"Building the RTL of {name} ({flavour.name}); once"):
+                _build(verilog, flavour, verilator, library)
+    return library
+
+
+def _build(verilog: str, flavour: Flavour, verilator: Verilator, library: Path):
+    folder = Path(tempfile.mkdtemp(dir=library.parent, prefix=".build-"))
+    try:
+        (folder / "top.v").write_text(verilog)
+        _run([str(verilator.executable), *COMMON, *flavour.verilator, "-CFLAGS", f"{flavour.cxx} -I{SOURCES}",
+              "-LDFLAGS", "-shared", "-Mdir", str(folder), "-o", library.name, str(folder / "top.v"),
+              str(SOURCES / "harness.cpp")], folder, verilator)
+        if flavour is TRACED:
+            (folder / "signals.h").write_text(signals_header(folder, TOP))
+        runtime = library.parent / f"runtime-{_hash(verilator.version, str(verilator.root), repr(flavour), _compiler())}"
+        for ready in runtime.glob("*.o"):
+            shutil.copyfile(ready, folder / ready.name)
+        _run(["make", "-C", str(folder), "-f", "Vtop.mk", "-s", f"-j{JOBS}", *flavour.make], folder, verilator)
+        if not runtime.exists():
+            _keep_runtime(folder, runtime)
+        os.replace(folder / library.name, library)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _keep_runtime(folder: Path, runtime: Path):
+    """Verilator's own objects are the same for every design, and take as long as a small one."""
+    beside = folder / runtime.name
+    beside.mkdir()
+    for ready in folder.glob("verilated*.o"):
+        ready.rename(beside / ready.name)
+    with contextlib.suppress(OSError):  # another build was first
+        beside.rename(runtime)
+
+
+def _run(command: list[str], folder: Path, verilator: Verilator):
+    run = subprocess.run(command, cwd=folder, env=verilator.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                         text=True, errors="replace")
+    if run.returncode:
+        lines = [line for line in run.stdout.splitlines() if "rror" in line] or run.stdout.splitlines() or ["no output"]
+        log = cache_dir() / "failed-build.log"
+        write_atomically(log, run.stdout)
+        raise WeftError(f"building the RTL with {Path(command[0]).name}", "it must exit with 0",
+                        f"{run.returncode} and `{lines[0].strip()}`", f"the whole output in {log}")
+
+
+@lru_cache
+def _compiler() -> str:
+    """g++'s version and all that -march=native means on this computer: what makes a library fit here."""
+    run = subprocess.run(["g++", "-march=native", "-x", "c++", "-E", "-v", "/dev/null"], capture_output=True, text=True)
+    return "\n".join(line for line in run.stderr.splitlines() if "cc1plus" in line or "version" in line)
+
+
+def _package_sources(*rooms: str) -> list[str]:
+    package = SOURCES.parent.parent
+    return [path.read_text() for room in rooms for path in sorted((package / room).rglob("*.py"))]
+
+
+def _hash(*parts: str) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(f"{len(part)}:".encode() + part.encode())
+    return digest.hexdigest()[:24]
+
+
+@contextlib.contextmanager
+def _locked(key: str):
+    """One process at a time makes what `key` names; the others wait and find it made."""
+    folder = cache_dir() / "locks"
+    folder.mkdir(exist_ok=True)
+    with open(folder / key, "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _status(message: str):
+    console = Console(stderr=True)
+    return console.status(message) if console.is_terminal else contextlib.nullcontext()
