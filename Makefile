@@ -1,5 +1,5 @@
 # Every target works on a fresh machine with Python 3.11, g++, make and perl: the virtual environment is made here.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made-from-$(shell cksum pyproject.toml | cut -d' ' -f1)

@@ -1,5 +1,7 @@
 """Instructions as objects, and the raw program: a stream of instructions with the DRAM it works on."""
 
+import zipfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -98,9 +100,12 @@ class RawProgram:
         try:
             with np.load(path) as arrays:
                 after = arrays["dram_after"] if "dram_after" in arrays else None
-                return cls(Path(path).stem, config, arrays["insns"], int(arrays["insn_phys"]), int(arrays["dram_base"]),
+                insns = arrays["insns"]
+                if insns.dtype != np.uint8 or insns.ndim != 2 or insns.shape[1] != INSTRUCTION_BYTES:
+                    raise ValueError(f"insns is {insns.dtype} {list(insns.shape)}, not uint8 [n, {INSTRUCTION_BYTES}]")
+                return cls(Path(path).stem, config, insns, int(arrays["insn_phys"]), int(arrays["dram_base"]),
                            arrays["dram_before"], after)
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (OSError, ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
             raise WeftError(f"raw program {path}", "a raw program is an .npz with insns, insn_phys, dram_base and dram_before",
                             f"{type(error).__name__}: {error}", "a file in the format of tests/vectors/README.md")
 

@@ -76,16 +76,14 @@ def conform(programs: list[RawProgram], make_device: Callable[[Config, int], Dev
     """Runs each program on a device of its own configuration; scratchpads and tokens begin empty for each."""
     report = ConformReport()
     for program in programs:
-        began = time.perf_counter()
+        device = make_device(program.config, program.dram_base + program.dram_before.size)
+        began = time.perf_counter()  # building a simulator is not running it
         try:
-            device = make_device(program.config, program.dram_base + program.dram_before.size)
-            began = time.perf_counter()  # building a simulator is not running it
-            try:
-                difference, cycles = run_one(program, device)
-            finally:
-                device.close()
+            difference, cycles = run_one(program, device)
         except WeftError as error:
             difference, cycles = str(error), None
+        finally:
+            device.close()
         report.seconds += time.perf_counter() - began
         report.cycles = cycles if report.cycles is None else report.cycles + (cycles or 0)
         report.passed += difference is None

@@ -1,0 +1,62 @@
+"""What the command line shows a person: tables of configurations, placements, runs and conformance."""
+
+from rich.table import Table
+
+from weft.isa import Config
+from weft.isa.manual import field_rows, size_rows
+from weft.runtime.module import Module
+from weft.runtime.report import RunReport
+from weft.sim.conform import ConformReport
+
+
+def _table(title: str, *columns: str, right: tuple[str, ...] = ()) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    return table
+
+
+def _number(value: float | None, form: str = ",") -> str:
+    return "" if value is None else f"{value:{form}}"
+
+
+def config_tables(config: Config) -> list[Table]:
+    """Derived sizes, then field widths."""
+    sizes = _table(f"{config.name}: {config.batch} x {config.block_in} x {config.block_out}, {config.macs_per_cycle} MACs a cycle, "
+                   f"{config.bus_bits}-bit bus, fingerprint {config.fingerprint}",
+                   "memory", "bytes of an element", "elements", "bytes", right=("bytes of an element", "elements", "bytes"))
+    for row in size_rows(config):
+        sizes.add_row(row[0], *(f"{n:,}" for n in row[1:]))
+    fields = _table("fields", "instruction", "bits", "field", "", right=("bits",))
+    for row in field_rows(config):
+        fields.add_row(*row)
+    return [sizes, fields]
+
+
+def placement_table(module: Module) -> Table:
+    """Which operator runs where, and why not on the accelerator."""
+    table = _table(f"{module.name} for {module.config.name}", "operator", "kind", "where", "shape", "MACs", "why not on the accelerator",
+                   right=("MACs",))
+    for o in module.operators:
+        table.add_row(o.name, o.op, o.where, "x".join(map(str, module.tensors[o.outputs[0]].shape)), f"{o.macs:,}" if o.macs else "",
+                      o.reason if o.where == "host" else "", style=None if o.where == "accel" else "yellow")
+    return table
+
+
+def run_table(report: RunReport) -> Table:
+    """A row a layer, and the whole."""
+    table = _table(f"{report.device}, {report.config}", "layer", "operator", "where", "shape", "MACs", "cycles", "utilisation",
+                   right=("MACs", "cycles", "utilisation"))
+    for layer in report.layers:
+        table.add_row(layer.name, layer.op, layer.where, "x".join(map(str, layer.shape)), _number(layer.macs or None),
+                      _number(layer.cycles), _number(layer.utilisation, ".1%"))
+    table.add_section()
+    table.add_row("all", "", "", "", f"{report.macs:,}", _number(report.cycles), _number(report.utilisation, ".1%"), style="bold")
+    return table
+
+
+def conform_table(report: ConformReport, device: str) -> Table:
+    """One row; failures are listed behind it by the command."""
+    table = _table(f"conformance on {device}", "passed", "failed", "cycles", "cycles a second", right=("passed", "failed", "cycles", "cycles a second"))
+    table.add_row(str(report.passed), str(report.failed), _number(report.cycles), _number(report.cycles_per_second, ",.0f"))
+    return table
