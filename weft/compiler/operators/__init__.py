@@ -1,0 +1,25 @@
+"""The operators of the accelerator: for each a tensor expression, a template of its schedule and a choice of tiles.
+
+`build` makes the loop program of a graph's node. One file an operator.
+"""
+
+from weft.isa import Config, WeftError
+
+from ..stmt import LoopProgram
+from . import conv2d, dense
+
+OPERATORS = {"conv2d": conv2d.build, "dense": dense.build}
+
+
+def build(node, graph, config: Config, virtual_threads: int = 2) -> LoopProgram:
+    """The scheduled loop program of an accelerator node; its arguments are named as the graph's tensors.
+
+    Raises
+    ------
+    WeftError: for an operator that is none of the accelerator's, an attribute that the machine cannot do, or where not even
+        the smallest tile fits its scratchpads.
+    """
+    if node.op not in OPERATORS:
+        raise WeftError(f"node '{node.name}' ({node.op})", f"the accelerator's operators are {', '.join(OPERATORS)}", f"'{node.op}'",
+                        "the host")
+    return OPERATORS[node.op](node, graph, config, virtual_threads)

@@ -2,53 +2,15 @@
 
 from dataclasses import dataclass
 
+from weft.isa import Config
+
 from .. import te
+from ..lower import lower
 from ..schedule import Schedule, Stage
+from ..stmt import LoopProgram
 from ..te import Axis, Tensor
-
-ORDERS = ("weights", "inputs")
-
-
-@dataclass(frozen=True)
-class Shape:
-    """A convolution in elements: n, ci, co count blocks; h, w are the input's, oh, ow the output's sizes in elements."""
-
-    n: int
-    ci: int
-    co: int
-    h: int
-    w: int
-    oh: int
-    ow: int
-    kh: int
-    kw: int
-    strides: tuple[int, int]
-    pads: tuple[int, int, int, int]
-    dilations: tuple[int, int]
-    pad_value: int
-    batch: int
-    block: int
-
-
-@dataclass(frozen=True)
-class Tile:
-    """How a convolution is cut.
-
-    n, co, oh, ow, ci: elements of a tile along each axis.
-    order: what stays while the inner tile loop runs: 'weights' (output channels are the outer loop) or 'inputs'.
-    hold: whether that tensor is loaded for all input channels in the outer loop; else each turn loads its own.
-    threads: virtual threads; they divide the tiles along `thread_axis`, 'n', 'co', 'oh' or 'ow'.
-    """
-
-    n: int
-    co: int
-    oh: int
-    ow: int
-    ci: int
-    order: str = "weights"
-    hold: bool = False
-    threads: int = 1
-    thread_axis: str = "oh"
+from .common import Window, check_window, image, pad, subject
+from .conv2d_tile import Shape, Tile, choose
 
 
 @dataclass(frozen=True)
@@ -66,27 +28,15 @@ class Conv2d:
 def define(s: Shape) -> Conv2d:
     """y = int8(requant(sum of padded x * w, qnt)). A kernel of one row reads no more rows than it uses."""
     x = te.placeholder("x", {"n": s.n, "ci": s.ci, "h": s.h, "w": s.w, "nb": s.batch, "k": s.block}, "int8")
-    w = te.placeholder("w", {"co": s.co, "ci": s.ci, "kh": s.kh, "kw": s.kw, "cb": s.block, "k": s.block}, "int8")
+    w = te.placeholder("w", {"co": s.co, "ci": s.ci, "kh": s.window.kh, "kw": s.window.kw, "cb": s.block, "k": s.block}, "int8")
     qnt = te.placeholder("qnt", {"co": s.co, "cb": s.block}, "qnt", element_rank=1)
-    top, left, bottom, right = s.pads
-    (sh, sw), (dh, dw) = s.strides, s.dilations
-    skip = sh if s.kh == 1 else 1  # rows between two rows that are used
-    rows = (s.oh - 1) * (1 if s.kh == 1 else sh) + (s.kh - 1) * dh + 1
-    columns = (s.ow - 1) * sw + (s.kw - 1) * dw + 1
-
-    def pad(n, ci, h, w_, nb, k):
-        row, column = h * skip - top, w_ - left
-        conditions = [row.ge(0)] * bool(top) + [row.lt(s.h)] * ((rows - 1) * skip - top >= s.h)
-        conditions += [column.ge(0)] * bool(left) + [column.lt(s.w)] * (columns - 1 - left >= s.w)
-        return te.select(conditions, x[n, ci, row, column, nb, k], s.pad_value)
-
-    padded = te.compute("x_pad", {"n": s.n, "ci": s.ci, "h": rows, "w": columns, "nb": s.batch, "k": s.block}, pad)
-    ci, kh, kw = te.reduce_axis("ci", s.ci), te.reduce_axis("kh", s.kh), te.reduce_axis("kw", s.kw)
+    window = s.window
+    padded = pad(x, window, s.oh, s.ow, s.pad_value)
+    ci, kh, kw = te.reduce_axis("ci", s.ci), te.reduce_axis("kh", window.kh), te.reduce_axis("kw", window.kw)
     k = te.reduce_axis("k", s.block)
-    step = 1 if s.kh == 1 else sh
     out = {"n": s.n, "co": s.co, "oh": s.oh, "ow": s.ow, "nb": s.batch, "cb": s.block}
     sums = te.compute("sums", out, lambda n, co, oh, ow, nb, cb: te.sum(
-        padded[n, ci, oh * step + kh * dh, ow * sw + kw * dw, nb, k].astype("int32") * w[co, ci, kh, kw, cb, k].astype("int32"),
+        padded[n, ci, *window.at(oh, ow, kh, kw), nb, k].astype("int32") * w[co, ci, kh, kw, cb, k].astype("int32"),
         [ci, kh, kw, k]))
     y = te.compute("y", out, lambda n, co, oh, ow, nb, cb:
                    qnt[co, cb].requantise(sums[n, co, oh, ow, nb, cb]).astype("int8"))
@@ -137,3 +87,33 @@ def _order_sums(sums: Stage, tile: Tile) -> Axis:
     sums.reorder(ci_outer, ci_inner, kh, kw, n, co, oh, ow, nb, cb, k)
     sums.tensorize(nb, "gemm")
     return ci_outer
+
+
+def program(name: str, s: Shape, tile: Tile, names: tuple[str, str, str, str]) -> LoopProgram:
+    """The loop program of a tile; names are those of x, w, qnt and y."""
+    conv = define(s)
+    return lower(schedule(conv, tile), name, dict(zip(names, (conv.x, conv.w, conv.qnt, conv.y))))
+
+
+def shape_of(node, graph, config: Config) -> Shape:
+    """The convolution that a conv2d or dense node is.
+
+    Raises
+    ------
+    WeftError: for padding that the machine cannot do.
+    """
+    x, w = (graph.tensors[name].shape for name in node.inputs[:2])
+    n, ci, h, w_ = image(x, config)
+    _, co, oh, ow = image(graph.tensors[node.outputs[0]].shape, config)
+    kh, kw = w[2:] or (1, 1)
+    window = Window(kh, kw, *(tuple(node.attrs.get(key, default)) for key, default in
+                              (("strides", (1, 1)), ("pads", (0, 0, 0, 0)), ("dilations", (1, 1)))))
+    check_window(node, window, config)
+    return Shape(n, ci, co, h, w_, oh, ow, window, node.attrs.get("pad_value", 0), config.batch, config.block_in)
+
+
+def build(node, graph, config: Config, virtual_threads: int = 2) -> LoopProgram:
+    """The loop program of a conv2d node."""
+    shape = shape_of(node, graph, config)
+    tile = choose(subject(node), shape, config, virtual_threads)
+    return program(node.name, shape, tile, (*node.inputs, *node.outputs))

@@ -1,0 +1,78 @@
+"""What the operators share: reading a node, windows, and limits of the instructions."""
+
+from dataclasses import dataclass
+
+from weft.isa import Config, Opcode, WeftError
+from weft.isa.table import layouts
+from weft.runtime.layout import activation_shape
+
+from .. import te
+from ..te import Tensor
+
+
+def subject(node) -> str:
+    return f"node '{node.name}' ({node.op})"
+
+
+@dataclass(frozen=True)
+class Window:
+    """A window that slides over an image; sizes in elements, pads are (top, left, bottom, right)."""
+
+    kh: int
+    kw: int
+    strides: tuple[int, int]
+    pads: tuple[int, int, int, int]
+    dilations: tuple[int, int] = (1, 1)
+
+    def rows(self, oh):
+        """Rows of input under `oh` rows of output. Where the kernel has a single row, only those that it uses."""
+        return (oh - 1) * self.row_step + (self.kh - 1) * self.dilations[0] + 1
+
+    def columns(self, ow):
+        return (ow - 1) * self.strides[1] + (self.kw - 1) * self.dilations[1] + 1
+
+    def at(self, oh, ow, kh, kw):
+        """Row and column of a tile that (oh, ow) meets at a place of the kernel; kh is 0 where there is a single row."""
+        return oh * self.row_step + kh * self.dilations[0], ow * self.strides[1] + kw * self.dilations[1]
+
+    @property
+    def row_step(self) -> int:
+        """Rows of a tile between two rows of output."""
+        return 1 if self.kh == 1 else self.strides[0]
+
+    @property
+    def row_skip(self) -> int:
+        """Rows of the image for one row of a tile."""
+        return self.strides[0] if self.kh == 1 else 1
+
+
+def pad(x: Tensor, window: Window, oh: int, ow: int, value: int, dtype: str = "int8") -> Tensor:
+    """x with what the windows of (oh, ow) outputs see around it, and without what they do not see."""
+    n, c, h, w, nb, cb = x.axes
+    rows, columns = window.rows(oh), window.columns(ow)
+    top, left, _, _ = window.pads
+
+    def define(n, c, h_, w_, nb, cb):
+        row, column = h_ * window.row_skip - top, w_ - left
+        conditions = [row.ge(0)] * bool(top) + [row.lt(h.extent)] * ((rows - 1) * window.row_skip - top >= h.extent)
+        conditions += [column.ge(0)] * bool(left) + [column.lt(w.extent)] * (columns - 1 - left >= w.extent)
+        return te.select(conditions, x[n, c, row, column, nb, cb].astype(dtype), value)
+
+    sizes = {n.name: n.extent, c.name: c.extent, "h": rows, "w": columns, nb.name: nb.extent, cb.name: cb.extent}
+    return te.compute(f"{x.name}_pad", sizes, define)
+
+
+def check_window(node, window: Window, config: Config):
+    """WeftError where a load cannot pad so far, or a window could lie in the padding altogether."""
+    most = layouts(config)[Opcode.LOAD].fields["y_pad_0"].bounds[1]
+    if max(window.pads) > most:
+        raise WeftError(subject(node), f"pads are at most {most} on a side", str(window.pads), "a separate Pad before it")
+    reach = [(window.kh - 1) * window.dilations[0], (window.kw - 1) * window.dilations[1]] * 2
+    if any(pad > r for pad, r in zip(window.pads, reach)):
+        raise WeftError(subject(node), "pads are smaller than the kernel", f"pads {window.pads}, kernel {window.kh} x {window.kw}",
+                        "a separate Pad before it")
+
+
+def image(shape: tuple[int, ...], config: Config) -> tuple[int, int, int, int]:
+    """Blocks of batch, blocks of channels, height and width of a logical [N, C, H, W] or [N, C]."""
+    return activation_shape(tuple(shape), config)[:4]

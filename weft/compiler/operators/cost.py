@@ -1,0 +1,108 @@
+"""Choosing tiles: legality first, then a rough number of cycles. All quantities may be arrays of candidates."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from weft.isa import Config, WeftError
+
+INSTRUCTION = 10  # cycles that an instruction takes apart from its steps or beats: fetch, tokens, start
+LATENCY = 24  # and a LOAD or STORE on top, until its first beat has come
+ROW = 2  # what each row of a transfer costs on top of its beats
+FOLDED_LOOPS = 2  # of an instruction's nest run in hardware; the others are written out as micro-ops
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the three modules have to do, in cycles, and the cycles of loading that nothing runs beside."""
+
+    load: np.ndarray
+    compute: np.ndarray
+    store: np.ndarray
+    tiles: np.ndarray
+    alone: np.ndarray | float = 0.0
+
+
+def transfer(config: Config, bytes_, rows, instructions):
+    """Cycles of LOADs or STOREs of so many bytes in so many rows altogether."""
+    return bytes_ / (config.bus_bits // 8) + rows * ROW + instructions * (INSTRUCTION + LATENCY)
+
+
+def steps(count, instructions):
+    """Cycles of GEMMs or ALUs of so many steps altogether."""
+    return count + instructions * INSTRUCTION
+
+
+def total(work: Work, overlap):
+    """Cycles of an operator; the modules run beside one another where `overlap`, but for the first and the last tile."""
+    beside = np.maximum(np.maximum(work.load, work.compute), work.store) + (work.load + work.store) / work.tiles
+    return work.alone + np.where(overlap, beside, work.load + work.compute + work.store)
+
+
+def sizes(extent: int, most: int = 64) -> np.ndarray:
+    """Tile sizes worth a try along an axis: the smallest for each number of tiles; at most `most` of them, evenly thinned."""
+    found = sorted({-(-extent // count) for count in range(1, extent + 1)})
+    if len(found) > most:
+        found = [found[i] for i in np.unique(np.linspace(0, len(found) - 1, most).round().astype(int))]
+    return np.array(found)
+
+
+def grid(**axes: np.ndarray) -> dict[str, np.ndarray]:
+    """All combinations, as one flat array for each axis."""
+    arrays = np.meshgrid(*axes.values(), indexing="ij")
+    return {name: a.reshape(-1) for name, a in zip(axes, arrays)}
+
+
+def tiles(extent, size):
+    """Number of tiles."""
+    return -(-extent // size)
+
+
+def micro_ops(*extents):
+    """Micro-ops of one instruction over a nest: the product of all but the two longest loops."""
+    nest = np.sort(np.stack(np.broadcast_arrays(*extents)), axis=0)
+    return nest[:-FOLDED_LOOPS].prod(axis=0)
+
+
+def micro_op_limit(config: Config) -> int:
+    """Most micro-ops that one instruction should need: a quarter of the buffer, so that several are kept."""
+    return max(config.uop_depth // 4, 1)
+
+
+def loop_limit(config: Config) -> int:
+    """Most steps of one hardware loop."""
+    from weft.isa import Opcode
+    from weft.isa.table import layouts
+
+    return layouts(config)[Opcode.GEMM].fields["iter_in"].bounds[1]
+
+
+def pick(config: Config, needs: Callable[[Mapping], Mapping[str, np.ndarray]], candidates: Mapping[str, np.ndarray],
+         cycles: Callable[[Mapping], np.ndarray]) -> tuple[dict[str, int], float] | None:
+    """The candidate of fewest cycles among those that fit, and its cycles; None where none fits.
+
+    needs: elements of each scratchpad ('inp', 'wgt', 'acc', 'qnt') and 'uop'.
+    """
+    legal = np.ones(len(next(iter(candidates.values()))), bool)
+    for scope, elements in needs(candidates).items():
+        legal &= elements <= depth(config, scope)
+    if not legal.any():
+        return None
+    left = {name: values[legal] for name, values in candidates.items()}
+    estimate = cycles(left)
+    best = int(np.argmin(estimate))
+    return {name: int(values[best]) for name, values in left.items()}, float(estimate[best])
+
+
+def depth(config: Config, scope: str) -> int:
+    """Elements that a tile may take of a scratchpad; of micro-ops, the limit of one instruction."""
+    return micro_op_limit(config) if scope == "uop" else getattr(config, f"{scope}_depth")
+
+
+def no_tile(subject: str, config: Config, needs: Mapping[str, int]) -> WeftError:
+    """The refusal where not even the smallest tile fits."""
+    found = [f"{scope} {need} of {depth(config, scope)}" for scope, need in needs.items() if need > depth(config, scope)]
+    what = [scope for scope, need in needs.items() if need > depth(config, scope)]
+    return WeftError(subject, f"the smallest tile must fit the scratchpads of config '{config.name}'",
+                     ", ".join(found) + " elements", "a larger " + " and ".join(f"{scope}_buffer" for scope in what))
