@@ -1,0 +1,1 @@
+"""The accelerator in Amaranth. Every size follows from weft.isa.Config."""

@@ -1,0 +1,52 @@
+"""One lane of the ALU: the operations that take no cycle of their own. Requantisation is in requant.py."""
+
+from amaranth import Cat, Module, Mux, Signal, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from weft.isa import ALU_BY_NAME
+
+LANE = signed(32)
+
+
+def shift_right(x, y):
+    """x shifted right by y, arithmetic, or left by -y where y is negative; any int32 y."""
+    right = Mux(y[5:31].any(), 31, y[:5])
+    left = (-y)[:5]
+    too_far = ~y[5:31].all() | (y[:5] == 0)  # of a negative y: below -31
+    return Mux(y[31], Mux(too_far, 0, (x << left)[:32].as_signed()), x >> right)
+
+
+OPERATIONS = {
+    "min": lambda x, y: Mux(x < y, x, y),
+    "max": lambda x, y: Mux(x < y, y, x),
+    "add": lambda x, y: x + y,
+    "shr": shift_right,
+    "mul": lambda x, y: x * y,
+}
+
+
+class AluLane(wiring.Component):
+    """result = operation(x, y), or with `gemm` x + total, or 0 with `clear`. Combinational; wraps in int32.
+
+    `op` is an alu_opcode of those in OPERATIONS.
+    """
+
+    op: In(3)
+    gemm: In(1)
+    clear: In(1)
+    x: In(LANE)
+    y: In(LANE)
+    total: In(LANE)
+    result: Out(LANE)
+
+    def elaborate(self, platform):
+        m = Module()
+        with m.If(self.gemm):
+            m.d.comb += self.result.eq(Mux(self.clear, 0, self.x + self.total))
+        with m.Else():
+            with m.Switch(self.op):
+                for name, operation in OPERATIONS.items():
+                    with m.Case(ALU_BY_NAME[name].code):
+                        m.d.comb += self.result.eq(operation(self.x, self.y))
+        return m

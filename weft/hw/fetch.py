@@ -1,0 +1,104 @@
+"""Fetch: reads the stream ahead of its use and hands each instruction to its module's queue."""
+
+from amaranth import Cat, Module, Mux, ResetInserter, Signal
+from amaranth.lib import fifo, stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
+
+from weft.isa import Module as Unit
+from weft.isa.table import INSTRUCTION_BITS, INSTRUCTION_BYTES
+
+from .axi import ADDRESS_BITS
+from .bursts import BurstSplitter
+from .instructions import unit_of
+from .memory_read import read_client
+
+BUFFER_BEATS = 64  # asked for or waiting to be handed out
+FETCH_BURST = 16  # beats
+
+
+class Fetch(wiring.Component):
+    """Reads `count` instructions from byte `address` at `launch` (which waits until the last launch's are handed out).
+
+    Members
+    -------
+    load, compute, store: streams of instructions. memory: `read_client`.
+    clear: drops what was read and what is left to read. quiet: no beat is on its way.
+    """
+
+    def __init__(self, config):
+        self.config = config
+        queue = Out(stream.Signature(INSTRUCTION_BITS))
+        super().__init__({"launch": In(1), "address": In(ADDRESS_BITS), "count": In(32), "clear": In(1), "quiet": Out(1),
+                          "memory": Out(read_client(config)), "load": queue, "compute": queue, "store": queue})
+
+    def elaborate(self, platform):
+        m = Module()
+        beat_bytes = self.config.bus_bits // 8
+        reset = ResetInserter(self.clear)
+        splitter = BurstSplitter(self.config, BUFFER_BEATS, FETCH_BURST)
+        buffer = fifo.SyncFIFO(width=self.config.bus_bits, depth=BUFFER_BEATS)
+        m.submodules.splitter, m.submodules.buffer = reset(splitter), reset(buffer)
+        wiring.connect(m, splitter.bursts, wiring.flipped(self.memory.bursts))
+        wiring.connect(m, wiring.flipped(self.memory.beats), buffer.w_stream)
+        coming = Signal(range(BUFFER_BEATS + 1))
+        m.d.comb += self.quiet.eq(coming == 0)
+        m.d.sync += coming.eq(coming + Mux(self.memory.bursts.valid & self.memory.bursts.ready, self.memory.bursts.p.beats, 0)
+                              - (self.memory.beats.valid & self.memory.beats.ready))
+
+        # A launch waits in these registers until the stream before it is handed out.
+        waiting, left = Signal(), Signal(32)
+        first = self.address[:exact_log2(beat_bytes)]
+        beats = (first + (self.count << exact_log2(INSTRUCTION_BYTES)) + (beat_bytes - 1)) >> exact_log2(beat_bytes)
+        begin = Signal()
+        m.d.comb += [begin.eq(waiting & (left == 0) & splitter.rows.ready),
+                     splitter.rows.valid.eq(begin & (self.count != 0)),
+                     splitter.rows.p.address.eq(self.address[exact_log2(beat_bytes):]),
+                     splitter.rows.p.beats.eq(beats)]
+        with m.If(self.launch):
+            m.d.sync += waiting.eq(1)
+
+        word, ready = Signal(INSTRUCTION_BITS), Signal()
+        taken, handed = self._assemble(m, buffer, word, ready, first, begin, left)
+        m.d.comb += splitter.release.eq(taken)
+        unit = Signal(2)
+        m.d.comb += unit.eq(unit_of(self.config, word))
+        for module, queue in ((Unit.LOAD, self.load), (Unit.COMPUTE, self.compute), (Unit.STORE, self.store)):
+            m.d.comb += [queue.payload.eq(word), queue.valid.eq(ready & (unit == module))]
+            with m.If(unit == module):
+                m.d.comb += handed.eq(ready & queue.ready)
+        with m.If(handed):
+            m.d.sync += left.eq(left - 1)
+        with m.If(begin):
+            m.d.sync += [waiting.eq(0), left.eq(self.count)]
+        with m.If(self.clear):
+            m.d.sync += [waiting.eq(0), left.eq(0)]
+        return m
+
+    def _assemble(self, m, buffer, word, ready, first, begin, left):
+        """Instructions out of beats: two beats an instruction, or several instructions a beat.
+
+        Returns (a beat leaves the buffer, the instruction in `word` is handed out: to be driven by the caller)."""
+        taken, handed = Signal(), Signal()
+        beat_bits = self.config.bus_bits
+        m.d.comb += buffer.r_en.eq(taken)
+        if beat_bits < INSTRUCTION_BITS:
+            parts = INSTRUCTION_BITS // beat_bits
+            collected, part = Signal(INSTRUCTION_BITS - beat_bits, reset_less=True), Signal(range(parts))
+            last = part == parts - 1
+            m.d.comb += [word.eq(Cat(collected, buffer.r_data)), ready.eq(buffer.r_rdy & last & (left != 0)),
+                         taken.eq(Mux(last, handed, buffer.r_rdy & (left != 0)))]
+            with m.If(taken):
+                m.d.sync += [collected.eq(Cat(collected, buffer.r_data)[beat_bits:]), part.eq(Mux(last, 0, part + 1))]
+            with m.If(begin):
+                m.d.sync += part.eq(0)
+        else:
+            slots = beat_bits // INSTRUCTION_BITS
+            slot = Signal(exact_log2(slots))
+            m.d.comb += [word.eq(buffer.r_data.word_select(slot, INSTRUCTION_BITS)), ready.eq(buffer.r_rdy & (left != 0)),
+                         taken.eq(handed & ((slot == slots - 1) | (left == 1)))]
+            with m.If(handed):
+                m.d.sync += slot.eq(slot + 1)
+            with m.If(begin):
+                m.d.sync += slot.eq(first >> exact_log2(INSTRUCTION_BYTES))
+        return taken, handed

@@ -1,0 +1,8 @@
+"""What a step of GEMM or ALU carries through the pipeline of the compute module."""
+
+from amaranth.lib import data
+
+# `valid`: it reads and writes ACC; `last`: its instruction ends with it, and then the tokens and `finish` count. An
+# instruction without steps is one that is last and not valid.
+STEP = data.StructLayout({"valid": 1, "last": 1, "push_prev": 1, "push_next": 1, "finish": 1,
+                          "gemm": 1, "reset": 1, "long": 1, "op": 3, "use_imm": 1, "imm": 16})

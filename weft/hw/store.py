@@ -1,0 +1,156 @@
+"""The store module: rows of OUT become bursts. The next instruction begins while the last one's answers still come."""
+
+from amaranth import Cat, Module, Mux, Signal
+from amaranth.lib import fifo, stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
+
+from weft.isa import Memory, Opcode
+from weft.isa.table import INSTRUCTION_BITS
+
+from .bursts import BurstSplitter, burst_layout
+from .dma import RowWalker, Shape, command_layout, fill_command
+from .layouts import view
+from .load import bases_signature, named_bases, trace_module
+from .memory_write import write_beat
+from .tokens import TokenGate, TokenSink, TokenSource
+
+BURSTS_AHEAD = 64  # bursts whose answers have not come
+ENDS_AHEAD = 8  # instructions that only wait for answers
+
+
+class Packer(wiring.Component):
+    """Reads the elements of a STORE in order and packs them into beats, one element or one beat a cycle.
+
+    Members
+    -------
+    begin: a command stands in `command`; only while `ready`. address, enable, data: read port of OUT, one cycle.
+    beats: stream of `write_beat`.
+    """
+
+    def __init__(self, config):
+        self.config = config
+        self.shape = Shape(config, Memory.OUT)
+        super().__init__({"begin": In(1), "command": In(command_layout(config)), "ready": Out(1),
+                          "address": Out(exact_log2(config.out_depth)), "enable": Out(1),
+                          "data": In(config.out_bits).array(config.batch * config.block_out),
+                          "beats": Out(stream.Signature(write_beat(config)))})
+
+    def elaborate(self, platform):
+        m = Module()
+        shape = self.shape
+        x_size, x_stride = Signal(16, reset_less=True), Signal(16, reset_less=True)
+        x, y = Signal(16, reset_less=True), Signal(16)  # elements and rows left
+        address = Signal.like(self.address, reset_less=True)
+        part = Signal(range(shape.parts), reset_less=True)
+        slot, row_slot = (Signal(exact_log2(shape.slots), reset_less=True, name=name) for name in ("slot", "row_slot"))
+
+        # Stage 1 reads; stage 2 has the element, and gives a beat when one is complete.
+        read, step, last_part, last_x = Signal(), Signal(), Signal(), Signal()
+        full, got_part, got_slot, got_last = Signal(), *(Signal.like(s, reset_less=True, name=f"got_{s.name}")
+                                                         for s in (part, slot, last_x))
+        m.d.comb += [read.eq(y != 0), step.eq(read & (~full | self.beats.ready | ~self.beats.valid)),
+                     last_part.eq(part == shape.parts - 1), last_x.eq(x == 1),
+                     self.address.eq(address), self.enable.eq(step), self.ready.eq(~read)]
+        with m.If(self.beats.ready | ~self.beats.valid):
+            m.d.sync += full.eq(0)
+        with m.If(step):
+            m.d.sync += [full.eq(1), got_part.eq(part), got_slot.eq(slot), got_last.eq(last_x), part.eq(part + 1)]
+            with m.If(last_part):
+                m.d.sync += [address.eq(address + 1), x.eq(x - 1), slot.eq(slot + 1), part.eq(0)]
+                with m.If(last_x):
+                    m.d.sync += [x.eq(x_size), y.eq(y - 1), slot.eq(row_slot + x_stride), row_slot.eq(row_slot + x_stride)]
+        with m.If(self.begin):
+            command = self.command
+            first = shape.first_slot(command.address)
+            m.d.sync += [x_size.eq(command.x_size), x_stride.eq(command.x_stride), x.eq(command.x_size), part.eq(0),
+                         y.eq(Mux(command.x_size == 0, 0, command.y_size)), address.eq(command.sram), slot.eq(first),
+                         row_slot.eq(first)]
+        element = Cat(*self.data)
+        if shape.slots == 1:
+            m.d.comb += [self.beats.valid.eq(full), self.beats.p.strobe.eq(-1),
+                         self.beats.p.data.eq(element.word_select(got_part, self.config.bus_bits))]
+        else:
+            self._collect(m, element, full, got_slot, got_last)
+        return m
+
+    def _collect(self, m, element, full, slot, last):
+        """Several elements a beat: they gather in a register until the beat or the row is full."""
+        bits, width = self.shape.bytes * 8, self.shape.bytes
+        gathered = Signal(self.config.bus_bits, reset_less=True)
+        strobe = Signal(self.config.bus_bits // 8)
+        new, new_strobe = Signal.like(gathered), Signal.like(strobe)
+        m.d.comb += [
+            new.eq(gathered), new.word_select(slot, bits).eq(element),
+            new_strobe.eq(strobe), new_strobe.word_select(slot, width).eq((1 << width) - 1),
+            self.beats.valid.eq(full & (last | (slot == self.shape.slots - 1))),
+            self.beats.p.data.eq(new), self.beats.p.strobe.eq(new_strobe)]
+        with m.If(full):
+            m.d.sync += [gathered.eq(new), strobe.eq(new_strobe)]
+            with m.If(self.beats.valid):
+                m.d.sync += strobe.eq(Mux(self.beats.ready, 0, strobe))
+
+
+class Store(wiring.Component):
+    """Members: `instructions` in; `bursts`, `beats`, `taken`, `done` to the memory engine's write side; `out_*`: read port of OUT."""
+
+    def __init__(self, config):
+        self.config = config
+        super().__init__({
+            "instructions": In(stream.Signature(INSTRUCTION_BITS)), "bases": Out(bases_signature()),
+            "bursts": Out(stream.Signature(burst_layout(config))), "beats": Out(stream.Signature(write_beat(config))),
+            "done": In(1), "out_address": Out(exact_log2(config.out_depth)), "out_enable": Out(1),
+            "out_data": In(config.out_bits).array(config.batch * config.block_out),
+            "from_compute": Out(TokenSink), "to_compute": Out(TokenSource), "clear": In(1),
+            "trace": Out(trace_module), "waits_prev": Out(1), "full": Out(1), "busy": Out(1), "illegal": Out(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self.config
+        m.submodules.gate = gate = TokenGate()
+        m.submodules.walker = walker = RowWalker(config, [Shape(config, Memory.OUT)])
+        m.submodules.splitter = splitter = BurstSplitter(config)
+        m.submodules.packer = packer = Packer(config)
+        word = self.instructions.payload
+        insn = view(config, Opcode.STORE, word)
+        legal, active, walked = Signal(), Signal(), Signal()
+        m.d.comb += [legal.eq((insn.opcode == Opcode.STORE) & (insn.memory_type == Memory.OUT)),
+                     walked.eq(active & ~walker.busy & splitter.idle & packer.ready)]
+        fill_command(m, walker.command, config, (Memory.OUT,), word, named_bases(self.bases))
+        m.d.comb += [packer.command.eq(walker.command), walker.begin.eq(gate.start & legal), packer.begin.eq(gate.start & legal),
+                     self.out_address.eq(packer.address), self.out_enable.eq(packer.enable)]
+        m.d.comb += [its.eq(mine) for its, mine in zip(packer.data, self.out_data)]
+        wiring.connect(m, walker.rows, splitter.rows)
+        wiring.connect(m, packer.beats, wiring.flipped(self.beats))
+        ended = self._answers(m, splitter, walked, active, gate, insn)
+        wiring.connect(m, gate.from_prev, wiring.flipped(self.from_compute))
+        m.d.comb += [
+            gate.valid.eq(self.instructions.valid), gate.clear.eq(self.clear), self.instructions.ready.eq(gate.start),
+            gate.pop_prev.eq(insn.pop_prev), gate.push_prev.eq(insn.push_prev),
+            gate.from_next.available.eq(1), gate.to_next.space.eq(1),
+            gate.to_prev.space.eq(self.to_compute.space), self.to_compute.reserve.eq(gate.to_prev.reserve),
+            self.waits_prev.eq(gate.waits_prev), self.full.eq(gate.full_prev),
+            self.illegal.eq(gate.start & ~legal), self.trace.start.eq(gate.start), self.trace.end.eq(ended)]
+        return m
+
+    def _answers(self, m, splitter, walked, active, gate, insn):
+        """Counts the bursts asked for and answered: an instruction ends with the answer to its last burst."""
+        bits = BURSTS_AHEAD.bit_length() + 1
+        asked, answered = Signal(bits), Signal(bits)
+        fired, room, ended = Signal(), Signal(), Signal()
+        push_prev = Signal(reset_less=True)
+        m.submodules.ends = ends = fifo.SyncFIFO(width=bits + 1, depth=ENDS_AHEAD)
+        at, pushes = ends.r_data[:bits], ends.r_data[bits]
+        m.d.comb += [
+            room.eq((asked - answered)[:bits] != BURSTS_AHEAD), fired.eq(self.bursts.valid & self.bursts.ready),
+            self.bursts.payload.eq(splitter.bursts.payload), self.bursts.valid.eq(splitter.bursts.valid & room),
+            splitter.bursts.ready.eq(self.bursts.ready & room),
+            gate.ready.eq(~active | walked & ends.w_rdy), ends.w_en.eq(walked), ends.w_data.eq(Cat(asked, push_prev)),
+            ended.eq(ends.r_rdy & ~(answered - at)[bits - 1]), ends.r_en.eq(ended),  # at or beyond, as counters wrap
+            self.to_compute.push.eq(ended & pushes), self.busy.eq(active | gate.start | ends.r_rdy)]
+        m.d.sync += [asked.eq(asked + fired), answered.eq(answered + self.done)]
+        with m.If(walked & ends.w_rdy):
+            m.d.sync += active.eq(0)
+        with m.If(gate.start):
+            m.d.sync += [active.eq(1), push_prev.eq(insn.push_prev)]
+        return ended

@@ -1,0 +1,81 @@
+"""Dependency tokens: four counters between the modules, and the gate that an instruction passes to begin."""
+
+from amaranth import Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from weft.isa.registers import TOKEN_QUEUE_DEPTH
+
+TokenSource = wiring.Signature({"reserve": Out(1), "push": Out(1), "space": In(1)})
+TokenSink = wiring.Signature({"pop": Out(1), "available": In(1)})
+
+
+class TokenQueue(wiring.Component):
+    """A queue of tokens that carry no data.
+
+    An instruction reserves the place of its token as it begins and pushes as it ends, so that a push never waits: to
+    the other module the two are the same, and work on its way never stands still with the memory channel in its hands.
+    """
+
+    def __init__(self, depth: int = TOKEN_QUEUE_DEPTH):
+        self.depth = depth
+        super().__init__({"source": In(TokenSource), "sink": In(TokenSink), "clear": In(1), "count": Out(range(depth + 1))})
+
+    def elaborate(self, platform):
+        m = Module()
+        reserved = Signal(range(self.depth + 1))
+        m.d.comb += [self.sink.available.eq(self.count != 0), self.source.space.eq(reserved != self.depth)]
+        m.d.sync += [self.count.eq(self.count + self.source.push - self.sink.pop),
+                     reserved.eq(reserved + self.source.reserve - self.sink.pop)]
+        with m.If(self.clear):
+            m.d.sync += [self.count.eq(self.source.push), reserved.eq(reserved - self.count + self.source.reserve)]
+        return m
+
+
+class TokenGate(wiring.Component):
+    """Lets the instruction at the head of a module's queue begin: first both its pops, then the places of its pushes.
+
+    Members
+    -------
+    valid: there is an instruction; pop_prev, pop_next, push_prev, push_next: its header.
+    ready: the module could begin it. start: it begins in this cycle.
+    from_prev, from_next, to_prev, to_next: the queues. A queue that a module does not have is tied: always available, always
+        with space.
+    waits_prev, waits_next, full_prev, full_next: what it waits for.
+    """
+
+    valid: In(1)
+    ready: In(1)
+    clear: In(1)
+    pop_prev: In(1)
+    pop_next: In(1)
+    push_prev: In(1)
+    push_next: In(1)
+    start: Out(1)
+    from_prev: Out(TokenSink)
+    from_next: Out(TokenSink)
+    to_prev: Out(TokenSource)
+    to_next: Out(TokenSource)
+    waits_prev: Out(1)
+    waits_next: Out(1)
+    full_prev: Out(1)
+    full_next: Out(1)
+
+    def elaborate(self, platform):
+        m = Module()
+        popped, pop, owed = Signal(), Signal(), Signal()
+        m.d.comb += [
+            owed.eq(self.valid & ~popped),
+            self.waits_prev.eq(owed & self.pop_prev & ~self.from_prev.available),
+            self.waits_next.eq(owed & self.pop_next & ~self.from_next.available),
+            pop.eq(owed & self.ready & ~self.waits_prev & ~self.waits_next),
+            self.from_prev.pop.eq(pop & self.pop_prev),
+            self.from_next.pop.eq(pop & self.pop_next),
+            self.full_prev.eq(self.valid & self.push_prev & ~self.to_prev.space),
+            self.full_next.eq(self.valid & self.push_next & ~self.to_next.space),
+            self.start.eq((pop | popped & self.valid & self.ready) & ~self.full_prev & ~self.full_next),
+            self.to_prev.reserve.eq(self.start & self.push_prev),
+            self.to_next.reserve.eq(self.start & self.push_next),
+        ]
+        m.d.sync += popped.eq(Mux(self.clear, 0, (popped | pop) & ~self.start))
+        return m
