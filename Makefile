@@ -24,7 +24,7 @@ demo: setup ## compiles the digits network, runs it on RTL, compares, reports
 	$(BIN)/python -m examples.digits.demo
 
 test: setup ## passes every test
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -q
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -q -m "not models"
 
 conform: setup ## runs the conformance programs on the functional device and on RTL
 	$(BIN)/weft conform tests/vectors --device functional
@@ -37,7 +37,7 @@ bench: setup ## measures: cycles a second of the RTL, utilisation of networks
 	$(BIN)/python -m benchmarks.run
 
 acceptance: setup ## the trained networks of WEFT_MODELS
-	$(BIN)/python -m pytest -n $(WORKERS) -q -m models
+	$(BIN)/python -m pytest -n $(WORKERS) -q -m models --durations=5
 
 fuzz: setup ## random programs and convolutions on all devices, for longer than make test
 	WEFT_FUZZ_EXAMPLES=2000 $(BIN)/python -m pytest -n $(WORKERS) -q -k "random or property"

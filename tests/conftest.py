@@ -17,5 +17,6 @@ def models() -> Path:
     """The folder of trained networks; its data stand in ../data beside it."""
     folder = Path(os.environ.get("WEFT_MODELS", ROOT.parent / "shared" / "models"))
     if not folder.is_dir():
+        assert "WEFT_MODELS" not in os.environ, f"WEFT_MODELS names {folder}, which is no folder"
         pytest.skip("no trained networks: set WEFT_MODELS to their folder")
     return folder

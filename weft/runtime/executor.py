@@ -7,8 +7,8 @@ import numpy as np
 
 from weft.isa import WeftError
 
+from . import kernels
 from .device import Bases, Device, open_device
-from .kernels import KERNELS
 from .layout import pack_activation, unpack_activation
 from .module import Launch, Module, Operator
 from .report import LayerReport, RunReport, finish, layer_cycles
@@ -63,7 +63,7 @@ def checked_inputs(module: Module, inputs: Sequence[np.ndarray]) -> dict[str, np
 
 
 def _kernel(operator: Operator, values: dict[str, np.ndarray]) -> tuple[np.ndarray, ...]:
-    return KERNELS[operator.op](operator.attrs, *(values[name] for name in operator.inputs))
+    return kernels.run(operator.op, operator.attrs, *(values[name] if name else None for name in operator.inputs))
 
 
 class Executor:
@@ -112,7 +112,7 @@ class Executor:
 
     def _run_host(self, operator: Operator, values: dict[str, np.ndarray], report: RunReport):
         began = time.perf_counter()
-        for name in operator.inputs:
+        for name in filter(None, operator.inputs):
             self._value(name, values)
         values |= zip(operator.outputs, _kernel(operator, values))
         report.layers.append(LayerReport(operator.name, operator.op, "host", self.module.tensors[operator.outputs[0]].shape,

@@ -1,0 +1,156 @@
+"""From a model file to a module: the stages of the compiler in the order in which a network passes them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from weft.isa import Config, WeftError, decode, encode
+from weft.isa.check import check
+from weft.isa.table import INSTRUCTION_BYTES
+from weft.runtime.layout import pack_activation, pack_qnt, pack_weight
+from weft.runtime.module import Launch, Module, Operator, TensorInfo
+
+from . import codegen, frontends, graph_passes, memory, operators
+from .graph import Graph, Node
+
+PAGE = 4096
+Progress = Callable[[int, int, str], None]
+
+
+def pass_names() -> list[str]:
+    """What `--print-after` takes, in order: stages of the graph, then of each operator's loop program, then of the stream."""
+    return ["import", *graph_passes.names(), "lower", *codegen.pass_names(), "instructions"]
+
+
+def compile(model: "str | Path | Graph", config: Config, *, virtual_threads: int = 2, print_after: str | None = None,
+            show: Callable[[str], None] = print, progress: Progress = lambda done, total, name: None) -> Module:
+    """Compiles a network for a machine.
+
+    Parameters
+    ----------
+    model: a file (ONNX QDQ or TFLite, int8), or a Graph as a frontend makes it.
+    virtual_threads: 1 or 2; with 2, loads and stores of one tile run beside the computation of the other.
+    print_after: name of a stage (`pass_names()`); its program goes to `show`.
+    progress: told (operators done, operators in all, name of the one that begins).
+
+    Raises
+    ------
+    WeftError: for a model that cannot be imported, an operator that nothing can run, or a tile that does not fit.
+    """
+    if virtual_threads not in (1, 2):
+        raise WeftError("virtual_threads", "it must be 1 or 2", str(virtual_threads), "2, to overlap memory and computation")
+    if print_after is not None and print_after not in pass_names():
+        raise WeftError(f"pass '{print_after}'", f"a pass is one of {', '.join(pass_names())}", repr(print_after), "one of these")
+
+    def after(name: str, program) -> None:
+        if name == print_after:
+            show(str(program))
+
+    graph = model if isinstance(model, Graph) else frontends.load(model)
+    after("import", graph)
+    graph = graph_passes.run(graph, config, after=after)
+    return _Builder(graph, config, virtual_threads, after, progress).build()
+
+
+class _Builder:
+    """Lays out DRAM and generates the launches of a placed graph."""
+
+    def __init__(self, graph: Graph, config: Config, virtual_threads: int, after: Callable, progress: Progress):
+        self.graph, self.config, self.virtual_threads, self.after, self.progress = graph, config, virtual_threads, after, progress
+        self.plan = memory.plan(graph, config)
+        self.parts: list[tuple[int, np.ndarray]] = []  # (byte offset, bytes) of the image
+        self.end = _page(self.plan.size)
+
+    def build(self) -> Module:
+        self._pack_constants()
+        launches = [self._launch(segment) for segment in self._segments()]
+        image = np.zeros(max((at + data.size for at, data in self.parts), default=0), np.uint8)
+        for at, data in self.parts:
+            image[at:at + data.size] = data
+        module = self._module(image, launches)
+        self._check(module)
+        return module
+
+    def _pack_constants(self):
+        for node in self.graph.nodes:
+            for name in node.inputs if node.where == "accel" else ():
+                if name in self.graph.constants:
+                    self.parts.append((self.plan.addresses[name], self._packed(self.graph.constants[name], name).view(np.uint8).reshape(-1)))
+
+    def _packed(self, value: np.ndarray, name: str) -> np.ndarray:
+        role = next(k for n in self.graph.nodes if n.where == "accel" for k, i in enumerate(n.inputs) if i == name)
+        if self.graph.tensors[name].dtype == "qnt":
+            return pack_qnt(value, self.config)
+        return pack_weight(value, self.config) if role == 1 else pack_activation(value, self.config)
+
+    def _segments(self) -> list[list[int]]:
+        """Runs of neighbouring accelerator nodes; each becomes one launch, in which layers overlap."""
+        segments: list[list[int]] = []
+        for index, node in enumerate(self.graph.nodes):
+            if node.where == "accel":
+                if segments and segments[-1][-1] == index - 1:
+                    segments[-1].append(index)
+                else:
+                    segments.append([index])
+        return segments
+
+    def _launch(self, segment: list[int]) -> Launch:
+        programs = []
+        for index in segment:
+            node = self.graph.nodes[index]
+            self.progress(index, len(self.graph.nodes), node.name)
+            programs.append(operators.build(node, self.graph, self.config, virtual_threads=self.virtual_threads))
+            self.after("lower", programs[-1])
+        uop_address = self.end
+        stream = codegen.generate(programs, self.plan.addresses, self.config, uop_address, after=self.after)
+        micro_ops = stream.micro_ops.view(np.uint8)
+        insns = encode(stream.instructions, self.config)
+        self.after("instructions", _Listing(stream.instructions))
+        insn_address = _page(uop_address + micro_ops.size)
+        self.parts += [(uop_address, micro_ops), (insn_address, insns.reshape(-1))]
+        self.end = _page(insn_address + insns.size)
+        return Launch(tuple(segment), insn_address, len(insns), np.array(stream.layers, np.int32))
+
+    def _module(self, image: np.ndarray, launches: list[Launch]) -> Module:
+        g = self.graph
+        tensors = {name: TensorInfo(tuple(map(int, t.shape)), t.dtype, *_scalar(t)) for name, t in g.tensors.items()}
+        made = [self._operator(node) for node in g.nodes]
+        return Module(g.name, self.config, tensors, made, launches, dict(g.constants), image, self.end,
+                      {k: int(v) for k, v in self.plan.addresses.items()}, list(g.inputs), list(g.outputs),
+                      {"virtual_threads": self.virtual_threads, "activation_peak": int(self.plan.peak),
+                       "activation_lower_bound": int(self.plan.lower_bound)})
+
+    def _operator(self, node: Node) -> Operator:
+        return Operator(node.name, node.op, tuple(node.inputs), tuple(node.outputs), node.attrs, node.where, node.reason,
+                        int(self.graph.macs(node)))
+
+    def _check(self, module: Module):
+        """The checker proves each stream, apart from the passes that made it."""
+        dram = np.zeros(module.memory_size, np.uint8)
+        dram[:module.image.size] = module.image
+        for launch in module.launches:
+            stream = dram[launch.insn_address:launch.insn_address + launch.insn_count * INSTRUCTION_BYTES]
+            for finding in check(decode(stream, self.config), self.config, dram):
+                raise WeftError(f"compiled module '{module.name}'", "the checker must find nothing", str(finding),
+                                "`--print-after instructions`, and to report this: it is a fault of the compiler")
+
+
+class _Listing:
+    def __init__(self, instructions):
+        self.instructions = instructions
+
+    def __str__(self):
+        from weft.isa.asm import to_text
+
+        return "\n".join(to_text(i) for i in self.instructions)
+
+
+def _scalar(tensor) -> tuple[float | None, int | None]:
+    if isinstance(tensor.scale, (int, float)):
+        return float(tensor.scale), int(tensor.zero_point)
+    return None, None
+
+
+def _page(size: int) -> int:
+    return -(-int(size) // PAGE) * PAGE
