@@ -18,7 +18,7 @@ def test_round_trip(tmp_path):
     MODULE.save(tmp_path / "net.weft")
     again = Module.load(tmp_path / "net.weft")
     assert (again.name, again.config, again.tensors, again.addresses, again.memory_size) == ("net", DEFAULT, MODULE.tensors, MODULE.addresses, 8192)
-    assert again.operators[0].inputs == ("x", "q") and again.operators[0].attrs == {"kernel": [1, 2], "scale": 0.5}
+    assert again.operators[0].inputs == ("x", "q") and again.operators[0].attrs == {"kernel": (1, 2), "scale": 0.5}
     assert again.launches[0].operators == (0,) and again.launches[0].layers.tolist() == [0, 0]
     assert np.array_equal(again.constants["q"], MODULE.constants["q"]) and np.array_equal(again.image, MODULE.image)
     assert to_bytes(again) == to_bytes(MODULE)

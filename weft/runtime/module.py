@@ -133,6 +133,13 @@ def _plain(value):
     raise TypeError(f"{type(value).__name__} has no place in a module's header")
 
 
+def _tuples(value):
+    """JSON knows lists only; attributes are tuples."""
+    if isinstance(value, list):
+        return tuple(map(_tuples, value))
+    return {k: _tuples(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+
 def from_bytes(content: bytes, subject: str = "module") -> Module:
     """The module of these bytes. Raises as `Module.load`."""
     def refuse(rule: str, found: str, hint: str = "compile the model again"):
@@ -160,7 +167,7 @@ def from_bytes(content: bytes, subject: str = "module") -> Module:
     return Module(
         header["name"], config,
         {k: TensorInfo(tuple(shape), *rest) for k, (shape, *rest) in header["tensors"].items()},
-        [Operator(**{**o, "inputs": tuple(o["inputs"]), "outputs": tuple(o["outputs"])}) for o in header["operators"]],
+        [Operator(**{k: _tuples(v) for k, v in o.items()}) for o in header["operators"]],
         [Launch(tuple(ops), address, count, arrays[f"layers:{k}"]) for k, (ops, address, count) in enumerate(header["launches"])],
         {k.removeprefix("constant:"): v for k, v in arrays.items() if k.startswith("constant:")},
         arrays["image"], header["memory_size"], header["addresses"], header["inputs"], header["outputs"], header["options"])

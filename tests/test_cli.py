@@ -1,0 +1,82 @@
+"""The command line, as a user types it."""
+
+import json
+import re
+import sys
+
+import numpy as np
+import pytest
+
+from tests.conformance import FOLDER
+from weft.cli import main
+
+
+@pytest.fixture
+def weft(capsys, monkeypatch):
+    """Runs `weft ...`; returns (status, stdout, stderr)."""
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["weft", *map(str, arguments)])
+        status = 0
+        try:
+            main()
+        except SystemExit as stop:
+            status = stop.code or 0
+        return status, *capsys.readouterr()
+    return call
+
+
+def test_config_lists_presets_and_sizes(weft):
+    assert weft("config")[1].split() == ["default", "1x8x8", "1x32x32", "2x16x16"]
+    status, out, _ = weft("config", "1x8x8")
+    assert status == 0 and "fingerprint" in out and "uop_bgn" in out
+    sizes = json.loads(weft("config", "default", "--json")[1])
+    assert sizes["sizes"]["wgt"] == {"element_bytes": 256, "elements": 1024, "bytes": 262144}
+
+
+def test_conform_json(weft, tmp_path):
+    for name in ("000_single_gemm_00.npz", "b1k8s_000_single_gemm_00.npz", "index.json", "index_b1k8s.json"):
+        (tmp_path / name).write_bytes((FOLDER / name).read_bytes())
+    status, out, _ = weft("conform", tmp_path, "--device", "functional", "--json")
+    assert status == 0 and json.loads(out) == {"passed": 2, "failed": 0, "failures": [], "cycles": None, "cycles_per_second": None,
+                                               "device": "functional", "seconds": json.loads(out)["seconds"]}
+
+
+def test_conform_fails_on_a_wrong_byte(weft, tmp_path):
+    with np.load(FOLDER / "000_single_gemm_00.npz") as arrays:
+        changed = dict(arrays)
+    changed["dram_after"] = changed["dram_after"].copy()
+    changed["dram_after"][5] ^= 1
+    np.savez(tmp_path / "p.npz", **changed)
+    status, out, _ = weft("conform", tmp_path, "--json")
+    assert status == 1 and json.loads(out)["failures"][0]["name"] == "p"
+    assert re.fullmatch(r"1 of \d+ bytes differ, first at 0x1005: 0x.. instead of 0x..", json.loads(out)["failures"][0]["difference"])
+
+
+def test_disasm_asm_check(weft, tmp_path):
+    source, program = tmp_path / "p.s", tmp_path / "p.npz"
+    assert weft("disasm", FOLDER / "042_conv2d_04.npz", "-o", source)[0] == 0
+    assert weft("asm", source, "-o", program)[0] == 0
+    with np.load(program) as new, np.load(FOLDER / "042_conv2d_04.npz") as old:
+        assert all(np.array_equal(new[k], old[k]) for k in ("insns", "dram_before", "dram_after"))
+    status, out, _ = weft("check", program, "--json")
+    assert status == 0 and json.loads(out)["errors"] == 0
+    source.write_text(source.read_text().replace("pop_prev", "", 1))
+    weft("asm", source, "-o", program)
+    status, out, _ = weft("check", program)
+    assert status == 1 and "error: " in out
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (("conform", "/no/such"), "weft: refused: folder /no/such: raw programs are read from a folder, but found no such folder\ntry: a path to .npz files\n"),
+    (("conform", FOLDER, "--device", "gpu"), "weft: refused: device 'gpu': a device is one of functional, rtl, but found 'gpu'\ntry: one of these names\n"),
+    (("conform", FOLDER, "--latency", "3"), "weft: refused: device 'functional': it has no clock, so no DRAM timing, but found latency\ntry: --device rtl\n"),
+    (("config", "nope"), "weft: refused: config 'nope': a config is a preset (default, 1x8x8, 1x32x32, 2x16x16) or a TOML file, but found neither\n"
+                         "try: `weft config` to list the presets\n"),
+    (("run", "/no/such.weft", "x.npy"), "weft: refused: module /no/such.weft: a module file must be readable, but found No such file or directory\n"
+                                        "try: `weft compile MODEL -o FILE.weft`\n"),
+    (("asm", "/no/such.s", "-o", "p.npz"), "weft: refused: assembly /no/such.s: a source is a text file, but found [Errno 2] No such file or directory: '/no/such.s'\n"
+                                           "try: `weft disasm` to see one\n"),
+])
+def test_refusals_are_one_message_and_status_1(weft, arguments, message):
+    status, out, err = weft(*arguments)
+    assert (status, out, err) == (1, "", message)
