@@ -17,7 +17,8 @@ def dense(attrs, x, w, qnt):
 
 @kernel("Gemm")
 def gemm(attrs, a, b, c=None):
-    """ONNX Gemm: alpha * A' B' + beta * C. attrs: alpha, beta, transA, transB."""
+    """ONNX Gemm: alpha * A' B' + beta * C; A may be [N, C, 1, 1]. attrs: alpha, beta, transA, transB."""
+    a = a.reshape(len(a), -1) if a.ndim == 4 else a
     a = a.T if attrs.get("transA", 0) else a
     b = b.T if attrs.get("transB", 0) else b
     y = attrs.get("alpha", 1.0) * (a @ b)

@@ -6,7 +6,7 @@ import math
 import numpy as np
 
 from .quantise import apply_lanes
-from .registry import KERNELS, kernel
+from .registry import kernel
 
 
 @kernel("add")
@@ -51,7 +51,7 @@ _FUNCTIONS = {
 
 
 def _register(op: str, function) -> None:
-    KERNELS[op] = lambda attrs, x, *more: (np.asarray(function(x, *more)).astype(x.dtype),)
+    kernel(op)(lambda attrs, x, *more: (np.asarray(function(x, *more)).astype(x.dtype),))
 
 
 for _op, _function in _FUNCTIONS.items():

@@ -1,5 +1,6 @@
 """The table of kernels, filled by the modules beside it as they are imported."""
 
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -14,9 +15,21 @@ def kernel(op: str) -> Callable[[Kernel], Kernel]:
     """Decorator: the function is what operator `op` means."""
     def register(function: Kernel) -> Kernel:
         assert op not in KERNELS, op
-        KERNELS[op] = function
+        KERNELS[op] = _clamped(function) if op[0].isupper() else function
         return function
     return register
+
+
+def _clamped(function: Kernel) -> Kernel:
+    """Real operators may carry attributes `minimum` and `maximum`: a clamp of the output that was fused into them."""
+    @functools.wraps(function)
+    def clamped(attrs, *arrays):
+        results = function(attrs, *arrays)
+        if "minimum" not in attrs and "maximum" not in attrs:
+            return results
+        low, high = attrs.get("minimum", -np.inf), attrs.get("maximum", np.inf)
+        return tuple(np.clip(y, y.dtype.type(low), y.dtype.type(high)) for y in results)
+    return clamped
 
 
 def run(op: str, attrs: dict, *arrays: np.ndarray | None) -> tuple[np.ndarray, ...]:

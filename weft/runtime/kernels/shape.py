@@ -48,8 +48,9 @@ def onnx_transpose(attrs, x):
 
 
 @kernel("Reshape")
-def onnx_reshape(attrs, x, shape):
-    """ONNX Reshape: 0 keeps an axis (unless allowzero), -1 takes what is left."""
+def onnx_reshape(attrs, x, shape=None):
+    """ONNX Reshape: 0 keeps an axis (unless allowzero), -1 takes what is left. The shape may be an attribute."""
+    shape = attrs["shape"] if shape is None else shape
     keep = not attrs.get("allowzero", 0)
     sizes = [x.shape[i] if n == 0 and keep else int(n) for i, n in enumerate(shape)]
     return (x.reshape(sizes),)
@@ -92,9 +93,9 @@ def slice_ranges(shape, starts, ends, axes=None, steps=None) -> list[range]:
 
 @kernel("Slice")
 def onnx_slice(attrs, x, starts=None, ends=None, axes=None, steps=None):
-    """ONNX Slice; starts, ends and axes as inputs, or as attributes (opset 9)."""
+    """ONNX Slice; starts, ends, axes and steps as inputs or as attributes."""
     if starts is None:
-        starts, ends, axes = attrs["starts"], attrs["ends"], attrs.get("axes")
+        starts, ends, axes, steps = attrs["starts"], attrs["ends"], attrs.get("axes"), attrs.get("steps")
     return (x[np.ix_(*slice_ranges(x.shape, starts, ends, axes, steps))],)
 
 

@@ -1,0 +1,233 @@
+"""ONNX models, opset 13 and up (older ones are converted), with QDQ quantisation in int8 or uint8, or in float.
+
+`QuantizeLinear` and `DequantizeLinear` become `quantize` and `dequantize`; all other operators keep their ONNX names. uint8
+tensors become int8 by lowering their zero points by 128; at the network's edge a node converts.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError
+from onnx import helper, numpy_helper, shape_inference, version_converter
+
+from weft.isa import WeftError
+
+from ..graph import DTYPES, Graph, Node, TensorType, check_type
+from .onnx_operators import QUANTISERS, check_operator
+
+OLDEST = 13
+
+
+def load(data: bytes, name: str, input_shapes: Mapping[str, tuple[int, ...]] | None = None) -> Graph:
+    """The graph of a serialised ONNX model; errors as for `frontends.load`."""
+    model = _infer(_parse(data, name), name, input_shapes or {})
+    return _Importer(model.graph, name).graph
+
+
+def _parse(data: bytes, name: str) -> onnx.ModelProto:
+    model = onnx.ModelProto()
+    try:
+        model.ParseFromString(data)
+        onnx.checker.check_model(model)
+    except (DecodeError, onnx.checker.ValidationError) as error:
+        raise WeftError(f"model {name}", "the file must be a whole and valid ONNX model", _first_line(error),
+                        "to export or download the model again") from None
+    opsets = {o.domain: o.version for o in model.opset_import}
+    if opsets.get("", OLDEST) >= OLDEST:
+        return model
+    try:
+        return version_converter.convert_version(model, OLDEST)
+    except Exception as error:  # the converter raises bare RuntimeError, IndexError and its own errors
+        raise WeftError(f"model {name}", f"the opset must be {OLDEST} or later, or convertible", _first_line(error),
+                        f"to export the model with opset {OLDEST}") from None
+
+
+def _first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def _infer(model: onnx.ModelProto, name: str, input_shapes: Mapping[str, tuple[int, ...]]) -> onnx.ModelProto:
+    constants = {tensor.name for tensor in model.graph.initializer}
+    for value in model.graph.input:
+        if value.name in input_shapes:
+            dims = value.type.tensor_type.shape
+            del dims.dim[:]
+            for size in input_shapes[value.name]:
+                dims.dim.add().dim_value = size
+        elif value.name not in constants:
+            _check_static(value)
+    try:
+        return shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
+    except shape_inference.InferenceError as error:
+        raise WeftError(f"model {name}", "the shapes of all tensors must follow from the inputs", _first_line(error),
+                        "to run the ONNX checker on the model") from None
+
+
+def _check_static(value: onnx.ValueInfoProto) -> None:
+    sizes = [d.dim_value if d.HasField("dim_value") else (d.dim_param or "?") for d in value.type.tensor_type.shape.dim]
+    if not value.type.tensor_type.HasField("shape") or any(not isinstance(n, int) or n < 1 for n in sizes):
+        shape = "no shape" if not value.type.tensor_type.HasField("shape") else f"shape [{', '.join(map(str, sizes))}]"
+        raise WeftError(f"input '{value.name}'", "its shape must be static", shape,
+                        f"to give one, as in input_shapes={{'{value.name}': (1, 3, 32, 32)}}")
+
+
+def _dtype(elem_type: int) -> str:
+    return np.dtype(helper.tensor_dtype_to_np_dtype(elem_type)).name
+
+
+class _Importer:
+    """Builds the graph node by node. `self.graph` is the result."""
+
+    def __init__(self, source: onnx.GraphProto, name: str):
+        self.graph = Graph(name)
+        self.uint8: set[str] = set()  # tensors that were uint8 and are stored as int8
+        for tensor in source.initializer:
+            self._constant(tensor.name, numpy_helper.to_array(tensor))
+        for value in source.input:
+            if value.name not in self.graph.constants:
+                self._input(value)
+        self.inferred = {v.name: v for v in (*source.value_info, *source.output)}
+        for index, node in enumerate(source.node):
+            self._node(node, index)
+        for value in source.output:
+            self._output(value.name)
+        self.graph.prune()
+        self.graph.validate()
+
+    def _constant(self, name: str, value: np.ndarray) -> None:
+        if value.dtype.name not in DTYPES:
+            raise WeftError(f"constant '{name}'", f"a dtype must be one of {', '.join(DTYPES[:-1])}", value.dtype.name,
+                            "to quantise the model to int8")
+        if value.dtype == np.uint8:
+            value, _ = (value ^ np.uint8(128)).view(np.int8), self.uint8.add(name)
+        self.graph.constants[name] = value
+        self.graph.tensors[name] = TensorType(value.shape, value.dtype.name)
+
+    def _input(self, value: onnx.ValueInfoProto) -> None:
+        type_ = self._value_type(value)
+        self.graph.inputs.append(value.name)
+        self.graph.tensors[value.name] = type_
+        if type_.dtype == "uint8":
+            stored = self.graph.add_tensor(f"{value.name}.int8", TensorType(type_.shape, "int8"))
+            self.graph.nodes.append(Node(stored, "uint8_to_int8", [value.name], [stored]))
+
+    def _output(self, name: str) -> None:
+        if name in self.uint8 and name in self.graph.tensors:
+            type_ = self.graph.tensors[name]
+            final = self.graph.add_tensor(f"{name}.uint8", TensorType(type_.shape, "uint8"))
+            self.graph.nodes.append(Node(final, "int8_to_uint8", [name], [final]))
+            name = final
+        self.graph.outputs.append(name)
+
+    def _value_type(self, value: onnx.ValueInfoProto) -> TensorType:
+        tensor = value.type.tensor_type
+        return TensorType(tuple(d.dim_value for d in tensor.shape.dim), _dtype(tensor.elem_type))
+
+    def _node(self, proto: onnx.NodeProto, index: int) -> None:
+        name = proto.name or (proto.output[0] if proto.output else f"node {index}")
+        subject = f"node '{name}' ({proto.op_type})"
+        attrs = {a.name: _attribute(subject, a) for a in proto.attribute}
+        check_operator(subject, proto, attrs)
+        if proto.op_type == "Constant":
+            self._constant(proto.output[0], _constant_value(subject, attrs))
+            return
+        inputs = [f"{i}.int8" if f"{i}.int8" in self.graph.tensors and i in self.graph.inputs else i for i in proto.input]
+        while inputs and not inputs[-1]:
+            inputs.pop()
+        if proto.op_type in QUANTISERS:
+            self._quantiser(subject, name, proto, inputs, attrs)
+            return
+        for tensor in inputs:
+            if tensor in self.uint8 or tensor.removesuffix(".int8") in self.graph.inputs and tensor.endswith(".int8"):
+                raise WeftError(subject, "uint8 tensors may only be read by DequantizeLinear", f"'{tensor}'",
+                                "to export the model with QDQ around every operator")
+        outputs = [o for o in proto.output if o]
+        for output in outputs:
+            self.graph.tensors[output] = self._inferred_type(subject, output)
+        if proto.op_type == "Cast":
+            attrs = {"to": _dtype(attrs["to"])}
+        if proto.op_type == "ConstantOfShape":
+            value = attrs.get("value", np.zeros(1, np.float32))
+            attrs = {"value": value.reshape(-1)[0].item(), "dtype": value.dtype.name}
+        self.graph.nodes.append(Node(name, proto.op_type, inputs, outputs, attrs))
+
+    def _inferred_type(self, subject: str, name: str) -> TensorType:
+        value = self.inferred.get(name)
+        if value is None or not value.type.tensor_type.HasField("shape") or any(
+                not d.HasField("dim_value") for d in value.type.tensor_type.shape.dim):
+            raise WeftError(subject, "every output must have a static shape", f"none for '{name}'",
+                            "to export the model with static shapes")
+        return self._value_type(value)
+
+    def _quantiser(self, subject: str, name: str, proto: onnx.NodeProto, inputs: list[str], attrs: dict) -> None:
+        scale, zero_point, dtype = self._parameters(subject, proto, inputs)
+        source = self.graph.tensors[inputs[0]]
+        axis = attrs.get("axis", 1) % max(len(source.shape), 1) if isinstance(scale, tuple) else None
+        if proto.op_type == "QuantizeLinear":
+            stored, output = TensorType(source.shape, dtype, scale, zero_point, axis), proto.output[0]
+            made = stored
+            params = {"scale": scale, "zero_point": zero_point, "dtype": dtype, "rounding": self.graph.rounding}
+            if f"{dtype}" == "int8" and self._is_unsigned(proto):
+                self.uint8.add(output)
+        else:
+            stored, output = TensorType(source.shape, source.dtype, scale, zero_point, axis), proto.output[0]
+            made = TensorType(source.shape, "float32")
+            params = {"scale": scale, "zero_point": zero_point}
+            self.graph.tensors[inputs[0]] = stored
+        check_type(subject, stored)
+        if axis is not None:
+            params["axis"] = axis
+        self.graph.tensors[output] = made
+        op = QUANTISERS[proto.op_type]
+        self.graph.nodes.append(Node(name, op, [inputs[0]], [output], params))
+
+    def _is_unsigned(self, proto: onnx.NodeProto) -> bool:
+        return len(proto.input) < 3 or not proto.input[2] or proto.input[2] in self.uint8
+
+    def _parameters(self, subject: str, proto: onnx.NodeProto, inputs: list[str]):
+        """(scale, zero point, dtype of the stored values), already lowered by 128 where those were uint8."""
+        for name in inputs[1:]:
+            if name not in self.graph.constants:
+                raise WeftError(subject, "scale and zero point must be constants", f"'{name}', which is computed",
+                                "static quantisation")
+        scale = self.graph.constants[inputs[1]]
+        if scale.dtype != np.float32:
+            raise WeftError(subject, "a scale must be float32", scale.dtype.name, "to export the model in float32")
+        if len(inputs) > 2:
+            zero_point = self.graph.constants[inputs[2]]
+        else:
+            # ONNX's default is 0 of the stored dtype, which is uint8 for QuantizeLinear
+            quantises = proto.op_type == "QuantizeLinear"
+            unsigned = quantises or inputs[0] in self.uint8 or inputs[0].removesuffix(".int8") in self.graph.inputs
+            dtype = np.int8 if quantises else self.graph.tensors[inputs[0]].numpy
+            zero_point = np.full(scale.shape, -128 if unsigned and dtype == np.int8 else 0, dtype)
+        if zero_point.size != scale.size:
+            raise WeftError(subject, "there must be as many zero points as scales", f"{zero_point.size} and {scale.size}",
+                            "to quantise the model again")
+        if scale.size == 1 and scale.ndim <= 1:
+            return float(scale.reshape(-1)[0]), int(zero_point.reshape(-1)[0]), zero_point.dtype.name
+        if scale.ndim != 1:
+            raise WeftError(subject, "a scale must be one number or one an index of an axis", f"shape {scale.shape}",
+                            "quantisation by tensor or by channel")
+        return tuple(map(float, scale)), tuple(map(int, zero_point)), zero_point.dtype.name
+
+
+def _attribute(subject: str, attribute: onnx.AttributeProto):
+    value = helper.get_attribute_value(attribute)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, onnx.TensorProto):
+        return numpy_helper.to_array(value)
+    if isinstance(value, (onnx.GraphProto, onnx.SparseTensorProto)):
+        raise WeftError(subject, "an attribute must be numbers, text or a tensor", f"{attribute.name}", "a model without it")
+    return tuple(value) if isinstance(value, (list, tuple)) or hasattr(value, "__len__") and not isinstance(value, str) \
+        else value
+
+
+def _constant_value(subject: str, attrs: dict) -> np.ndarray:
+    for key, dtype in (("value", None), ("value_float", np.float32), ("value_int", np.int64),
+                       ("value_floats", np.float32), ("value_ints", np.int64)):
+        if key in attrs:
+            return np.asarray(attrs[key], dtype)
+    raise WeftError(subject, "a constant must be numbers", f"{', '.join(attrs) or 'no value'}", "a model without it")

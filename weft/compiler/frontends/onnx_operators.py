@@ -1,0 +1,58 @@
+"""Which ONNX operators can be imported, with which attributes, and what those must be."""
+
+from collections.abc import Callable
+
+import onnx
+
+from weft.isa import WeftError
+
+QUANTISERS = {"QuantizeLinear": "quantize", "DequantizeLinear": "dequantize"}
+
+_CONV = "auto_pad dilations group kernel_shape pads strides"
+_POOL = "auto_pad ceil_mode dilations kernel_shape pads strides"
+ATTRIBUTES: dict[str, str] = {
+    "Conv": _CONV, "MaxPool": f"{_POOL} storage_order", "AveragePool": f"{_POOL} count_include_pad",
+    "GlobalAveragePool": "", "ReduceMean": "axes keepdims noop_with_empty_axes",
+    "Gemm": "alpha beta transA transB", "MatMul": "",
+    **dict.fromkeys(("Add", "Sub", "Mul", "Div", "Pow", "Neg", "Abs", "Sqrt", "Exp", "Log", "Tanh", "Erf", "Min", "Max",
+                     "Relu", "Sigmoid", "HardSwish", "Clip", "Identity"), ""),
+    "LeakyRelu": "alpha", "HardSigmoid": "alpha beta", "Softmax": "axis",
+    "BatchNormalization": "epsilon momentum training_mode", "LayerNormalization": "axis epsilon stash_type",
+    "Transpose": "perm", "Reshape": "allowzero", "Flatten": "axis", "Squeeze": "", "Unsqueeze": "", "Concat": "axis",
+    "Slice": "", "Pad": "mode", "Gather": "axis", "Expand": "", "Cast": "to saturate", "Shape": "start end",
+    "ConstantOfShape": "value", "Constant": "value value_float value_floats value_int value_ints",
+    "QuantizeLinear": "axis block_size saturate output_dtype", "DequantizeLinear": "axis block_size output_dtype",
+}
+
+Check = tuple[str, Callable[[object], bool], str]
+REQUIRED: dict[tuple[str, str], Check] = {
+    ("MaxPool", "storage_order"): ("storage_order must be 0", lambda v: v == 0, "storage_order = 0"),
+    ("MaxPool", "ceil_mode"): ("ceil_mode must be 0", lambda v: v == 0, "padding in place of ceil_mode"),
+    ("AveragePool", "ceil_mode"): ("ceil_mode must be 0", lambda v: v == 0, "padding in place of ceil_mode"),
+    ("AveragePool", "dilations"): ("dilations must be 1", lambda v: set(v) == {1}, "a convolution"),
+    ("Pad", "mode"): ("mode must be constant", lambda v: v == "constant", "constant padding"),
+    ("BatchNormalization", "training_mode"): ("training_mode must be 0", lambda v: v == 0, "to export for inference"),
+    ("QuantizeLinear", "block_size"): ("block_size must be 0", lambda v: v == 0, "quantisation by tensor or by channel"),
+    ("DequantizeLinear", "block_size"): ("block_size must be 0", lambda v: v == 0, "quantisation by tensor or by channel"),
+    ("ReduceMean", "noop_with_empty_axes"): ("noop_with_empty_axes must be 0", lambda v: v == 0, "to name the axes"),
+}
+for _op in ("Conv", "MaxPool", "AveragePool"):
+    REQUIRED[_op, "kernel_shape"] = ("there must be two spatial axes", lambda v: len(v) == 2, "a two-dimensional operator")
+
+
+def check_operator(subject: str, node: onnx.NodeProto, attrs: dict) -> None:
+    """Refuses an operator, a domain or an attribute that weft does not know (WeftError)."""
+    if node.domain not in ("", "ai.onnx") or node.op_type not in ATTRIBUTES:
+        operator = f"{node.domain}.{node.op_type}" if node.domain not in ("", "ai.onnx") else node.op_type
+        raise WeftError(subject, "an operator must be one that weft can import", operator,
+                        f"to replace it by any of {', '.join(sorted(ATTRIBUTES))}")
+    known = ATTRIBUTES[node.op_type].split()
+    for key, value in attrs.items():
+        if key not in known:
+            raise WeftError(subject, f"an attribute must be one of {', '.join(known) or 'none'}", f"'{key}'",
+                            "to export the model without it")
+        rule, holds, hint = REQUIRED.get((node.op_type, key), ("", lambda _: True, ""))
+        if not holds(value):
+            raise WeftError(subject, rule, str(value), hint)
+    if node.op_type in ("MaxPool", "LayerNormalization", "BatchNormalization") and len(node.output) > 1:
+        raise WeftError(subject, "it must have one output", str(len(node.output)), "to remove the others")

@@ -1,0 +1,60 @@
+"""From the imported graph to the placed one, pass by pass: `run(graph, config)`.
+
+A pass is a frozen dataclass with a name; its fields are its options. It changes the graph that it is given.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from weft.isa import Config
+
+from ..graph import Graph
+from .absorb_quantisation import AbsorbQuantisation
+from .canonicalise import Canonicalise
+from .fold_constants import FoldConstants
+from .fold_pads import FoldPads
+from .fuse_activations import FuseActivations
+from .fuse_clamps import FuseClamps
+from .layout import Layout
+from .legalise import Legalise
+from .place import Place
+from .select import Select
+
+__all__ = ["PASSES", "AbsorbQuantisation", "Canonicalise", "FoldConstants", "FoldPads", "FuseActivations", "FuseClamps",
+           "Layout", "Legalise", "Pass", "Place", "Select", "run"]
+
+
+class Pass(Protocol):
+    """A step of the compilation of graphs."""
+
+    name: str
+
+    def __call__(self, graph: Graph, config: Config) -> None:
+        """Changes the graph. WeftError where it holds what cannot be compiled."""
+
+
+PASSES: tuple[Pass, ...] = (
+    FoldConstants(), Canonicalise(), FuseActivations(), AbsorbQuantisation(), Layout(), Legalise(), FoldPads(), Select(),
+    FuseClamps(), FoldConstants(dequantise=True), Place(),
+)
+
+
+def run(graph: Graph, config: Config, after: Callable[[str, Graph], None] = lambda name, graph: None,
+        passes: Sequence[Pass] = PASSES) -> Graph:
+    """The graph that the passes make of `graph`, which is left as it was.
+
+    Parameters
+    ----------
+    after: called with each pass's name and the graph after it, which it must not change; for printing and tests.
+
+    Raises
+    ------
+    WeftError: for a network that cannot be compiled; the message names the node.
+    """
+    for each in passes:
+        graph = graph.copy()
+        each(graph, config)
+        graph.prune()
+        graph.validate()
+        after(each.name, graph)
+    return graph

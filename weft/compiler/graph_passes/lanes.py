@@ -1,0 +1,62 @@
+"""Scales become integers: requantisation lanes for products, sums and changes of scale."""
+
+import numpy as np
+
+from weft.isa.quantise import MULTIPLIER_BITS, ROUNDINGS, pack_lanes, quantise_multiplier
+
+from ..graph import TensorType
+
+LARGEST_BIAS = 1 << 30  # leaves room in int32 for the sum of 2**16 products
+ADD_LIMIT = 32767  # a multiplier of `add` is an immediate of 16 bits, signed
+
+
+class LanesError(Exception):
+    """These scales do not fit the lanes; the text says why."""
+
+
+def activation_range(target: TensorType, attrs: dict) -> tuple[int, int]:
+    """The int8 limits that attributes minimum and maximum (real numbers, or absent) mean at target's scale."""
+    low, high = attrs.get("minimum", -np.inf), attrs.get("maximum", np.inf)
+    stored = np.clip([low / target.scale + target.zero_point, high / target.scale + target.zero_point], -128, 127)
+    return int(np.rint(stored[0])), int(np.rint(stored[1]))
+
+
+def scale_lanes(channels: int, scale, bias, target: TensorType, attrs: dict, rounding: str) -> np.ndarray:
+    """Lanes [channels]: clamp(round((acc + bias) * scale) + target.zero_point). scale and bias: numbers or arrays."""
+    if np.max(scale) >= 1 << MULTIPLIER_BITS - 1:
+        raise LanesError(f"its output's scale is {np.max(scale):.3g} times finer than its sums'")
+    multiplier, shift = quantise_multiplier(np.broadcast_to(scale, channels))
+    low, high = activation_range(target, attrs)
+    return pack_lanes(np.broadcast_to(bias, channels), multiplier, shift, target.zero_point, low, high, ROUNDINGS[rounding])
+
+
+def product_lanes(weight: np.ndarray, scales: np.ndarray, bias: np.ndarray, source: TensorType, target: TensorType,
+                  attrs: dict, rounding: str) -> tuple[np.ndarray, np.ndarray]:
+    """(weights, lanes) of a convolution or matrix product.
+
+    weight: int8 [O, ...]; scales, bias: float64 [O], the weights' scales and the bias as real numbers. Where a bias does
+    not fit int32 beside the sums, the weights of that channel are so fine that they hardly count: they and the bias are
+    made coarser together. Else the weights come back as they are.
+    """
+    step = source.scale * scales
+    whole = np.rint(bias / step) - source.zero_point * weight.reshape(len(weight), -1).sum(1, dtype=np.int64)
+    coarser = np.ceil(np.abs(whole) / LARGEST_BIAS)
+    if (coarser > 1).any():
+        factor = np.maximum(coarser, 1)
+        shape = (-1,) + (1,) * (weight.ndim - 1)
+        weight, step = np.rint(weight / factor.reshape(shape)).astype(np.int8), step * factor
+        whole = np.rint(bias / step) - source.zero_point * weight.reshape(len(weight), -1).sum(1, dtype=np.int64)
+    return weight, scale_lanes(len(weight), step / target.scale, whole.astype(np.int64), target, attrs, rounding)
+
+
+def add_multipliers(scale_a: float, scale_b: float) -> tuple[tuple[int, int], float]:
+    """((ma, mb), unit) with scale_a = ma * unit and scale_b = mb * unit, as nearly as 16 bits allow.
+
+    The larger takes at least 15 bits, and of those values the one for which the smaller comes out most nearly whole.
+    """
+    large, small = max(scale_a, scale_b), min(scale_a, scale_b)
+    candidates = np.arange(ADD_LIMIT, ADD_LIMIT // 2, -1)
+    exact = candidates * (small / large)
+    best = int(np.argmin(np.abs(np.rint(exact) - exact)))
+    m_large, m_small = int(candidates[best]), int(np.rint(exact[best]))
+    return ((m_large, m_small) if scale_a >= scale_b else (m_small, m_large)), large / m_large

@@ -1,0 +1,265 @@
+"""Operators on quantised tensors become integer operators; what has none runs on the host in real numbers.
+
+    Conv -> conv2d, Gemm -> dense, Add -> add, MaxPool -> max_pool, AveragePool and GlobalAveragePool -> avg_pool,
+    Clip and Identity -> requantise, Transpose, Reshape, Slice, Pad, Concat -> the same on stored values
+    anything else -> quantize(op(dequantize(x)))
+"""
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from weft.isa import Config
+from weft.runtime.kernels.shape import slice_ranges
+from weft.runtime.kernels.windows import resolve_pads
+
+from ..graph import Graph, Node
+from ..reference import quantisation_attrs
+from .lanes import LanesError, activation_range, add_multipliers, product_lanes, scale_lanes
+
+
+class _NotInteger(Exception):
+    """This node has no integer form; the text says why."""
+
+
+@dataclass(frozen=True)
+class Legalise:
+    name: ClassVar[str] = "legalise"
+
+    def __call__(self, graph: Graph, config: Config) -> None:
+        nodes, graph.nodes = graph.nodes, []
+        for node in nodes:
+            quantised = [graph.tensors[t].quantised for t in (*node.inputs, *node.outputs) if t]
+            if not node.op[0].isupper() or not any(quantised):
+                graph.nodes.append(node)
+                continue
+            mark = len(graph.nodes)
+            try:
+                if node.op not in _FORMS:
+                    raise _NotInteger(f"{node.op} has no integer form")
+                _check_activations(graph, node)
+                _FORMS[node.op](graph, node)
+            except (_NotInteger, LanesError) as reason:
+                del graph.nodes[mark:]
+                _on_real_numbers(graph, node, str(reason))
+
+
+def _check_activations(graph: Graph, node: Node) -> None:
+    for name in (*(node.inputs if node.op in ("Add", "Concat") else node.inputs[:1]), *node.outputs):
+        type_ = graph.tensors[name]
+        if type_.dtype != "int8" or not type_.quantised or type_.axis is not None:
+            raise _NotInteger(f"'{name}' is not int8 with one scale")
+
+
+def _emit(graph: Graph, node: Node, op: str, inputs: list[str], attrs: dict | None = None, output: str | None = None) -> None:
+    name = node.name if output is None else output
+    graph.nodes.append(Node(name, op, inputs, [output or node.outputs[0]], attrs or {}))
+
+
+def _on_real_numbers(graph: Graph, node: Node, reason: str) -> None:
+    """quantize(op(dequantize(x))), on the host."""
+    inputs = []
+    for name in node.inputs:
+        if name and graph.tensors[name].quantised:
+            type_ = graph.tensors[name]
+            real = graph.add_tensor(f"{name}.real", dataclasses.replace(type_, dtype="float32", scale=None, zero_point=None,
+                                                                        axis=None))
+            graph.nodes.append(Node(real, "dequantize", [name], [real], quantisation_attrs(type_)))
+            name = real
+        inputs.append(name)
+    outputs, after = [], []
+    for name in node.outputs:
+        type_ = graph.tensors[name]
+        if type_.quantised:
+            real = graph.add_tensor(f"{name}.real", dataclasses.replace(type_, dtype="float32", scale=None, zero_point=None,
+                                                                        axis=None))
+            after.append(Node(name, "quantize", [real], [name], quantisation_attrs(type_, graph.rounding)))
+            name = real
+        outputs.append(name)
+    graph.nodes += [Node(node.name, node.op, inputs, outputs, node.attrs, reason=reason), *after]
+
+
+def _weights(graph: Graph, node: Node, rows: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """(weights with the output channel first, their scales as float64 [O])."""
+    name = node.inputs[1]
+    type_, axis = graph.tensors[name], 0 if rows else 1
+    if name not in graph.constants or type_.dtype != "int8" or not type_.quantised:
+        raise _NotInteger("its weights are not constant int8")
+    if np.any(type_.zero_point):
+        raise _NotInteger("its weights have a zero point other than 0")
+    if type_.axis not in (None, axis):
+        raise _NotInteger(f"its weights have a scale along axis {type_.axis}")
+    values = graph.constants[name] if rows else np.ascontiguousarray(graph.constants[name].T)
+    return values, np.broadcast_to(np.float64(type_.scale), len(values))
+
+
+def _bias(graph: Graph, node: Node, channels: int) -> np.ndarray:
+    """The bias as real numbers, float64 [O]."""
+    if len(node.inputs) < 3:
+        return np.zeros(channels)
+    name = node.inputs[2]
+    type_ = graph.tensors[name]
+    if name not in graph.constants or graph.constants[name].size not in (1, channels):
+        raise _NotInteger("its bias is not a constant of one number an output channel")
+    values = graph.constants[name].astype(np.float64).reshape(-1)
+    if type_.quantised:
+        values = (values - np.float64(type_.zero_point)) * np.float64(type_.scale)
+    return np.broadcast_to(values, channels)
+
+
+def _product(graph: Graph, node: Node, rows: bool = True) -> tuple[str, str]:
+    """Names of the weights and the lanes of a Conv or Gemm."""
+    weight, scales = _weights(graph, node, rows)
+    bias = _bias(graph, node, len(weight))
+    source, target = graph.tensors[node.inputs[0]], graph.tensors[node.outputs[0]]
+    changed, lanes = product_lanes(weight, scales, bias, source, target, node.attrs, graph.rounding)
+    name = node.inputs[1]
+    if changed is not weight or not rows:
+        name = graph.add_constant(f"{name}.weights", changed, tuple(map(float, scales)), (0,) * len(changed), 0)
+    return name, graph.add_constant(f"{node.name}.qnt", lanes)
+
+
+def _conv(graph: Graph, node: Node) -> None:
+    weight, qnt = _product(graph, node)
+    source, shape = graph.tensors[node.inputs[0]], graph.tensors[weight].shape
+    attrs = {"strides": tuple(node.attrs.get("strides", (1, 1))),
+             "pads": resolve_pads(node.attrs, source.shape[2:], shape[2:]),
+             "dilations": tuple(node.attrs.get("dilations", (1, 1))),
+             "groups": node.attrs.get("group", 1), "pad_value": source.zero_point}
+    _emit(graph, node, "conv2d", [node.inputs[0], weight, qnt], attrs)
+
+
+def _gemm(graph: Graph, node: Node) -> None:
+    if node.attrs.get("alpha", 1.0) != 1.0 or node.attrs.get("beta", 1.0) != 1.0 or node.attrs.get("transA", 0):
+        raise _NotInteger("alpha and beta must be 1, and transA 0")
+    weight, qnt = _product(graph, node, bool(node.attrs.get("transB", 0)))
+    _emit(graph, node, "dense", [node.inputs[0], weight, qnt])
+
+
+def _add(graph: Graph, node: Node) -> None:
+    a, b = (graph.tensors[name] for name in node.inputs)
+    target = graph.tensors[node.outputs[0]]
+    if a.shape != b.shape or len(a.shape) < 2:
+        raise _NotInteger(f"it broadcasts {a.shape} and {b.shape}")
+    multipliers, scale = add_multipliers(a.scale, b.scale)
+    bias = -(a.zero_point * multipliers[0] + b.zero_point * multipliers[1])
+    lanes = scale_lanes(a.shape[1], scale / target.scale, bias, target, node.attrs, graph.rounding)
+    _emit(graph, node, "add", [*node.inputs, graph.add_constant(f"{node.name}.qnt", lanes)], {"multipliers": multipliers})
+
+
+def _max_pool(graph: Graph, node: Node) -> None:
+    source, target = graph.tensors[node.inputs[0]], graph.tensors[node.outputs[0]]
+    if set(node.attrs.get("dilations", (1,))) != {1}:
+        raise _NotInteger("its dilations are not 1")
+    attrs = _window(node, source.shape)
+    if source.quantisation == target.quantisation:
+        low, high = activation_range(target, node.attrs)
+        _emit(graph, node, "max_pool", node.inputs, attrs | {"minimum": low, "maximum": high})
+    else:
+        pooled = graph.add_tensor(f"{node.outputs[0]}.pooled", dataclasses.replace(source, shape=target.shape))
+        _emit(graph, node, "max_pool", node.inputs, attrs, pooled)
+        _requantise(graph, node, pooled, node.attrs)
+
+
+def _window(node: Node, shape: tuple[int, ...]) -> dict:
+    kernel = tuple(node.attrs["kernel_shape"])
+    return {"kernel": kernel, "strides": tuple(node.attrs.get("strides", (1, 1))),
+            "pads": resolve_pads(node.attrs, shape[2:], kernel)}
+
+
+def _average_pool(graph: Graph, node: Node) -> None:
+    source, target = graph.tensors[node.inputs[0]], graph.tensors[node.outputs[0]]
+    if len(source.shape) != 4:
+        raise _NotInteger("it does not have two spatial axes")
+    attrs = {"kernel": source.shape[2:], "strides": (1, 1), "pads": (0, 0, 0, 0)}
+    if node.op == "AveragePool":
+        attrs = _window(node, source.shape)
+    if any(attrs["pads"]) and not node.attrs.get("count_include_pad", 0):
+        raise _NotInteger("its windows at the edge count fewer values than the others")
+    count = int(np.prod(attrs["kernel"]))
+    bias, stored = -count * source.zero_point, target
+    if graph.rounding == "half_away" and source.quantisation == target.quantisation:
+        # TFLite's kernels average the stored values, so that a tie goes away from the stored 0 and not from the zero point
+        bias, stored = 0, dataclasses.replace(target, zero_point=0)
+    lanes = scale_lanes(source.shape[1], source.scale / target.scale / count, bias, stored, {}, graph.rounding)
+    lanes["minimum"], lanes["maximum"] = activation_range(target, node.attrs)
+    qnt = graph.add_constant(f"{node.name}.qnt", lanes)
+    _emit(graph, node, "avg_pool", [node.inputs[0], qnt], attrs | {"pad_value": source.zero_point})
+
+
+def _requantise(graph: Graph, node: Node, source_name: str, clamp: dict) -> None:
+    source, target = graph.tensors[source_name], graph.tensors[node.outputs[0]]
+    if len(source.shape) < 2:
+        raise _NotInteger("it has no axis of channels")
+    lanes = scale_lanes(source.shape[1], source.scale / target.scale, -source.zero_point, target, clamp, graph.rounding)
+    _emit(graph, node, "requantise", [source_name, graph.add_constant(f"{node.name}.qnt", lanes)])
+
+
+def _clip(graph: Graph, node: Node) -> None:
+    limits = {new: node.attrs[old] for old, new in (("min", "minimum"), ("max", "maximum")) if old in node.attrs}
+    limits = {"minimum": max(limits.get("minimum", -np.inf), node.attrs.get("minimum", -np.inf)),
+              "maximum": min(limits.get("maximum", np.inf), node.attrs.get("maximum", np.inf))}
+    _requantise(graph, node, node.inputs[0], limits)
+
+
+def _identity(graph: Graph, node: Node) -> None:
+    _requantise(graph, node, node.inputs[0], node.attrs)
+
+
+def _move(graph: Graph, node: Node, op: str, attrs: dict) -> None:
+    """A move on stored values, and a requantise after it where the types differ."""
+    source, target = graph.tensors[node.inputs[0]], graph.tensors[node.outputs[0]]
+    if source.quantisation == target.quantisation:
+        _emit(graph, node, op, node.inputs[:1], attrs)
+        return
+    moved = graph.add_tensor(f"{node.outputs[0]}.moved", dataclasses.replace(source, shape=target.shape))
+    _emit(graph, node, op, node.inputs[:1], attrs, moved)
+    _requantise(graph, node, moved, {})
+
+
+def _transpose(graph: Graph, node: Node) -> None:
+    rank = len(graph.tensors[node.inputs[0]].shape)
+    _move(graph, node, "transpose", {"perm": tuple(node.attrs.get("perm") or reversed(range(rank)))})
+
+
+def _reshape(graph: Graph, node: Node) -> None:
+    _move(graph, node, "reshape", {"shape": graph.tensors[node.outputs[0]].shape})
+
+
+def _slice(graph: Graph, node: Node) -> None:
+    shape = graph.tensors[node.inputs[0]].shape
+    ranges = slice_ranges(shape, *(node.attrs.get(key) for key in ("starts", "ends", "axes", "steps")))
+    _move(graph, node, "slice", {key: tuple(getattr(r, key[:-1] if key != "ends" else "stop") for r in ranges)
+                                 for key in ("starts", "ends", "steps")})
+
+
+def _pad(graph: Graph, node: Node) -> None:
+    source = graph.tensors[node.inputs[0]]
+    rank, value = len(source.shape), node.attrs["value"] / source.scale + source.zero_point
+    if abs(value - round(value)) > 1e-3 or not -128 <= round(value) <= 127:
+        raise _NotInteger(f"its value {node.attrs['value']} has no int8 at the scale of its input")
+    pads = node.attrs["pads"]
+    _move(graph, node, "pad", {"before": tuple(pads[:rank]), "after": tuple(pads[rank:]), "value": round(value)})
+
+
+def _concat(graph: Graph, node: Node) -> None:
+    target, parts = graph.tensors[node.outputs[0]], []
+    for name in node.inputs:
+        source = graph.tensors[name]
+        if source.quantisation != target.quantisation:
+            part = graph.add_tensor(f"{name}.part", dataclasses.replace(target, shape=source.shape))
+            stand_in = Node(part, "Identity", [name], [part])
+            _requantise(graph, stand_in, name, {})
+            name = part
+        parts.append(name)
+    _emit(graph, node, "concat", parts, {"axis": node.attrs["axis"]})
+
+
+_FORMS: dict[str, Callable[[Graph, Node], None]] = {
+    "Conv": _conv, "Gemm": _gemm, "Add": _add, "MaxPool": _max_pool, "AveragePool": _average_pool,
+    "GlobalAveragePool": _average_pool, "Clip": _clip, "Identity": _identity, "Transpose": _transpose, "Reshape": _reshape,
+    "Slice": _slice, "Pad": _pad, "Concat": _concat,
+}
