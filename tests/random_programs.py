@@ -1,15 +1,15 @@
-"""Random legal programs: loads, GEMMs, ALU operations and stores of every kind, chained by tokens so that they are sound.
+"""Random sound programs: loads, GEMMs, ALU operations and stores of every kind.
 
-All instructions stand in one dependence chain through the tokens, or in a pair of loosely coupled halves: enough for
-devices to overlap what they can, and still a program with one meaning.
+Tokens are derived as the compiler does, no more than are needed, so that devices overlap whatever they may.
 """
 
 import numpy as np
 
-from weft.isa import ALU_OPS, MEMORIES, Config, Instruction, Memory, Opcode, RawProgram, encode, encode_micro_ops
+from weft.compiler.tokens import DramBlock, Operation, derive
+from weft.isa import ALU_OPS, MEMORIES, Config, Instruction, Memory, Opcode, RawProgram, decode_micro_ops, encode, encode_micro_ops
 from weft.isa.check import check
+from weft.isa.footprint import footprint
 from weft.isa.quantise import MAX_SHIFT, pack_lanes
-from weft.isa.table import Module
 
 BASE = 0x1000
 
@@ -30,6 +30,7 @@ class _Writer:
         self.image.extend(bytes(-len(self.image) % bytes_ + bytes_ * self.below(3)))
         self.regions[memory] = (len(self.image) // bytes_, data.nbytes // bytes_)
         self.image.extend(data.tobytes())
+        self.image.extend(bytes(-len(self.image) % 4))
 
     def fill_dram(self):
         c, rng = self.config, self.rng
@@ -51,7 +52,8 @@ class _Writer:
     def rows(self, memory: Memory) -> dict:
         """A 2-D block of a region that fits the scratchpad too, padding included."""
         buffer = "acc" if memory == Memory.OUT else MEMORIES[memory].buffer
-        first, count = self.regions[memory]
+        from_out = memory in (Memory.INP, Memory.ACC_8BIT) and not self.below(3)  # what an earlier store wrote
+        first, count = self.regions[Memory.OUT if from_out else memory]
         pads = [self.below(3) if memory != Memory.OUT and self.below(3) == 0 else 0 for _ in range(4)]
         x, y = 1 + self.below(5), 1 + self.below(3)
         stride = x + self.below(3)
@@ -106,7 +108,7 @@ def random_program(config: Config, seed: int, length: int = 16) -> RawProgram:
             body.append(Instruction(Opcode.STORE, w.rows(Memory.OUT)))
     body.append(Instruction(Opcode.STORE, {"memory_type": Memory.OUT, "sram_base": 0, "dram_base": w.regions[Memory.OUT][0], "y_size": 1,
                                            "x_size": 24, "x_stride": 24}))
-    instructions = _chain(body)
+    instructions = _with_tokens(body, np.frombuffer(bytes(w.image), np.uint32), config)
     insns = encode(instructions, config)
     at = -(-len(w.image) // 16) * 16
     image = np.zeros(at + insns.size, np.uint8)
@@ -117,20 +119,21 @@ def random_program(config: Config, seed: int, length: int = 16) -> RawProgram:
     return RawProgram(f"random_{seed}", config, insns, at, BASE, image[BASE:])
 
 
-def _chain(body: list[Instruction]) -> list[Instruction]:
-    """Tokens wherever one module's instruction follows another's; load and store meet through a compute no-op."""
-    nop = Instruction(Opcode.LOAD, {"memory_type": Memory.UOP})
-    order: list[Instruction] = []
+def _with_tokens(body: list[Instruction], micro_ops: np.ndarray, config: Config) -> list[Instruction]:
+    """As few tokens as are needed, so that the modules overlap wherever they may; FINISH at the end."""
+    loaded = np.zeros(config.uop_depth, np.uint32)
+    operations = []
     for i in body:
-        if order and {order[-1].module, i.module} == {Module.LOAD, Module.STORE}:
-            order.append(nop)
-        order.append(i)
-    if order[-1].module != Module.COMPUTE:
-        order.append(Instruction(Opcode.FINISH))
-    flags: list[dict] = [{} for _ in order]
-    for k in range(len(order) - 1):
-        a, b = order[k].module, order[k + 1].module
-        if a != b:
-            flags[k]["push_next" if a < b else "push_prev"] = 1
-            flags[k + 1]["pop_prev" if a < b else "pop_next"] = 1
-    return [Instruction(i.opcode, {**{k: int(v) for k, v in i.fields.items() if v}, **f}) for i, f in zip(order, flags)]
+        if i.opcode in (Opcode.LOAD, Opcode.LOAD_PAD) and i.memory_type == Memory.UOP:
+            block = np.zeros((i.y_pad_0 + i.y_size + i.y_pad_1, i.x_pad_0 + i.x_size + i.x_pad_1), np.uint32)
+            for y in range(i.y_size):
+                start = i.dram_base + y * i.x_stride
+                block[i.y_pad_0 + y, i.x_pad_0:i.x_pad_0 + i.x_size] = micro_ops[start:start + i.x_size]
+            loaded[i.sram_base:i.sram_base + block.size] = block.reshape(-1)
+        used = footprint(i, config, decode_micro_ops(loaded[i.uop_bgn:i.uop_end], config))
+        ranges = [tuple((name, int(e.min()), int(e.max()) + 1) for name, e in touched.items() if e.size and name not in ("uop", "qnt"))
+                  for touched in (used.reads, used.writes)]
+        rows = used.dram_read or used.dram_written
+        block = DramBlock(rows.start, rows.count, rows.size, rows.stride) if rows and rows.count else None
+        operations.append(Operation(i.opcode, {k: int(v) for k, v in i.fields.items() if v}, i.module, 0, *ranges, block))
+    return [Instruction(o.opcode, o.fields) for o in derive(operations, config)]
