@@ -1,7 +1,7 @@
 // A small machine with the accelerator's ports, for tests of the harness: copies `insn_count` blocks of 16 beats from
 // `insn_address` to `out_base`. `wgt_base` asks for a fault: 1 FIXED burst, 2 a burst over a 4 KiB boundary, 3 araddr changes
 // while it waits, 4 no wlast, 5 never finishes, 6 arsize is too small, 7 registers give no answer. BUS_BITS is replaced.
-module Accelerator(
+module accelerator(
   input clk, input rst, output reg irq,
   output [7:0] m_axi__awid, output [31:0] m_axi__awaddr, output [7:0] m_axi__awlen, output [2:0] m_axi__awsize,
   output [1:0] m_axi__awburst, output [3:0] m_axi__awcache, output [2:0] m_axi__awprot, output m_axi__awvalid, input m_axi__awready,

@@ -20,7 +20,7 @@ from weft.isa.files import write_atomically
 from .signals import signals_header
 from .toolchain import Verilator, cache_dir, find_verilator
 
-TOP = "Accelerator"
+TOP = "accelerator"  # as weft.hw.verilog names it; asking there would import Amaranth for every library that is ready
 JOBS = 2
 SOURCES = Path(__file__).parent
 
@@ -52,33 +52,39 @@ COMMON = ("--cc", "--exe", "--no-timing", "--top-module", TOP, "--prefix", "Vtop
 
 def verilog_of(config: Config) -> str:
     """The machine's Verilog; kept in the cache, since making it takes seconds."""
-    key = _hash("verilog", config.fingerprint, version("amaranth"), *_package_sources("isa", "hw"))
+    key = content_hash("verilog", config.fingerprint, version("amaranth"), *_package_sources("isa", "hw"))
     path = cache_dir() / f"verilog-{key}.v"
-    with _locked(key):
+    with locked(key):
         if not path.exists():
             from weft.hw.verilog import to_verilog
 
-            with _status(f"Writing the Verilog of config '{config.name}'"):
+            with status(f"Writing the Verilog of config '{config.name}'"):
                 write_atomically(path, to_verilog(config))
     return path.read_text()
 
 
+@lru_cache
+def library_of(config: Config, flavour: Flavour, cache: Path) -> Path:
+    """The machine's shared library in this cache folder; asked once in a process, since the hashes take milliseconds."""
+    return build(verilog_of(config), flavour, name=f"config '{config.name}'")
+
+
 def build(verilog: str, flavour: Flavour = FAST, *, name: str = TOP) -> Path:
-    """The shared library of `verilog`, whose top module is `Accelerator`; `name` is what the person who waits is told.
+    """The shared library of `verilog`, whose top module is `accelerator`; `name` is what the person who waits is told.
 
     Raises
     ------
     WeftError: where a tool is missing, or does not accept what it is given.
     """
     verilator = find_verilator()
-    key = _hash("library", verilog, verilator.version, str(verilator.root), repr(flavour), repr(COMMON), _compiler(),
+    key = content_hash("library", verilog, verilator.version, str(verilator.root), repr(flavour), repr(COMMON), compiler(),
                 *(path.read_text() for path in sorted(SOURCES.glob("*.h")) + [SOURCES / "harness.cpp", SOURCES / "signals.py"]))
     library = cache_dir() / f"rtl-{key}.so"
     if library.exists():
         return library
-    with _locked(key):
+    with locked(key):
         if not library.exists():
-            with _status(f"Building the RTL of {name} ({flavour.name}); once"):
+            with status(f"Building the RTL of {name} ({flavour.name}); once"):
                 _build(verilog, flavour, verilator, library)
     return library
 
@@ -92,7 +98,7 @@ def _build(verilog: str, flavour: Flavour, verilator: Verilator, library: Path):
               str(SOURCES / "harness.cpp")], folder, verilator)
         if flavour is TRACED:
             (folder / "signals.h").write_text(signals_header(folder, TOP))
-        runtime = library.parent / f"runtime-{_hash(verilator.version, str(verilator.root), repr(flavour), _compiler())}"
+        runtime = library.parent / f"runtime-{content_hash(verilator.version, str(verilator.root), repr(flavour), compiler())}"
         for ready in runtime.glob("*.o"):
             shutil.copyfile(ready, folder / ready.name)
         _run(["make", "-C", str(folder), "-f", "Vtop.mk", "-s", f"-j{JOBS}", *flavour.make], folder, verilator)
@@ -125,7 +131,7 @@ def _run(command: list[str], folder: Path, verilator: Verilator):
 
 
 @lru_cache
-def _compiler() -> str:
+def compiler() -> str:
     """g++'s version and all that -march=native means on this computer: what makes a library fit here."""
     run = subprocess.run(["g++", "-march=native", "-x", "c++", "-E", "-v", "/dev/null"], capture_output=True, text=True)
     return "\n".join(line for line in run.stderr.splitlines() if "cc1plus" in line or "version" in line)
@@ -136,7 +142,8 @@ def _package_sources(*rooms: str) -> list[str]:
     return [path.read_text() for room in rooms for path in sorted((package / room).rglob("*.py"))]
 
 
-def _hash(*parts: str) -> str:
+def content_hash(*parts: str) -> str:
+    """A name for what is made of these parts and of nothing else."""
     digest = hashlib.sha256()
     for part in parts:
         digest.update(f"{len(part)}:".encode() + part.encode())
@@ -144,7 +151,7 @@ def _hash(*parts: str) -> str:
 
 
 @contextlib.contextmanager
-def _locked(key: str):
+def locked(key: str):
     """One process at a time makes what `key` names; the others wait and find it made."""
     folder = cache_dir() / "locks"
     folder.mkdir(exist_ok=True)
@@ -153,6 +160,7 @@ def _locked(key: str):
         yield
 
 
-def _status(message: str):
+def status(message: str):
+    """A status line while something takes long, where a person looks at it."""
     console = Console(stderr=True)
     return console.status(message) if console.is_terminal else contextlib.nullcontext()

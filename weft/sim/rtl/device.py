@@ -11,9 +11,10 @@ from weft.isa.registers import REGISTERS
 from weft.isa.table import INSTRUCTION_BYTES
 from weft.runtime.device import EVENT, ArrayDram, Bases, LaunchReport
 
-from .build import FAST, TRACED, build, verilog_of
+from .build import FAST, TRACED, build, library_of
 from .diagnose import bits, running, steps, who_waits
 from .library import Machine, Stop, Timing
+from .toolchain import cache_dir
 
 COUNTERS = ("acc_writes", "gemm_steps", "alu_steps", "read_beats", "write_beats", "load_busy", "compute_busy", "store_busy")
 PAGE = 4096  # DRAM is whole pages: no burst ends outside because of its last beat
@@ -62,8 +63,8 @@ class RtlDevice(ArrayDram):
         super().__init__(-(-dram_size // PAGE) * PAGE)
         self.config = config
         self.timing = Timing(latency, write_latency, bandwidth, outstanding, stall_seed)
-        text = verilog_of(config) if verilog is None else verilog
-        self._machine = Machine(build(text, TRACED if waveform else FAST, name=f"config '{config.name}'"))
+        flavour = TRACED if waveform else FAST
+        self._machine = Machine(library_of(config, flavour, cache_dir()) if verilog is None else build(verilog, flavour))
         self._machine.attach(self.dram, self.timing)
         if waveform:
             self._machine.open_vcd(waveform)

@@ -12,9 +12,10 @@ def signals_header(folder: Path, top: str) -> str:
     inputs, outputs = [], []
     for direction, name, high, low in _PORT.findall((folder / "Vtop.h").read_text()):
         (inputs if direction == "IN" else outputs).append((name, int(high) - int(low) + 1))
-    internals = [(name, int(high) + 1) for high, name in _INTERNAL.findall((folder / "Vtop___024root.h").read_text())
-                 if name.startswith(f"{top}__DOT__") and "__BRA__" not in name and "__Vfunc" not in name]
     ports = inputs + outputs
+    known = {f"{top}__DOT__{name}" for name, _ in ports}
+    internals = [(name, int(high) + 1) for high, name in _INTERNAL.findall((folder / "Vtop___024root.h").read_text())
+                 if name.startswith(f"{top}__DOT__") and name not in known and "__BRA__" not in name and "__Vfunc" not in name]
     lines = ['extern "C" {', f'const char* _pyverilator_module_name = "{top}";', 'const char* _pyverilator_json_data = "null";']
     for kind, signals in (("input", inputs), ("output", outputs), ("internal_signal", internals)):
         names = ", ".join(f'"{name}"' for name, _ in signals) or "nullptr"
