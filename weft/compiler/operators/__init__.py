@@ -6,9 +6,10 @@
 from weft.isa import Config, WeftError
 
 from ..stmt import LoopProgram
-from . import conv2d, dense
+from . import add, avg_pool, conv2d, dense, max_pool, requantise
 
-OPERATORS = {"conv2d": conv2d.build, "dense": dense.build}
+OPERATORS = {"conv2d": conv2d.build, "dense": dense.build, "add": add.build, "max_pool": max_pool.build,
+             "avg_pool": avg_pool.build, "requantise": requantise.build}
 
 
 def build(node, graph, config: Config, virtual_threads: int = 2) -> LoopProgram:

@@ -11,6 +11,7 @@ from ..stmt import LoopProgram
 from ..te import Axis, Tensor
 from .common import Window, check_window, image, pad, subject
 from .conv2d_tile import Shape, Tile, choose
+from .tiling import cut, mark
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,10 @@ def schedule(conv: Conv2d, tile: Tile) -> Schedule:
     quantised = s.cache_write(conv.y, "acc")
     qnt = s.cache_read(conv.qnt, "qnt", [quantised])
     s[conv.sums].set_scope("acc")
-    outer, inner = _tile_output(s[conv.y], tile)
+    space = ["n", "oh", "ow"]
+    order = ["co", *space] if tile.order == "weights" else [*space, "co"]
+    over = cut(s[conv.y], {axis: getattr(tile, axis) for axis in order}, order, tile.threads, tile.thread_axis)
+    outer, inner = over["co" if tile.order == "weights" else "ow"], over[order[-1]]
     s[quantised].compute_at(s[conv.y], inner)
     s[conv.sums].compute_at(s[conv.y], inner)
     ci_outer = _order_sums(s[conv.sums], tile)
@@ -59,24 +63,8 @@ def schedule(conv: Conv2d, tile: Tile) -> Schedule:
     s[weights].compute_at(*places["outer" if tile.order == "weights" and tile.hold else "inner"])
     s[conv.padded].compute_at(*places["outer" if tile.order == "inputs" and tile.hold else "inner"])
     s[qnt].compute_at(s[conv.y], outer if tile.order == "weights" else inner)
-    for tensor, name in ((conv.padded, "load"), (weights, "load"), (qnt, "load"), (quantised, "alu"), (conv.y, "store")):
-        axes = s[tensor].data_axes
-        s[tensor].tensorize(axes[len(axes) - tensor.element_rank], name)
+    mark(s, {conv.padded: "load", weights: "load", qnt: "load", conv.sums: "gemm", quantised: "alu", conv.y: "store"})
     return s
-
-
-def _tile_output(y: Stage, tile: Tile) -> tuple[Axis, Axis]:
-    """Splits the output in tiles and threads. Returns the last loop of the outer kind, and the last over tiles."""
-    n, co, oh, ow, nb, cb = y.leaves
-    split = {name: y.split(axis, getattr(tile, name)) for name, axis in (("n", n), ("co", co), ("oh", oh), ("ow", ow))}
-    over = {name: [pair[0]] for name, pair in split.items()}
-    if tile.threads > 1:
-        over[tile.thread_axis] = list(y.split(over[tile.thread_axis][0], tile.threads))
-        y.vthread(over[tile.thread_axis][1])
-    space = over["n"] + over["oh"] + over["ow"]
-    first, second = (over["co"], space) if tile.order == "weights" else (space, over["co"])
-    y.reorder(*first, *second, *(pair[1] for pair in split.values()), nb, cb)
-    return first[-1], second[-1]
 
 
 def _order_sums(sums: Stage, tile: Tile) -> Axis:
@@ -85,7 +73,6 @@ def _order_sums(sums: Stage, tile: Tile) -> Axis:
     ci, kh, kw, k = sums.reduce_axes
     ci_outer, ci_inner = sums.split(ci, tile.ci)
     sums.reorder(ci_outer, ci_inner, kh, kw, n, co, oh, ow, nb, cb, k)
-    sums.tensorize(nb, "gemm")
     return ci_outer
 
 
