@@ -1,0 +1,62 @@
+"""Code generation: loop programs become one stream of instructions with their micro-ops and tokens.
+
+Each program goes through the loop passes and is compiled to emitters once: the addresses of a leaf are sums of coefficients
+times loop variables. Then the loops outside of the leaves are walked with their values. The turns of a vthread loop are
+woven: what stands at the same place of the program (the same turns of the loops around, the same statement) follows one
+another, so that one thread loads while another one computes. What comes out is in an order that is right when run one after
+the other; `tokens.derive` makes the modules keep it where it matters, over all programs together.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from weft.isa import Config, Instruction
+
+from .emit import ProgramEmitter
+from .passes import run_passes
+from .stmt import LoopProgram
+from .tokens import Operation, derive
+from .uop_buffer import Call, UopBuffer
+
+AfterPass = Callable[[str, LoopProgram], None]
+
+
+@dataclass
+class Stream:
+    """A finished stream.
+
+    instructions: with tokens, and a FINISH at the end. micro_ops: uint32 [n], to be put at `uop_address` of DRAM.
+    layers: for each instruction the index of its program; FINISH belongs to the last.
+    """
+
+    instructions: list[Instruction]
+    micro_ops: np.ndarray
+    layers: list[int]
+
+
+def generate(programs: list[LoopProgram], addresses: Mapping[str, int], config: Config, uop_address: int,
+             after_pass: AfterPass = lambda name, program: None) -> Stream:
+    """The instructions that run `programs` one after the other, as far apart as their data demand and no further.
+
+    Parameters
+    ----------
+    addresses: byte address of every argument of the programs; multiples of the size of its element.
+    uop_address: byte address at which the stream's micro_ops will be put.
+    after_pass: is called with the name and the result of every loop pass, for printing.
+
+    Raises
+    ------
+    WeftError: for a statement that no instruction does, a buffer that does not fit its scratchpad, a misplaced tensor.
+    """
+    micro_ops = UopBuffer(config, uop_address)
+    operations: list[Operation] = []
+    for layer, program in enumerate(programs):
+        for item in ProgramEmitter(run_passes(program, config, after_pass), addresses, config, layer).emit():
+            if isinstance(item, Call):
+                operations += micro_ops.resolve(item)
+            else:
+                operations.append(item)
+    stream = derive(operations, config)
+    return Stream([Instruction(o.opcode, o.fields) for o in stream], micro_ops.blob(), [o.layer for o in stream])

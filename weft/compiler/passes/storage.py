@@ -1,0 +1,89 @@
+"""Where buffers lie: elementwise stages work in place, and every scratchpad buffer gets a fixed base."""
+
+from dataclasses import replace
+
+from weft.compiler.expr import Load
+from weft.compiler.stmt import Alloc, Buffer, For, LoopProgram, Seq, Stmt
+from weft.isa import Config, WeftError
+
+from .leaf import PlacedAlloc
+from .rewrite import Access, accesses, allocations, map_accesses, map_statements, variables
+from .unify import same_index
+
+
+def in_place(program: LoopProgram, config: Config) -> LoopProgram:
+    """Gives `b[i] = f(a[i], ..)` the memory of a, where b is written there first and a is not used afterwards.
+
+        alloc a, b                   alloc a
+        b[i] = max(a[i], 0)    ->    a[i] = max(a[i], 0)
+    """
+    while (pair := _find_alias(program.body)) is not None:
+        old, new = pair
+        body = map_accesses(program.body, lambda b, i: (new, i) if b is old else (b, i))  # noqa: B023
+        program = replace(program, body=map_statements(body, lambda s: _without(s, old)))  # noqa: B023
+    return program
+
+
+def _without(stmt: Stmt, buffer: Buffer) -> Stmt:
+    return stmt.body if isinstance(stmt, Alloc) and stmt.buffer is buffer else stmt
+
+
+def _find_alias(body: Stmt) -> tuple[Buffer, Buffer] | None:
+    """(buffer to give up, buffer to use instead)."""
+    home = {a.buffer: a for a in allocations(body) if a.buffer.scope == "acc"}
+    every = list(accesses(body))
+    for k, access in enumerate(every):
+        target = access.store.buffer
+        if target not in home:
+            continue
+        for load in access.reads():
+            if load.buffer in home and load.buffer is not target and _may_alias(access, load, every, k, home):
+                outer = home[load.buffer] in access.path[:access.path.index(home[target])]
+                return (target, load.buffer) if outer else (load.buffer, target)
+    return None
+
+
+def _may_alias(access: Access, load: Load, every: list[Access], k: int, home: dict[Buffer, Alloc]) -> bool:
+    source, store = load.buffer, access.store
+    if source.shape != store.buffer.shape or not all(map(same_index, load.indices, store.indices)):
+        return False
+    others = [e for e in access.reads() if e.buffer in (source, store.buffer) and e != load]
+    if others or any(store.buffer in a.buffers for a in every[:k]) or any(source in a.buffers for a in every[k + 1:]):
+        return False
+    places = sorted((access.path.index(home[b]) for b in (source, store.buffer)))
+    if any(isinstance(s, For) for s in access.path[places[0]:places[1]]):
+        return False
+    loops = access.loops_within(access.path[places[1]])
+    shared = [loop for loop in loops if any(loop in a.path for a in every if a is not access and
+                                            a.buffers & {source, store.buffer})]
+    return not shared and {loop.var for loop in loops} <= variables(*store.indices)
+
+
+def place(program: LoopProgram, config: Config) -> LoopProgram:
+    """Gives every Alloc its first element. Buffers that do not live together share memory.
+
+    WeftError where a scratchpad does not hold what lives together; it says which buffer, what it needs and what is there.
+    """
+    return replace(program, body=_place(program.body, {}, program, config))
+
+
+def _place(stmt: Stmt, live: dict[str, tuple[Buffer, ...]], program: LoopProgram, config: Config) -> Stmt:
+    match stmt:
+        case Alloc(buffer, body):
+            before = live.get(buffer.scope, ())
+            base = sum(b.elements for b in before)
+            depth = getattr(config, f"{buffer.scope}_depth")
+            if base + buffer.elements > depth:
+                rest = f", with {base} taken by {', '.join(b.name for b in before)}" if before else ""
+                raise WeftError(
+                    f"program '{program.name}', buffer '{buffer.name}'",
+                    f"what lives together in {buffer.scope} must fit its {depth} elements on config '{config.name}'",
+                    f"{buffer.elements} elements (shape {list(buffer.shape)}){rest}",
+                    f"smaller tiles, fewer virtual threads, or a larger {buffer.scope}_buffer")
+            live = {**live, buffer.scope: (*before, buffer)}
+            return PlacedAlloc(buffer, _place(body, live, program, config), base)
+        case For(body=body):
+            return replace(stmt, body=_place(body, live, program, config))
+        case Seq(body):
+            return Seq([_place(s, live, program, config) for s in body])
+    return stmt

@@ -1,0 +1,154 @@
+"""Unification: is this statement, under these loops, what a tensor instruction means?"""
+
+from dataclasses import dataclass, field
+
+from weft.compiler.expr import Binary, Cast, Const, Expr, Load, Select, Var, affine, walk
+from weft.compiler.stmt import Buffer, For, Store
+
+from .intrinsics import Inside, Intrinsic, Parameter
+
+COMMUTATIVE = ("add", "mul", "min", "max")
+
+
+class Mismatch(Exception):
+    """The statement is not that instruction; the text says what differs. `depth`: how much of it agreed."""
+
+    def __init__(self, text: str, depth: int):
+        super().__init__(text)
+        self.depth = depth
+
+
+@dataclass
+class Match:
+    """How formal things of an intrinsic stand for things of the program.
+
+    lanes: formal loop variable -> the program's, or None where an axis of extent 1 is written as 0.
+    operands: formal buffer's name -> (buffer, the indices before the element's own axes).
+    """
+
+    lanes: dict[Var, Var | None] = field(default_factory=dict)
+    operands: dict[str, tuple[Buffer, tuple[Expr, ...]]] = field(default_factory=dict)
+    constants: dict[str, int] = field(default_factory=dict)
+    conditions: list[Expr] = field(default_factory=list)
+
+    def copy(self) -> "Match":
+        return Match(dict(self.lanes), dict(self.operands), dict(self.constants), list(self.conditions))
+
+
+def same_index(a: Expr, b: Expr) -> bool:
+    """Whether two index expressions are equal as sums; structurally where they are none."""
+    left, right = affine(a), affine(b)
+    return left == right if left is not None and right is not None else a == b
+
+
+def match_store(intrinsic: Intrinsic, store: Store, loops: list[For]) -> Match:
+    """The match of a Store inside `loops` (outermost first) with an intrinsic. Mismatch where there is none."""
+    unifier = _Unifier(intrinsic)
+    meaning = intrinsic.meaning
+    match = unifier.access(Load(meaning.buffer, meaning.indices), Load(store.buffer, store.indices), Match())
+    match = unifier.value(meaning.value, store.value, match)
+    _check_lanes(intrinsic, match, loops)
+    return match
+
+
+class _Unifier:
+    def __init__(self, intrinsic: Intrinsic):
+        self.extents = dict(intrinsic.loops)
+        self.depth = 0
+
+    def _differ(self, rule: str, found: object) -> Mismatch:
+        return Mismatch(f"{rule}, not {found}", self.depth)
+
+    def value(self, formal: Expr, actual: Expr, match: Match) -> Match:
+        """The match extended so that `formal` stands for `actual`; `match` itself stays."""
+        self.depth += 1
+        match formal:
+            case Parameter(name, dtype, low, high):
+                if not isinstance(actual, Const) or actual.dtype != dtype:
+                    raise self._differ(f"it has a constant {dtype}", actual)
+                if not low <= actual.value <= high:
+                    raise self._differ(f"a constant must be from {low} to {high}", actual.value)
+                match = match.copy()
+                match.constants[name] = actual.value
+                return match
+            case Inside():
+                match = match.copy()
+                match.conditions.append(actual)
+                return match
+            case Load():
+                if not isinstance(actual, Load):
+                    raise self._differ(f"it reads an element of {formal.buffer.scope}", actual)
+                return self.access(formal, actual, match)
+            case Binary(op):
+                if not isinstance(actual, Binary) or actual.op != op:
+                    raise self._differ(f"it does '{op}'", actual)
+                return self._either_way(formal, actual, match)
+            case Cast(to):
+                if not isinstance(actual, Cast) or actual.to != to:
+                    raise self._differ(f"it converts to {to}", actual)
+                return self.value(formal.a, actual.a, match)
+            case Select():
+                if not isinstance(actual, Select):
+                    raise self._differ("it selects", actual)
+                match = self.value(formal.condition, actual.condition, match)
+                return self.value(formal.otherwise, actual.otherwise, self.value(formal.then, actual.then, match))
+        if formal != actual:
+            raise self._differ(f"it has {formal}", actual)
+        return match
+
+    def _either_way(self, formal: Binary, actual: Binary, match: Match) -> Match:
+        try:
+            return self.value(formal.b, actual.b, self.value(formal.a, actual.a, match))
+        except Mismatch:
+            if formal.op not in COMMUTATIVE:
+                raise
+            return self.value(formal.b, actual.a, self.value(formal.a, actual.b, match))
+
+    def access(self, formal: Load, actual: Load, match: Match) -> Match:
+        """As `value`, for an element: the same memory, and the formal variables in the element's axes."""
+        want, have = formal.buffer, actual.buffer
+        if (have.scope, have.dtype) != (want.scope, want.dtype):
+            raise self._differ(f"'{want.name}' is {want.dtype} in {want.scope}", f"{have.name} ({have.dtype} in {have.scope})")
+        outer = len(have.shape) - want.element_rank
+        if have.element_rank != want.element_rank or have.shape[outer:] != want.shape:
+            raise self._differ(f"an element of '{want.name}' has shape {list(want.shape)}",
+                               f"{list(have.shape[outer:])} of {have.name}")
+        match = match.copy()
+        for variable, index in zip(formal.indices, actual.indices[outer:]):
+            self._lane(variable, index, match)
+        buffer, indices = match.operands.setdefault(want.name, (have, actual.indices[:outer]))
+        if buffer is not have or not all(map(same_index, indices, actual.indices[:outer])):
+            raise self._differ(f"'{want.name}' is one element, {buffer.name}[{', '.join(map(str, indices))}]", actual)
+        for index in actual.indices[:outer]:
+            if affine(index) is None:
+                raise self._differ("indices are sums of variables times constants", index)
+        self.depth += 1
+        return match
+
+    def _lane(self, formal: Var, index: Expr, match: Match):
+        if isinstance(index, Var):
+            actual = index
+        elif isinstance(index, Const) and index.value == 0 and self.extents[formal] == 1:
+            actual = None
+        else:
+            raise self._differ("an axis of an element is indexed by a loop variable alone", index)
+        if match.lanes.setdefault(formal, actual) is not actual:
+            raise self._differ(f"the index '{formal}' is one variable, {match.lanes[formal]}", index)
+
+
+def _check_lanes(intrinsic: Intrinsic, match: Match, loops: list[For]):
+    """The lanes must be exactly the innermost loops, with the element's extents, and occur nowhere else."""
+    extents = {loop.var: loop.extent for loop in loops}
+    used = [v for v in match.lanes.values() if v is not None]
+    for formal, extent in intrinsic.loops:
+        actual = match.lanes[formal]
+        if actual is not None and extents.get(actual) != Const(extent):
+            raise Mismatch(f"the loop over '{formal}' has {extent} turns, not {extents.get(actual, 'a loop outside')}", 1)
+    inner = [loop.var for loop in loops[len(loops) - len(used):]]
+    if len(set(used)) < len(used) or set(inner) != set(used):
+        raise Mismatch(f"the innermost loops are those over an element ({', '.join(map(str, used))}), "
+                       f"not {', '.join(map(str, inner))}", 1)
+    outside = [i for _, indices in match.operands.values() for i in indices] + match.conditions
+    for e in outside:
+        if any(v in used for v in walk(e)):
+            raise Mismatch(f"'{e}' must be the same for all lanes of an element", 1)
