@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from weft.compiler.expr import Load
-from weft.compiler.stmt import Alloc, Buffer, For, LoopProgram, Seq, Stmt
+from weft.compiler.stmt import Alloc, Buffer, For, LoopProgram, Seq, Stmt, Store
 from weft.isa import Config, WeftError
 
 from .leaf import PlacedAlloc
@@ -16,12 +16,25 @@ def in_place(program: LoopProgram, config: Config) -> LoopProgram:
 
         alloc a, b                   alloc a
         b[i] = max(a[i], 0)    ->    a[i] = max(a[i], 0)
+
+    What then only copies an element to itself is dropped.
     """
     while (pair := _find_alias(program.body)) is not None:
         old, new = pair
         body = map_accesses(program.body, lambda b, i: (new, i) if b is old else (b, i))  # noqa: B023
         program = replace(program, body=map_statements(body, lambda s: _without(s, old)))  # noqa: B023
-    return program
+    return replace(program, body=map_statements(program.body, _without_idle))
+
+
+def _without_idle(stmt: Stmt) -> Stmt:
+    match stmt:
+        case Store(buffer, indices, Load(source, places)) if source is buffer and all(map(same_index, places, indices)):
+            return Seq([])
+        case For(body=Seq([])):
+            return Seq([])
+        case Seq(body):
+            return Seq([s for s in body if not (isinstance(s, Seq) and not s.body)])
+    return stmt
 
 
 def _without(stmt: Stmt, buffer: Buffer) -> Stmt:
