@@ -67,9 +67,10 @@ def _infer(model: onnx.ModelProto, name: str, input_shapes: Mapping[str, tuple[i
 def _check_static(value: onnx.ValueInfoProto) -> None:
     sizes = [d.dim_value if d.HasField("dim_value") else (d.dim_param or "?") for d in value.type.tensor_type.shape.dim]
     if not value.type.tensor_type.HasField("shape") or any(not isinstance(n, int) or n < 1 for n in sizes):
+        example = tuple(n if isinstance(n, int) and n > 0 else 1 for n in sizes)
         shape = "no shape" if not value.type.tensor_type.HasField("shape") else f"shape [{', '.join(map(str, sizes))}]"
         raise WeftError(f"input '{value.name}'", "its shape must be static", shape,
-                        f"to give one, as in input_shapes={{'{value.name}': (1, 3, 32, 32)}}")
+                        f"to give one, as in input_shapes={{'{value.name}': {example}}}")
 
 
 def _dtype(elem_type: int) -> str:

@@ -30,23 +30,25 @@ def scale_lanes(channels: int, scale, bias, target: TensorType, attrs: dict, rou
     return pack_lanes(np.broadcast_to(bias, channels), multiplier, shift, target.zero_point, low, high, ROUNDINGS[rounding])
 
 
-def product_lanes(weight: np.ndarray, scales: np.ndarray, bias: np.ndarray, source: TensorType, target: TensorType,
+def product_lanes(weight: np.ndarray, step: np.ndarray, bias: np.ndarray, source: TensorType, target: TensorType,
                   attrs: dict, rounding: str) -> tuple[np.ndarray, np.ndarray]:
     """(weights, lanes) of a convolution or matrix product.
 
-    weight: int8 [O, ...]; scales, bias: float64 [O], the weights' scales and the bias as real numbers. Where a bias does
-    not fit int32 beside the sums, the weights of that channel are so fine that they hardly count: they and the bias are
-    made coarser together. Else the weights come back as they are.
+    weight: int8 [O, ...]. step: float64 [O], the real size of one unit of the sums. bias: float64 [O], in such units.
+    Where a bias does not fit int32 beside the sums, the weights of that channel are so fine that they hardly count: they
+    and the bias are made coarser together. Else the weights come back as they are.
     """
-    step = source.scale * scales
-    whole = np.rint(bias / step) - source.zero_point * weight.reshape(len(weight), -1).sum(1, dtype=np.int64)
-    coarser = np.ceil(np.abs(whole) / LARGEST_BIAS)
-    if (coarser > 1).any():
-        factor = np.maximum(coarser, 1)
-        shape = (-1,) + (1,) * (weight.ndim - 1)
-        weight, step = np.rint(weight / factor.reshape(shape)).astype(np.int8), step * factor
-        whole = np.rint(bias / step) - source.zero_point * weight.reshape(len(weight), -1).sum(1, dtype=np.int64)
+    whole = _folded_bias(weight, bias, source)
+    factor = np.maximum(np.ceil(np.abs(whole) / LARGEST_BIAS), 1)
+    if (factor > 1).any():
+        weight = np.rint(weight / factor.reshape((-1,) + (1,) * (weight.ndim - 1))).astype(np.int8)
+        step, whole = step * factor, _folded_bias(weight, bias / factor, source)
     return weight, scale_lanes(len(weight), step / target.scale, whole.astype(np.int64), target, attrs, rounding)
+
+
+def _folded_bias(weight: np.ndarray, bias: np.ndarray, source: TensorType) -> np.ndarray:
+    """The bias of sums over stored values, which are source.zero_point too large; whole numbers as float64."""
+    return np.rint(bias) - source.zero_point * weight.reshape(len(weight), -1).sum(1, dtype=np.int64)
 
 
 def add_multipliers(scale_a: float, scale_b: float) -> tuple[tuple[int, int], float]:

@@ -1,6 +1,7 @@
 """Transposes and reshapes move together and vanish, so that only the network's edge has them.
 
     Transpose(Transpose(x)), Reshape(Reshape(x))       -> one of them, or none
+    Transpose(x) that moves axes of size 1 only         -> Reshape(x)
     unary(Transpose(x))                                -> Transpose(unary(x)), towards the Transpose that undoes it
     Add(Transpose(x), Transpose(y)) of one order       -> Transpose(Add(x, y))
     Gemm(Reshape(x [N, C, 1, 1]))                      -> Gemm(x)
@@ -26,8 +27,8 @@ class Layout:
     name: ClassVar[str] = "layout"
 
     def __call__(self, graph: Graph, config: Config) -> None:
-        while any(_drop_identity(graph, n) or _compose(graph, n) or _sink_unary(graph, n) or _sink_add(graph, n)
-                  for n in list(graph.nodes)):
+        while any(step(graph, node) for node in list(graph.nodes)
+                  for step in (_drop_identity, _as_reshape, _compose, _sink_unary, _sink_add)):
             pass
         while any(_flattened(graph, node) for node in list(graph.nodes)):
             pass
@@ -60,6 +61,14 @@ def _compose(graph: Graph, node: Node) -> bool:
         first = _perm(graph, maker)
         node.attrs = node.attrs | {"perm": tuple(first[i] for i in _perm(graph, node))}
     node.inputs = list(maker.inputs)
+    return True
+
+
+def _as_reshape(graph: Graph, node: Node) -> bool:
+    shape = graph.tensors[node.inputs[0]].shape
+    if node.op != "Transpose" or [p for p in _perm(graph, node) if shape[p] > 1] != [i for i, n in enumerate(shape) if n > 1]:
+        return False
+    node.op, node.attrs = "Reshape", {"shape": graph.tensors[node.outputs[0]].shape}
     return True
 
 

@@ -96,26 +96,27 @@ def _weights(graph: Graph, node: Node, rows: bool = True) -> tuple[np.ndarray, n
     return values, np.broadcast_to(np.float64(type_.scale), len(values))
 
 
-def _bias(graph: Graph, node: Node, channels: int) -> np.ndarray:
-    """The bias as real numbers, float64 [O]."""
+def _bias(graph: Graph, node: Node, step: np.ndarray) -> np.ndarray:
+    """The bias, float64 [O], in units of `step`, the real size of one unit of the sums."""
     if len(node.inputs) < 3:
-        return np.zeros(channels)
+        return np.zeros(len(step))
     name = node.inputs[2]
     type_ = graph.tensors[name]
-    if name not in graph.constants or graph.constants[name].size not in (1, channels):
+    if name not in graph.constants or graph.constants[name].size not in (1, len(step)):
         raise _NotInteger("its bias is not a constant of one number an output channel")
-    values = graph.constants[name].astype(np.float64).reshape(-1)
-    if type_.quantised:
-        values = (values - np.float64(type_.zero_point)) * np.float64(type_.scale)
-    return np.broadcast_to(values, channels)
+    values = np.broadcast_to(graph.constants[name].astype(np.float64).reshape(-1), len(step))
+    if not type_.quantised:
+        return values / step
+    values, scale = values - np.float64(type_.zero_point), np.float64(type_.scale)
+    return np.where(np.isclose(scale, step, rtol=1e-5, atol=0), values, values * scale / step)
 
 
 def _product(graph: Graph, node: Node, rows: bool = True) -> tuple[str, str]:
     """Names of the weights and the lanes of a Conv or Gemm."""
     weight, scales = _weights(graph, node, rows)
-    bias = _bias(graph, node, len(weight))
     source, target = graph.tensors[node.inputs[0]], graph.tensors[node.outputs[0]]
-    changed, lanes = product_lanes(weight, scales, bias, source, target, node.attrs, graph.rounding)
+    step = source.scale * scales
+    changed, lanes = product_lanes(weight, step, _bias(graph, node, step), source, target, node.attrs, graph.rounding)
     name = node.inputs[1]
     if changed is not weight or not rows:
         name = graph.add_constant(f"{name}.weights", changed, tuple(map(float, scales)), (0,) * len(changed), 0)

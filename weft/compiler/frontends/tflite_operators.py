@@ -1,0 +1,276 @@
+"""What each TFLite operator becomes: one function for each family, found by the operator's name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import tflite
+
+from weft.isa import WeftError
+
+from ..graph import Node
+from .tflite_file import Operator
+
+if TYPE_CHECKING:
+    from .tflite import Importer
+
+Convert = Callable[["Importer", Operator], None]
+_CONVERT: dict[str, Convert] = {}
+_PADDING = {tflite.Padding.SAME: "SAME_UPPER", tflite.Padding.VALID: "VALID"}
+_ACTIVATIONS = {
+    tflite.ActivationFunctionType.NONE: {}, tflite.ActivationFunctionType.RELU: {"minimum": 0.0},
+    tflite.ActivationFunctionType.RELU6: {"minimum": 0.0, "maximum": 6.0},
+    tflite.ActivationFunctionType.RELU_N1_TO_1: {"minimum": -1.0, "maximum": 1.0},
+}
+
+
+def convert(importer: Importer, operator: Operator) -> None:
+    """Adds the operator's nodes to the importer's graph; WeftError for one that weft does not know."""
+    if operator.kind not in _CONVERT:
+        raise WeftError(operator.subject, "an operator must be one that weft can import", operator.kind,
+                        f"to replace it by any of {', '.join(sorted(_CONVERT))}")
+    if len(operator.outputs) != 1:
+        raise WeftError(operator.subject, "it must have one output", str(len(operator.outputs)), "to convert the model again")
+    _CONVERT[operator.kind](importer, operator)
+
+
+def _converts(*kinds: str) -> Callable[[Convert], Convert]:
+    def register(function: Convert) -> Convert:
+        _CONVERT.update(dict.fromkeys(kinds, function))
+        return function
+    return register
+
+
+def _options(operator: Operator, table: type):
+    """The operator's options as that table; TFLite's defaults where there are none."""
+    options = table()
+    if operator.options is None:
+        raise WeftError(operator.subject, "it must have its options", "none", "to convert the model again")
+    options.Init(operator.options.Bytes, operator.options.Pos)
+    return options
+
+
+def _activation(operator: Operator, code: int) -> dict:
+    if code not in _ACTIVATIONS:
+        names = {v: k for k, v in vars(tflite.ActivationFunctionType).items() if not k.startswith("_")}
+        raise WeftError(operator.subject, "a fused activation must be NONE, RELU, RELU6 or RELU_N1_TO_1",
+                        names.get(code, str(code)), "to use one of these, or a separate operator")
+    return dict(_ACTIVATIONS[code])
+
+
+def _require(operator: Operator, holds: bool, rule: str, found: object, hint: str) -> None:
+    if not holds:
+        raise WeftError(operator.subject, rule, str(found), hint)
+
+
+def _rank(importer: Importer, operator: Operator, position: int, rank: int) -> None:
+    shape = importer.tensors[operator.inputs[position]].shape
+    _require(operator, len(shape) == rank, f"input {position} must have {rank} axes", f"shape {list(shape)}",
+             "to convert the model with static shapes")
+
+
+def _constant(importer: Importer, operator: Operator, position: int) -> np.ndarray:
+    """The value of an input that must be constant."""
+    index = operator.inputs[position] if position < len(operator.inputs) else -1
+    value = importer.tensors[index].data if index >= 0 else None
+    _require(operator, value is not None, f"input {position} must be constant", "one that is computed",
+             "to convert the model with static shapes")
+    return value
+
+
+def _is_map(importer: Importer, index: int) -> bool:
+    return len(importer.tensors[index].shape) == 4
+
+
+def _weights(importer: Importer, operator: Operator, perm: tuple[int, ...]) -> str:
+    """The name of the weights with their axes in another order."""
+    index = operator.inputs[1]
+    value, type_ = _constant(importer, operator, 1), importer.raw_type(index)
+    value = (value ^ np.uint8(128)).view(np.int8) if value.dtype == np.uint8 else value
+    axis = None if type_.axis is None else perm.index(type_.axis)
+    return importer.graph.add_constant(f"{importer.names[index]}.oihw", value.transpose(perm), type_.scale, type_.zero_point,
+                                       axis)
+
+
+def _with_bias(importer: Importer, operator: Operator, names: list[str]) -> list[str]:
+    if len(operator.inputs) < 3 or operator.inputs[2] < 0:
+        return names
+    return [*names, importer.read(operator.inputs[2], False, operator.subject)]
+
+
+@_converts("CONV_2D", "DEPTHWISE_CONV_2D")
+def _conv(importer: Importer, operator: Operator) -> None:
+    _rank(importer, operator, 0, 4)
+    _rank(importer, operator, 1, 4)
+    depthwise = operator.kind == "DEPTHWISE_CONV_2D"
+    options = _options(operator, tflite.DepthwiseConv2DOptions if depthwise else tflite.Conv2DOptions)
+    shape, channels = importer.tensors[operator.inputs[1]].shape, importer.tensors[operator.inputs[0]].shape[3]
+    attrs = {"strides": (options.StrideH(), options.StrideW()), "kernel_shape": tuple(shape[1:3]),
+             "dilations": (options.DilationHFactor(), options.DilationWFactor()), "auto_pad": _PADDING[options.Padding()],
+             "group": channels if depthwise else channels // shape[3]}
+    attrs |= _activation(operator, options.FusedActivationFunction())
+    weight = _weights(importer, operator, (3, 0, 1, 2) if depthwise else (0, 3, 1, 2))
+    names = [importer.read(operator.inputs[0], True, operator.subject), weight]
+    importer.emit(operator, "Conv", _with_bias(importer, operator, names), attrs, True)
+
+
+@_converts("FULLY_CONNECTED")
+def _fully_connected(importer: Importer, operator: Operator) -> None:
+    options = _options(operator, tflite.FullyConnectedOptions)
+    _rank(importer, operator, 1, 2)
+    _require(operator, options.WeightsFormat() == 0, "weights_format must be 0", options.WeightsFormat(),
+             "to convert without shuffled weights")
+    source, target = (importer.tensors[i].shape for i in (operator.inputs[0], operator.outputs[0]))
+    rows, depth = importer.tensors[operator.inputs[1]].shape
+    name, graph = importer.read(operator.inputs[0], False, operator.subject), importer.graph
+    flat = (int(np.prod(source)) // depth, depth)
+    if source != flat:
+        type_ = graph.tensors[name]
+        made = graph.add_tensor(f"{name}.flat", type(type_)(flat, type_.dtype, type_.scale, type_.zero_point))
+        graph.nodes.append(Node(f"{operator.name}.flatten", "Reshape", [name], [made], {"shape": flat}))
+        name = made
+    _require(operator, target == (flat[0], rows), f"its output must have shape {[flat[0], rows]}", list(target),
+             "to convert with keep_num_dims = false")
+    names = _with_bias(importer, operator, [name, importer.read(operator.inputs[1], False, operator.subject)])
+    attrs = {"transB": 1} | _activation(operator, options.FusedActivationFunction())
+    importer.emit(operator, "Gemm", names, attrs, False)
+
+
+@_converts("AVERAGE_POOL_2D", "MAX_POOL_2D")
+def _pool(importer: Importer, operator: Operator) -> None:
+    _rank(importer, operator, 0, 4)
+    options = _options(operator, tflite.Pool2DOptions)
+    attrs = {"kernel_shape": (options.FilterHeight(), options.FilterWidth()),
+             "strides": (options.StrideH(), options.StrideW()), "auto_pad": _PADDING[options.Padding()]}
+    attrs |= _activation(operator, options.FusedActivationFunction())
+    op = "AveragePool" if operator.kind == "AVERAGE_POOL_2D" else "MaxPool"
+    importer.emit(operator, op, [importer.read(operator.inputs[0], True, operator.subject)], attrs, True)
+
+
+_BINARY = {"ADD": ("Add", tflite.AddOptions), "SUB": ("Sub", tflite.SubOptions), "MUL": ("Mul", tflite.MulOptions),
+           "DIV": ("Div", tflite.DivOptions)}
+
+
+@_converts(*_BINARY)
+def _binary(importer: Importer, operator: Operator) -> None:
+    op, table = _BINARY[operator.kind]
+    attrs = _activation(operator, _options(operator, table).FusedActivationFunction())
+    nchw = all(_is_map(importer, i) for i in (*operator.inputs, operator.outputs[0]))
+    names = [importer.read(i, nchw, operator.subject) for i in operator.inputs]
+    importer.emit(operator, op, names, attrs, nchw)
+
+
+_UNARY = {"RELU": ("Clip", {"min": 0.0}), "RELU6": ("Clip", {"min": 0.0, "max": 6.0}),
+          "RELU_N1_TO_1": ("Clip", {"min": -1.0, "max": 1.0}), "LOGISTIC": ("Sigmoid", {}), "TANH": ("Tanh", {}),
+          "HARD_SWISH": ("HardSwish", {})}
+
+
+@_converts(*_UNARY)
+def _unary(importer: Importer, operator: Operator) -> None:
+    op, attrs = _UNARY[operator.kind]
+    nchw = _is_map(importer, operator.inputs[0])
+    importer.emit(operator, op, [importer.read(operator.inputs[0], nchw, operator.subject)], dict(attrs), nchw)
+
+
+@_converts("QUANTIZE", "DEQUANTIZE")
+def _quantize(importer: Importer, operator: Operator) -> None:
+    nchw = _is_map(importer, operator.inputs[0])
+    source, target = (importer.type_of(i, nchw) for i in (operator.inputs[0], operator.outputs[0]))
+    name = importer.read(operator.inputs[0], nchw, operator.subject)
+    for type_ in (source, target):
+        _require(operator, type_.axis is None, "a tensor that is computed must have one scale", "one a channel",
+                 "to quantise activations by tensor")
+    if source.quantised and target.quantised:
+        importer.emit(operator, "Identity", [name], {}, nchw)
+    elif target.quantised:
+        attrs = {"scale": target.scale, "zero_point": target.zero_point, "dtype": target.dtype,
+                 "rounding": importer.graph.rounding}
+        importer.emit(operator, "quantize", [name], attrs, nchw)
+    else:
+        _require(operator, source.quantised, "its input must have a scale", "none", "to quantise the model again")
+        importer.emit(operator, "dequantize", [name], {"scale": source.scale, "zero_point": source.zero_point}, nchw)
+
+
+@_converts("SOFTMAX")
+def _softmax(importer: Importer, operator: Operator) -> None:
+    beta = _options(operator, tflite.SoftmaxOptions).Beta()
+    _require(operator, beta == 1, "beta must be 1", beta, "to scale its input in the model")
+    importer.emit(operator, "Softmax", [importer.read(operator.inputs[0], False, operator.subject)], {"axis": -1}, False)
+
+
+@_converts("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
+def _reshape(importer: Importer, operator: Operator) -> None:
+    shape = importer.tensors[operator.outputs[0]].shape
+    importer.emit(operator, "Reshape", [importer.read(operator.inputs[0], False, operator.subject)], {"shape": shape}, False)
+
+
+@_converts("TRANSPOSE")
+def _transpose(importer: Importer, operator: Operator) -> None:
+    perm = tuple(int(p) for p in _constant(importer, operator, 1))
+    importer.emit(operator, "Transpose", [importer.read(operator.inputs[0], False, operator.subject)], {"perm": perm}, False)
+
+
+def _ordered(nchw: bool, values) -> tuple[int, ...]:
+    """One value for each axis, in the order of the form."""
+    values = tuple(int(v) for v in values)
+    return tuple(values[i] for i in (0, 3, 1, 2)) if nchw else values
+
+
+@_converts("PAD", "PADV2")
+def _pad(importer: Importer, operator: Operator) -> None:
+    nchw, widths = _is_map(importer, operator.inputs[0]), _constant(importer, operator, 1)
+    source, value = importer.type_of(operator.inputs[0], nchw), 0.0
+    if operator.kind == "PADV2":
+        fill = importer.read(operator.inputs[2], False, operator.subject)
+        value = float(_constant(importer, operator, 2).astype(np.float64).reshape(-1)[0])
+        type_ = importer.graph.tensors[fill]
+        if source.quantised:  # stored at the scale of the input
+            lowered = 128 if importer.tensors[operator.inputs[2]].dtype == "uint8" else 0
+            value = (value - lowered - (type_.zero_point or 0)) * (type_.scale or source.scale)
+    pads = _ordered(nchw, widths[:, 0]) + _ordered(nchw, widths[:, 1])
+    name = importer.read(operator.inputs[0], nchw, operator.subject)
+    importer.emit(operator, "Pad", [name], {"pads": pads, "value": value}, nchw)
+
+
+@_converts("CONCATENATION")
+def _concatenation(importer: Importer, operator: Operator) -> None:
+    options = _options(operator, tflite.ConcatenationOptions)
+    nchw, rank = _is_map(importer, operator.inputs[0]), len(importer.tensors[operator.inputs[0]].shape)
+    axis = options.Axis() % rank
+    attrs = {"axis": (0, 2, 3, 1)[axis] if nchw else axis} | _activation(operator, options.FusedActivationFunction())
+    importer.emit(operator, "Concat", [importer.read(i, nchw, operator.subject) for i in operator.inputs], attrs, nchw)
+
+
+@_converts("MEAN")
+def _mean(importer: Importer, operator: Operator) -> None:
+    keep = bool(_options(operator, tflite.ReducerOptions).KeepDims())
+    rank = len(importer.tensors[operator.inputs[0]].shape)
+    axes = sorted(int(a) % rank for a in _constant(importer, operator, 1).reshape(-1))
+    nchw = rank == 4 and axes == [1, 2]
+    name = importer.read(operator.inputs[0], nchw, operator.subject)
+    attrs = {"axes": (2, 3) if nchw else tuple(axes), "keepdims": int(keep)}
+    importer.emit(operator, "ReduceMean", [name], attrs, nchw and keep)
+
+
+@_converts("SLICE", "STRIDED_SLICE")
+def _slice(importer: Importer, operator: Operator) -> None:
+    shape = importer.tensors[operator.inputs[0]].shape
+    starts, ends = _constant(importer, operator, 1).astype(np.int64), _constant(importer, operator, 2).astype(np.int64)
+    steps = np.ones(len(shape), np.int64)
+    if operator.kind == "SLICE":
+        ends = np.where(ends < 0, shape, starts + ends)
+    else:
+        options = _options(operator, tflite.StridedSliceOptions)
+        steps = _constant(importer, operator, 3).astype(np.int64)
+        masks = options.EllipsisMask() | options.NewAxisMask() | options.ShrinkAxisMask()
+        _require(operator, not masks and len(starts) == len(shape), "ellipsis, new axis and shrink axis must not be used",
+                 masks, "a RESHAPE after a plain slice")
+        bits = np.arange(len(shape))
+        starts = np.where(options.BeginMask() >> bits & 1, np.where(steps > 0, 0, np.array(shape) - 1), starts)
+        ends = np.where(options.EndMask() >> bits & 1, np.where(steps > 0, shape, np.iinfo(np.int32).min), ends)
+    nchw = len(shape) == 4
+    attrs = {key: _ordered(nchw, v) for key, v in (("starts", starts), ("ends", ends), ("steps", steps))}
+    attrs["axes"] = tuple(range(len(shape)))
+    importer.emit(operator, "Slice", [importer.read(operator.inputs[0], nchw, operator.subject)], attrs, nchw)
