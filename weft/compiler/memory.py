@@ -1,0 +1,141 @@
+"""Where everything of a placed graph lies in the accelerator's DRAM: `plan(graph, config)`.
+
+The image begins with the constants that accelerator nodes read; the activations they read or write follow, and share
+space where they are not alive together. All are in their physical layouts (weft.runtime.layout) and begin at multiples of
+ALIGNMENT bytes. What only host nodes touch has no place here.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from weft.isa import Config
+from weft.runtime.layout import (activation_shape, pack_activation, pack_qnt, pack_weight, qnt_shape, weight_shape)
+
+from .graph import ACCELERATOR, Graph
+
+ALIGNMENT = 4096
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """A tensor in DRAM. role: 'activation', 'weight' or 'qnt'. Alive from node `first` (-1: an input) to node `last`.
+
+    last is len(nodes) for what is read after the run, and for constants, which live from -1.
+    """
+
+    name: str
+    role: str
+    shape: tuple[int, ...]
+    first: int
+    last: int
+    size: int  # bytes, without what fills up to ALIGNMENT
+
+
+@dataclass(frozen=True)
+class Plan:
+    """addresses: byte offset of each tensor. constants_end: where the activations begin. size: where they end.
+
+    peak: bytes that activations take. lower_bound: bytes of those alive at the worst moment, which no plan can beat.
+    """
+
+    buffers: dict[str, Buffer]
+    addresses: dict[str, int]
+    constants_end: int
+    size: int
+    lower_bound: int
+
+    @property
+    def peak(self) -> int:
+        return self.size - self.constants_end
+
+    def __str__(self) -> str:
+        rows = [f"{self.addresses[b.name]:#010x} {b.size:>9} {b.role:<10} {b.first:>4} to {b.last:<4} {b.name}"
+                for b in sorted(self.buffers.values(), key=lambda b: (self.addresses[b.name], b.first))]
+        return "\n".join([*rows, f"constants {self.constants_end} bytes, activations {self.peak} (at least "
+                                 f"{self.lower_bound})"]) + "\n"
+
+
+def plan(graph: Graph, config: Config) -> Plan:
+    """Addresses for a placed graph: constants one after the other, activations first fit, the largest first."""
+    buffers = {b.name: b for b in _buffers(graph, config)}
+    addresses, end = {}, 0
+    for buffer in buffers.values():
+        if buffer.name in graph.constants:
+            addresses[buffer.name] = end
+            end += aligned(buffer.size)
+    activations = [b for b in buffers.values() if b.name not in graph.constants]
+    offsets = first_fit(activations)
+    addresses |= {name: end + offset for name, offset in offsets.items()}
+    peak = max((offsets[b.name] + aligned(b.size) for b in activations), default=0)
+    return Plan(buffers, addresses, end, end + peak, lower_bound(activations))
+
+
+def constants_image(graph: Graph, config: Config, placed: Plan) -> np.ndarray:
+    """The bytes [0, constants_end) of the image, uint8: the constants packed where the plan puts them."""
+    image = np.zeros(placed.constants_end, np.uint8)
+    pack = {"activation": pack_activation, "weight": pack_weight, "qnt": pack_qnt}
+    for name, buffer in placed.buffers.items():
+        if name in graph.constants:
+            data = np.ascontiguousarray(pack[buffer.role](graph.constants[name], config)).reshape(-1).view(np.uint8)
+            image[placed.addresses[name]:placed.addresses[name] + data.size] = data
+    return image
+
+
+def aligned(size: int) -> int:
+    return -(-size // ALIGNMENT) * ALIGNMENT
+
+
+def first_fit(buffers: list[Buffer]) -> dict[str, int]:
+    """Offsets by name: each buffer, the largest first, at the lowest place free during its whole life."""
+    placed: list[tuple[int, Buffer]] = []
+    for buffer in sorted(buffers, key=lambda b: (-b.size, b.first, b.name)):
+        offset = 0
+        for start, other in sorted(placed, key=lambda p: p[0]):
+            together = buffer.first <= other.last and other.first <= buffer.last
+            if together and start < offset + aligned(buffer.size) and offset < start + aligned(other.size):
+                offset = start + aligned(other.size)
+        placed.append((offset, buffer))
+    return {buffer.name: offset for offset, buffer in placed}
+
+
+def lower_bound(buffers: list[Buffer]) -> int:
+    """The most bytes that are alive at one node."""
+    moments = {b.first for b in buffers}
+    return max((sum(aligned(b.size) for b in buffers if b.first <= t <= b.last) for t in moments), default=0)
+
+
+def _buffers(graph: Graph, config: Config) -> Iterator[Buffer]:
+    """What accelerator nodes touch, each tensor once, constants first."""
+    roles = _roles(graph)
+    first, last = _lives(graph)
+    for name in sorted(roles, key=lambda n: n not in graph.constants):
+        role, shape = roles[name], graph.tensors[name].shape
+        physical = {"activation": activation_shape, "weight": weight_shape, "qnt": qnt_shape}[role](shape, config)
+        size = math.prod(physical) * graph.tensors[name].numpy.itemsize
+        constant = name in graph.constants
+        yield Buffer(name, role, physical, -1 if constant else first[name], len(graph.nodes) if constant else last[name], size)
+
+
+def _roles(graph: Graph) -> dict[str, str]:
+    roles: dict[str, str] = {}
+    for node in graph.nodes:
+        if node.where == "accel":
+            assert node.op in ACCELERATOR, node.op
+            for name in (*node.inputs, *node.outputs):
+                weight = node.op in ("conv2d", "dense") and name == node.inputs[1]
+                lanes = graph.tensors[name].dtype == "qnt"
+                roles.setdefault(name, "qnt" if lanes else "weight" if weight else "activation")
+    return roles
+
+
+def _lives(graph: Graph) -> tuple[dict[str, int], dict[str, int]]:
+    """The positions of the nodes that make and last read each tensor."""
+    first, last = dict.fromkeys(graph.inputs, -1), dict.fromkeys(graph.inputs, -1)
+    for position, node in enumerate(graph.nodes):
+        first |= dict.fromkeys(node.outputs, position)
+        last |= dict.fromkeys((*node.inputs, *node.outputs), position)
+    last |= dict.fromkeys(graph.outputs, len(graph.nodes))
+    return first, last
