@@ -8,19 +8,18 @@ import numpy as np
 from weft.isa import Config, WeftError, decode, encode
 from weft.isa.check import check
 from weft.isa.table import INSTRUCTION_BYTES
-from weft.runtime.layout import pack_activation, pack_qnt, pack_weight
 from weft.runtime.module import Launch, Module, Operator, TensorInfo
 
-from . import codegen, frontends, graph_passes, memory, operators
+from . import codegen, frontends, graph_passes, memory, operators, passes
 from .graph import Graph, Node
 
-PAGE = 4096
 Progress = Callable[[int, int, str], None]
 
 
 def pass_names() -> list[str]:
     """What `--print-after` takes, in order: stages of the graph, then of each operator's loop program, then of the stream."""
-    return ["import", *graph_passes.names(), "lower", *codegen.pass_names(), "instructions"]
+    names = ["import", *(p.name for p in graph_passes.PASSES), "memory", "lower", *(p.name for p in passes.PASSES), "instructions"]
+    return list(dict.fromkeys(names))
 
 
 def compile(model: "str | Path | Graph", config: Config, *, virtual_threads: int = 2, print_after: str | None = None,
@@ -59,11 +58,12 @@ class _Builder:
     def __init__(self, graph: Graph, config: Config, virtual_threads: int, after: Callable, progress: Progress):
         self.graph, self.config, self.virtual_threads, self.after, self.progress = graph, config, virtual_threads, after, progress
         self.plan = memory.plan(graph, config)
-        self.parts: list[tuple[int, np.ndarray]] = []  # (byte offset, bytes) of the image
-        self.end = _page(self.plan.size)
+        after("memory", self.plan)
+        # (byte offset, bytes) of what the image holds from the beginning
+        self.parts: list[tuple[int, np.ndarray]] = [(0, memory.constants_image(graph, config, self.plan))]
+        self.end = memory.aligned(self.plan.size)
 
     def build(self) -> Module:
-        self._pack_constants()
         launches = [self._launch(segment) for segment in self._segments()]
         image = np.zeros(max((at + data.size for at, data in self.parts), default=0), np.uint8)
         for at, data in self.parts:
@@ -71,18 +71,6 @@ class _Builder:
         module = self._module(image, launches)
         self._check(module)
         return module
-
-    def _pack_constants(self):
-        for node in self.graph.nodes:
-            for name in node.inputs if node.where == "accel" else ():
-                if name in self.graph.constants:
-                    self.parts.append((self.plan.addresses[name], self._packed(self.graph.constants[name], name).view(np.uint8).reshape(-1)))
-
-    def _packed(self, value: np.ndarray, name: str) -> np.ndarray:
-        role = next(k for n in self.graph.nodes if n.where == "accel" for k, i in enumerate(n.inputs) if i == name)
-        if self.graph.tensors[name].dtype == "qnt":
-            return pack_qnt(value, self.config)
-        return pack_weight(value, self.config) if role == 1 else pack_activation(value, self.config)
 
     def _segments(self) -> list[list[int]]:
         """Runs of neighbouring accelerator nodes; each becomes one launch, in which layers overlap."""
@@ -103,13 +91,13 @@ class _Builder:
             programs.append(operators.build(node, self.graph, self.config, virtual_threads=self.virtual_threads))
             self.after("lower", programs[-1])
         uop_address = self.end
-        stream = codegen.generate(programs, self.plan.addresses, self.config, uop_address, after=self.after)
+        stream = codegen.generate(programs, self.plan.addresses, self.config, uop_address, self.after)
         micro_ops = stream.micro_ops.view(np.uint8)
         insns = encode(stream.instructions, self.config)
         self.after("instructions", _Listing(stream.instructions))
-        insn_address = _page(uop_address + micro_ops.size)
+        insn_address = memory.aligned(uop_address + micro_ops.size)
         self.parts += [(uop_address, micro_ops), (insn_address, insns.reshape(-1))]
-        self.end = _page(insn_address + insns.size)
+        self.end = memory.aligned(insn_address + insns.size)
         return Launch(tuple(segment), insn_address, len(insns), np.array(stream.layers, np.int32))
 
     def _module(self, image: np.ndarray, launches: list[Launch]) -> Module:
@@ -150,7 +138,3 @@ def _scalar(tensor) -> tuple[float | None, int | None]:
     if isinstance(tensor.scale, (int, float)):
         return float(tensor.scale), int(tensor.zero_point)
     return None, None
-
-
-def _page(size: int) -> int:
-    return -(-int(size) // PAGE) * PAGE
