@@ -158,7 +158,8 @@ def _max_pool(graph: Graph, node: Node) -> None:
     attrs = _window(node, source.shape)
     if source.quantisation == target.quantisation:
         low, high = activation_range(target, node.attrs)
-        _emit(graph, node, "max_pool", node.inputs, attrs | {"minimum": low, "maximum": high})
+        limits = {"minimum": low, "maximum": high} if (low, high) != (-128, 127) else {}
+        _emit(graph, node, "max_pool", node.inputs, attrs | limits)
     else:
         pooled = graph.add_tensor(f"{node.outputs[0]}.pooled", dataclasses.replace(source, shape=target.shape))
         _emit(graph, node, "max_pool", node.inputs, attrs, pooled)
