@@ -18,7 +18,7 @@ from .emit import ProgramEmitter
 from .passes import run_passes
 from .stmt import LoopProgram
 from .tokens import Operation, derive
-from .uop_buffer import Call, UopBuffer
+from .uop_buffer import UopBuffer
 
 AfterPass = Callable[[str, LoopProgram], None]
 
@@ -53,10 +53,6 @@ def generate(programs: list[LoopProgram], addresses: Mapping[str, int], config: 
     micro_ops = UopBuffer(config, uop_address)
     operations: list[Operation] = []
     for layer, program in enumerate(programs):
-        for item in ProgramEmitter(run_passes(program, config, after_pass), addresses, config, layer).emit():
-            if isinstance(item, Call):
-                operations += micro_ops.resolve(item)
-            else:
-                operations.append(item)
+        operations += micro_ops.resolve(ProgramEmitter(run_passes(program, config, after_pass), addresses, config, layer).emit())
     stream = derive(operations, config)
     return Stream([Instruction(o.opcode, o.fields) for o in stream], micro_ops.blob(), [o.layer for o in stream])

@@ -1,8 +1,7 @@
 """Folding of loops into GEMM and ALU instructions: two loops run in hardware, the others become micro-ops.
 
 An instruction steps through `iter_out`, `iter_in` and then its micro-ops. Loops that step alike are fused; of the rest two are
-chosen for the hardware such that few micro-ops remain and that an accumulator is not hit again before the machine is done
-with it. Sums commute, so their loops may stand in any order; where they do not, the order is kept.
+chosen for the hardware such that few micro-ops remain and, among equals, that updates of one accumulator are far apart. Sums commute, so their loops may stand in any order; where they do not, the order is kept.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,7 +14,7 @@ from weft.isa import Config, Opcode
 from weft.isa.table import layouts
 
 KINDS = ("dst", "src", "wgt")
-REUSE_DISTANCE = 5  # steps between two updates of one accumulator that a pipelined machine likes; a preference only
+REUSE_DISTANCE = 1  # steps from one update of an accumulator to its next without a wait; 1: the machine never waits
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +142,8 @@ def _choose(loops: list[Loop], limits: Limits, any_order: bool) -> Choice | None
         if count > limits.micro_ops:
             continue
         order = [loop for loop in (outer, inner, *rest) if loop is not None]
-        cost = (prod(loop.extent for loop in loops) * max(1, ceil(REUSE_DISTANCE / _reuse_distance(order))) + count, count)
+        distance = _reuse_distance(order)
+        cost = (prod(loop.extent for loop in loops) * max(1, ceil(REUSE_DISTANCE / distance)) + count, -distance)
         if best_cost is None or cost < best_cost:
             best, best_cost = (outer, inner, rest), cost
     return best

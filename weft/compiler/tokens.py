@@ -112,8 +112,10 @@ class _Derivation:
             if needs[far] > clock[far]:
                 needs = list(needs)
                 needs[COMPUTE] = max(needs[COMPUTE], self._carrier(far, needs[far], operation.layer))
-        # the sender that is most likely to know what the other knows comes first
-        for sender in (COMPUTE,) if module != COMPUTE else (STORE, LOAD):
+        senders = [m for m in Module if m != module and needs[m] > clock[m] and (m, module) in FLAGS]
+        if len(senders) == 2 and self.stream[needs[senders[1]]].clock[senders[0]] >= needs[senders[0]]:
+            senders.reverse()  # the second one's token carries what is needed of the first
+        for sender in senders:
             if needs[sender] > clock[sender]:
                 self._pair(needs[sender], sender, operation)
 
