@@ -77,7 +77,7 @@ def build(verilog: str, flavour: Flavour = FAST, *, name: str = TOP) -> Path:
     WeftError: where a tool is missing, or does not accept what it is given.
     """
     verilator = find_verilator()
-    key = content_hash("library", verilog, verilator.version, str(verilator.root), repr(flavour), repr(COMMON), compiler(),
+    key = content_hash("library", verilog, verilator.version, repr(flavour), repr(COMMON), compiler(),
                 *(path.read_text() for path in sorted(SOURCES.glob("*.h")) + [SOURCES / "harness.cpp", SOURCES / "signals.py"]))
     library = cache_dir() / f"rtl-{key}.so"
     if library.exists():
@@ -98,7 +98,7 @@ def _build(verilog: str, flavour: Flavour, verilator: Verilator, library: Path):
               str(SOURCES / "harness.cpp")], folder, verilator)
         if flavour is TRACED:
             (folder / "signals.h").write_text(signals_header(folder, TOP))
-        runtime = library.parent / f"runtime-{content_hash(verilator.version, str(verilator.root), repr(flavour), compiler())}"
+        runtime = library.parent / f"runtime-{content_hash('runtime', verilator.version, repr(flavour), compiler())}"
         for ready in runtime.glob("*.o"):
             shutil.copyfile(ready, folder / ready.name)
         _run(["make", "-C", str(folder), "-f", "Vtop.mk", "-s", f"-j{JOBS}", *flavour.make], folder, verilator)

@@ -26,7 +26,7 @@ WHEEL_MAKEFILE = {  # what the wheel's makefile must say on the computer that it
     "CXX": "g++",
     "LINK": "g++",
     "PERL": "perl",
-    "PYTHON3": sys.executable,
+    "PYTHON3": os.path.realpath(sys.executable),  # runs verilator_includer, which needs no package
     "CFG_CXXFLAGS_STD_NEWEST": "-std=c++20",
     "CFG_CXXFLAGS_COROUTINES": "-fcoroutines",
     "CFG_CXXFLAGS_PCH_I": "-include",
