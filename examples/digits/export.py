@@ -2,8 +2,9 @@
 
 import numpy as np
 import onnx
-from network import STRIDES, Parameters, forward
 from onnx import TensorProto, helper, numpy_helper
+
+from .network import STRIDES, Parameters, forward
 
 OPSET, IR_VERSION = 13, 8
 

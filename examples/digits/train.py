@@ -1,15 +1,16 @@
 """Trains the digits network and writes digits_float.onnx and digits_int8.onnx beside this file. About half a minute.
 
-    python examples/digits/train.py
+    python -m examples.digits.train
 """
 
 from pathlib import Path
 
 import numpy as np
 import onnx
-from data import load
-from export import float_model, int8_model
-from network import Parameters, accuracy, backward, forward, initial
+
+from .data import load
+from .export import float_model, int8_model
+from .network import Parameters, accuracy, backward, forward, initial
 
 EPOCHS, BATCH, RATE, SEED = 40, 64, 3e-3, 7
 HERE = Path(__file__).parent

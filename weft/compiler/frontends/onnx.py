@@ -15,6 +15,7 @@ from weft.isa import WeftError
 
 from ..graph import DTYPES, Graph, Node, TensorType, check_type
 from .onnx_operators import QUANTISERS, check_operator
+from .onnx_shapes import fold_shapes
 
 OLDEST = 13
 
@@ -58,7 +59,10 @@ def _infer(model: onnx.ModelProto, name: str, input_shapes: Mapping[str, tuple[i
         elif value.name not in constants:
             _check_static(value)
     try:
-        return shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
+        inferred = shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
+        while fold_shapes(inferred):  # shapes that are computed from shapes: each round uncovers the next
+            inferred = shape_inference.infer_shapes(inferred, check_type=True, strict_mode=True, data_prop=True)
+        return inferred
     except shape_inference.InferenceError as error:
         raise WeftError(f"model {name}", "the shapes of all tensors must follow from the inputs", _first_line(error),
                         "to run the ONNX checker on the model") from None

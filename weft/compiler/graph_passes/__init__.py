@@ -35,7 +35,7 @@ class Pass(Protocol):
 
 PASSES: tuple[Pass, ...] = (
     FoldConstants(), Canonicalise(), FuseActivations(), AbsorbQuantisation(), Layout(), Legalise(), FoldPads(), Select(),
-    FuseClamps(), FoldConstants(dequantise=True), Place(),
+    FuseClamps(), FoldConstants("fold-real-constants", dequantise=True), Place(),
 )
 
 

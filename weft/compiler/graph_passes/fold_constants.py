@@ -1,7 +1,6 @@
 """What depends on no input is computed now."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from ..reference import evaluate
 class FoldConstants:
     """`dequantise`: also make real numbers of quantised constants, once nobody needs to see how they were quantised."""
 
-    name: ClassVar[str] = "fold-constants"
+    name: str = "fold-constants"
     dequantise: bool = False
 
     def __call__(self, graph: Graph, config: Config) -> None:
