@@ -159,7 +159,7 @@ class _LastTouched:
         self.read = {"inp": (COMPUTE, np.full(config.inp_depth, -1, np.int64)),
                      "wgt": (COMPUTE, np.full(config.wgt_depth, -1, np.int64)),
                      "acc": (STORE, np.full(config.acc_depth, -1, np.int64))}
-        self.dram = _Dram([o.dram for o in operations if o.module == STORE and o.dram], config)
+        self.dram = _Dram(operations, config)
 
     def conflicts(self, operation: Operation) -> list[int]:
         """The latest operation of each module that `operation` must come after; -1 where there is none.
@@ -195,11 +195,14 @@ class _LastTouched:
 class _Dram:
     """The part of DRAM that is stored to; the rest is only ever read."""
 
-    def __init__(self, stored: list[DramBlock], config: Config):
+    def __init__(self, operations: list[Operation], config: Config):
         self.granule = config.out_bytes  # what is stored consists of these
-        self.low = min((b.start for b in stored), default=0) // self.granule
-        self.high = -(-max((b.end for b in stored), default=0) // self.granule)
-        self.last = {m: np.full(self.high - self.low, -1, np.int32) for m in Module}
+        stored = [o.dram for o in operations if o.module == STORE and o.dram]
+        low, high = min((b.start for b in stored), default=0), max((b.end for b in stored), default=0)
+        meeting = [o.dram for o in operations if o.dram and o.dram.start < high and low < o.dram.end]
+        self.low = min((b.start for b in meeting), default=0) // self.granule
+        high = -(-max((b.end for b in meeting), default=0) // self.granule)
+        self.last = {m: np.full(high - self.low, -1, np.int32) for m in Module}
 
     def _view(self, block: DramBlock, last: np.ndarray) -> np.ndarray | None:
         """The granules of a block, as [rows, granules of a row] or flat; None where nobody stores."""
@@ -207,9 +210,8 @@ class _Dram:
         begin, end = block.start // g - self.low, -(-block.end // g) - self.low
         if end <= 0 or begin >= last.size:
             return None
-        if begin < 0 or end > last.size or block.rows == 1 or block.start % g or block.size % g or block.stride % g \
-                or block.stride <= block.size:
-            return last[max(begin, 0):end]
+        if block.rows == 1 or block.start % g or block.size % g or block.stride % g or block.stride <= block.size:
+            return last[begin:end]
         return np.ndarray((block.rows, block.size // g), last.dtype, last, begin * last.itemsize,
                           (block.stride // g * last.itemsize, last.itemsize))
 
