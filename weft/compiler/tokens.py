@@ -198,18 +198,22 @@ class _Dram:
     def __init__(self, operations: list[Operation], config: Config):
         self.granule = config.out_bytes  # what is stored consists of these
         stored = [o.dram for o in operations if o.module == STORE and o.dram]
-        low, high = min((b.start for b in stored), default=0), max((b.end for b in stored), default=0)
-        meeting = [o.dram for o in operations if o.dram and o.dram.start < high and low < o.dram.end]
+        self.stored = min((b.start for b in stored), default=0), max((b.end for b in stored), default=0)
+        meeting = [o.dram for o in operations if o.dram and self._meets(o.dram)]
         self.low = min((b.start for b in meeting), default=0) // self.granule
         high = -(-max((b.end for b in meeting), default=0) // self.granule)
         self.last = {m: np.full(high - self.low, -1, np.int32) for m in Module}
 
+    def _meets(self, block: DramBlock) -> bool:
+        low, high = self.stored
+        return block.start < high and low < block.end
+
     def _view(self, block: DramBlock, last: np.ndarray) -> np.ndarray | None:
         """The granules of a block, as [rows, granules of a row] or flat; None where nobody stores."""
+        if not self._meets(block):
+            return None
         g = self.granule
         begin, end = block.start // g - self.low, -(-block.end // g) - self.low
-        if end <= 0 or begin >= last.size:
-            return None
         if block.rows == 1 or block.start % g or block.size % g or block.stride % g or block.stride <= block.size:
             return last[begin:end]
         return np.ndarray((block.rows, block.size // g), last.dtype, last, begin * last.itemsize,

@@ -18,7 +18,7 @@ from weft.isa import Config, WeftError
 from .intrinsics import Intrinsic, intrinsics
 from .leaf import Operand, TensorInstr
 from .rewrite import variables
-from .unify import Match, Mismatch, match_store
+from .unify import ALL, Match, Mismatch, match_store
 
 
 def tensorize(program: LoopProgram, config: Config) -> LoopProgram:
@@ -52,7 +52,7 @@ class _Tensorizer:
                 return self._leaf(intrinsic, match_store(intrinsic, store, loops), loops, store)
             except Mismatch as miss:
                 misses.append((intrinsic, miss))
-        intrinsic, miss = max(misses, key=lambda m: m[1].depth)
+        intrinsic, miss = max(misses, key=lambda m: m[1].agreed)
         wanted = f"the instruction '{mark}' that it is marked with" if mark else "one of the tensor instructions"
         raise WeftError(
             f"program '{self.program.name}', statement '{store_text(store)}'", f"a statement must equal {wanted}",
@@ -98,7 +98,7 @@ def nonnegative(condition: Expr) -> list[Expr]:
             return [b - a - 1]
         case Const(value):
             return [] if value else [Const(-1)]
-    raise Mismatch(f"a padding's condition is made of 'and', 'ge' and 'lt' of sums, not {condition}", 3)
+    raise Mismatch(f"a padding's condition is made of 'and', 'ge' and 'lt' of sums, not {condition}", ALL)
 
 
 def _first_own_loop(loops: list[For], inside: list[Expr]) -> int:

@@ -10,12 +10,15 @@ from .intrinsics import Inside, Intrinsic, Parameter
 COMMUTATIVE = ("add", "mul", "min", "max")
 
 
-class Mismatch(Exception):
-    """The statement is not that instruction; the text says what differs. `depth`: how much of it agreed."""
+ALL = 1 << 10  # agreed: more than any expression has parts
 
-    def __init__(self, text: str, depth: int):
+
+class Mismatch(Exception):
+    """The statement is not that instruction; the text says what differs. `agreed`: how many parts of it did not."""
+
+    def __init__(self, text: str, agreed: int):
         super().__init__(text)
-        self.depth = depth
+        self.agreed = agreed
 
 
 @dataclass
@@ -30,9 +33,14 @@ class Match:
     operands: dict[str, tuple[Buffer, tuple[Expr, ...]]] = field(default_factory=dict)
     constants: dict[str, int] = field(default_factory=dict)
     conditions: list[Expr] = field(default_factory=list)
+    agreed: int = 0
 
-    def copy(self) -> "Match":
-        return Match(dict(self.lanes), dict(self.operands), dict(self.constants), list(self.conditions))
+    def further(self) -> "Match":
+        """A copy with one part more that agrees."""
+        return Match(dict(self.lanes), dict(self.operands), dict(self.constants), list(self.conditions), self.agreed + 1)
+
+    def differ(self, rule: str, found: object) -> Mismatch:
+        return Mismatch(f"{rule}, not {found}", self.agreed)
 
 
 def same_index(a: Expr, b: Expr) -> bool:
@@ -54,76 +62,75 @@ def match_store(intrinsic: Intrinsic, store: Store, loops: list[For]) -> Match:
 class _Unifier:
     def __init__(self, intrinsic: Intrinsic):
         self.extents = dict(intrinsic.loops)
-        self.depth = 0
-
-    def _differ(self, rule: str, found: object) -> Mismatch:
-        return Mismatch(f"{rule}, not {found}", self.depth)
 
     def value(self, formal: Expr, actual: Expr, match: Match) -> Match:
         """The match extended so that `formal` stands for `actual`; `match` itself stays."""
-        self.depth += 1
         match formal:
-            case Parameter(name, dtype, low, high):
-                if not isinstance(actual, Const) or actual.dtype != dtype:
-                    raise self._differ(f"it has a constant {dtype}", actual)
-                if not low <= actual.value <= high:
-                    raise self._differ(f"a constant must be from {low} to {high}", actual.value)
-                match = match.copy()
-                match.constants[name] = actual.value
-                return match
+            case Parameter():
+                return self._parameter(formal, actual, match)
             case Inside():
-                match = match.copy()
+                match = match.further()
                 match.conditions.append(actual)
                 return match
             case Load():
                 if not isinstance(actual, Load):
-                    raise self._differ(f"it reads an element of {formal.buffer.scope}", actual)
+                    raise match.differ(f"it reads an element of {formal.buffer.scope}", actual)
                 return self.access(formal, actual, match)
             case Binary(op):
                 if not isinstance(actual, Binary) or actual.op != op:
-                    raise self._differ(f"it does '{op}'", actual)
-                return self._either_way(formal, actual, match)
+                    raise match.differ(f"it does '{op}'", actual)
+                return self._either_way(formal, actual, match.further())
             case Cast(to):
                 if not isinstance(actual, Cast) or actual.to != to:
-                    raise self._differ(f"it converts to {to}", actual)
-                return self.value(formal.a, actual.a, match)
+                    raise match.differ(f"it converts to {to}", actual)
+                return self.value(formal.a, actual.a, match.further())
             case Select():
                 if not isinstance(actual, Select):
-                    raise self._differ("it selects", actual)
-                match = self.value(formal.condition, actual.condition, match)
+                    raise match.differ("it selects", actual)
+                match = self.value(formal.condition, actual.condition, match.further())
                 return self.value(formal.otherwise, actual.otherwise, self.value(formal.then, actual.then, match))
         if formal != actual:
-            raise self._differ(f"it has {formal}", actual)
+            raise match.differ(f"it has {formal}", actual)
+        return match.further()
+
+    def _parameter(self, formal: Parameter, actual: Expr, match: Match) -> Match:
+        if not isinstance(actual, Const) or actual.dtype != formal.dtype:
+            raise match.differ(f"it has a constant {formal.dtype}", actual)
+        match = match.further()
+        if not formal.low <= actual.value <= formal.high:
+            raise match.differ(f"a constant must be from {formal.low} to {formal.high}", actual.value)
+        match.constants[formal.name] = actual.value
         return match
 
     def _either_way(self, formal: Binary, actual: Binary, match: Match) -> Match:
         try:
             return self.value(formal.b, actual.b, self.value(formal.a, actual.a, match))
-        except Mismatch:
+        except Mismatch as miss:
             if formal.op not in COMMUTATIVE:
                 raise
-            return self.value(formal.b, actual.a, self.value(formal.a, actual.b, match))
+            try:
+                return self.value(formal.b, actual.a, self.value(formal.a, actual.b, match))
+            except Mismatch as other:
+                raise max(miss, other, key=lambda m: m.agreed)
 
     def access(self, formal: Load, actual: Load, match: Match) -> Match:
         """As `value`, for an element: the same memory, and the formal variables in the element's axes."""
         want, have = formal.buffer, actual.buffer
         if (have.scope, have.dtype) != (want.scope, want.dtype):
-            raise self._differ(f"'{want.name}' is {want.dtype} in {want.scope}", f"{have.name} ({have.dtype} in {have.scope})")
+            raise match.differ(f"'{want.name}' is {want.dtype} in {want.scope}", f"{have.name} ({have.dtype} in {have.scope})")
+        match = match.further()
         outer = len(have.shape) - want.element_rank
         if have.element_rank != want.element_rank or have.shape[outer:] != want.shape:
-            raise self._differ(f"an element of '{want.name}' has shape {list(want.shape)}",
-                               f"{list(have.shape[outer:])} of {have.name}")
-        match = match.copy()
+            raise match.differ(f"an element of '{want.name}' has shape {list(want.shape)}", f"{list(have.shape[outer:])} of {have.name}")
         for variable, index in zip(formal.indices, actual.indices[outer:]):
             self._lane(variable, index, match)
         buffer, indices = match.operands.setdefault(want.name, (have, actual.indices[:outer]))
         if buffer is not have or not all(map(same_index, indices, actual.indices[:outer])):
-            raise self._differ(f"'{want.name}' is one element, {buffer.name}[{', '.join(map(str, indices))}]", actual)
+            raise match.differ(f"'{want.name}' is one element, {buffer.name}[{', '.join(map(str, indices))}]", actual)
         for index in actual.indices[:outer]:
             if affine(index) is None:
-                raise self._differ("indices are sums of variables times constants", index)
-        self.depth += 1
-        return match
+                raise match.differ("indices are sums of variables times constants", index)
+        return match.further()
 
     def _lane(self, formal: Var, index: Expr, match: Match):
         if isinstance(index, Var):
@@ -131,9 +138,9 @@ class _Unifier:
         elif isinstance(index, Const) and index.value == 0 and self.extents[formal] == 1:
             actual = None
         else:
-            raise self._differ("an axis of an element is indexed by a loop variable alone", index)
+            raise match.differ("an axis of an element is indexed by a loop variable alone", index)
         if match.lanes.setdefault(formal, actual) is not actual:
-            raise self._differ(f"the index '{formal}' is one variable, {match.lanes[formal]}", index)
+            raise match.differ(f"the index '{formal}' is one variable, {match.lanes[formal]}", index)
 
 
 def _check_lanes(intrinsic: Intrinsic, match: Match, loops: list[For]):
@@ -143,12 +150,12 @@ def _check_lanes(intrinsic: Intrinsic, match: Match, loops: list[For]):
     for formal, extent in intrinsic.loops:
         actual = match.lanes[formal]
         if actual is not None and extents.get(actual) != Const(extent):
-            raise Mismatch(f"the loop over '{formal}' has {extent} turns, not {extents.get(actual, 'a loop outside')}", 1)
+            raise Mismatch(f"the loop over '{formal}' has {extent} turns, not {extents.get(actual, 'a loop outside')}", ALL)
     inner = [loop.var for loop in loops[len(loops) - len(used):]]
     if len(set(used)) < len(used) or set(inner) != set(used):
         raise Mismatch(f"the innermost loops are those over an element ({', '.join(map(str, used))}), "
-                       f"not {', '.join(map(str, inner))}", 1)
+                       f"not {', '.join(map(str, inner))}", ALL)
     outside = [i for _, indices in match.operands.values() for i in indices] + match.conditions
     for e in outside:
         if any(v in used for v in walk(e)):
-            raise Mismatch(f"'{e}' must be the same for all lanes of an element", 1)
+            raise Mismatch(f"'{e}' must be the same for all lanes of an element", ALL)
