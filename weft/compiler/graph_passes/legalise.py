@@ -18,7 +18,8 @@ from weft.runtime.kernels.windows import resolve_pads
 
 from ..graph import Graph, Node
 from ..reference import quantisation_attrs
-from .lanes import LanesError, activation_range, add_multipliers, product_lanes, scale_lanes
+from .lanes import (LanesError, activation_range, add_multipliers, product_lanes, scale_lanes,
+                    stored_average_lanes)
 
 
 class _NotInteger(Exception):
@@ -182,11 +183,11 @@ def _average_pool(graph: Graph, node: Node) -> None:
     if any(attrs["pads"]) and not node.attrs.get("count_include_pad", 0):
         raise _NotInteger("its windows at the edge count fewer values than the others")
     count = int(np.prod(attrs["kernel"]))
-    bias, stored = -count * source.zero_point, target
     if graph.rounding == "half_away" and source.quantisation == target.quantisation:
-        # TFLite's kernels average the stored values, so that a tie goes away from the stored 0 and not from the zero point
-        bias, stored = 0, dataclasses.replace(target, zero_point=0)
-    lanes = scale_lanes(source.shape[1], source.scale / target.scale / count, bias, stored, {}, graph.rounding)
+        lanes = stored_average_lanes(source.shape[1], count, graph.rounding)
+    else:
+        scale, bias = source.scale / target.scale / count, -count * source.zero_point
+        lanes = scale_lanes(source.shape[1], scale, bias, target, {}, graph.rounding)
     lanes["minimum"], lanes["maximum"] = activation_range(target, node.attrs)
     qnt = graph.add_constant(f"{node.name}.qnt", lanes)
     _emit(graph, node, "avg_pool", [node.inputs[0], qnt], attrs | {"pad_value": source.zero_point})

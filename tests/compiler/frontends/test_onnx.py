@@ -1,0 +1,146 @@
+"""What the ONNX importer makes of models, and what it refuses. Whole networks: tests/compiler/graph_passes."""
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from weft.compiler import frontends, graph_passes, reference
+from weft.compiler.frontends import onnx as frontend
+from weft.isa import DEFAULT, WeftError
+
+from .qdq import Qdq
+
+
+def model(nodes, shape=(1, 3, 8, 8), output_shape=None, constants=(), opset=13, elem=TensorProto.FLOAT, out_elem=None):
+    x = helper.make_tensor_value_info("x", elem, shape)
+    y = helper.make_tensor_value_info("y", out_elem or elem, output_shape or shape)
+    tensors = [onnx.numpy_helper.from_array(np.asarray(v), k) for k, v in dict(constants).items()]
+    made = helper.make_model(helper.make_graph(nodes, "g", [x], [y], tensors), opset_imports=[helper.make_opsetid("", opset)])
+    made.ir_version = 8
+    return made.SerializeToString()
+
+
+def refusal(data, **options) -> str:
+    with pytest.raises(WeftError) as caught:
+        frontend.load(data, "m", **options)
+    return str(caught.value)
+
+
+def node(op, *inputs, **attrs):
+    return helper.make_node(op, list(inputs), ["y"], "n", **attrs)
+
+
+def test_refuses_garbage():
+    message = refusal(b"\x13\x37 this is no model")
+    assert message.startswith("model m: the file must be a whole and valid ONNX model, but found ")
+    assert message.endswith("; try: to export or download the model again")
+
+
+def test_every_truncation_is_refused():
+    q = Qdq((1, 2, 4, 4))
+    data = q.model(q.op("Conv", [q.x, *q.weights(q.x, (3, 2, 3, 3))])).SerializeToString()
+    for size in range(0, len(data), 11):
+        assert refusal(data[:size]).startswith("model m: ")
+
+
+def test_refuses_an_unknown_operator():
+    message = refusal(model([node("Sin", "x")]))
+    assert message.startswith("node 'n' (Sin): an operator must be one that weft can import, but found Sin; "
+                              "try: to replace it by any of Abs, Add, AveragePool, ")
+
+
+def test_refuses_an_operator_of_another_domain():
+    data = helper.make_model(helper.make_graph(
+        [helper.make_node("Gelu", ["x"], ["y"], "n", domain="com.microsoft")], "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])], [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1])]),
+        opset_imports=[helper.make_opsetid("", 13), helper.make_opsetid("com.microsoft", 1)]).SerializeToString()
+    assert "node 'n' (Gelu): an operator must be one that weft can import, but found com.microsoft.Gelu; " in refusal(data)
+
+
+def test_refuses_an_attribute_that_changes_the_meaning():
+    data = model([node("MaxPool", "x", kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1)], output_shape=(1, 3, 4, 4))
+    assert refusal(data) == ("node 'n' (MaxPool): ceil_mode must be 0, but found 1; try: padding in place of ceil_mode")
+
+
+def test_refuses_one_spatial_axis():
+    data = model([node("MaxPool", "x", kernel_shape=[2])], (1, 3, 8), (1, 3, 7))
+    assert refusal(data) == ("node 'n' (MaxPool): there must be two spatial axes, but found (2,); "
+                             "try: a two-dimensional operator")
+
+
+def test_refuses_a_dynamic_shape_and_takes_one_that_is_given():
+    data = model([node("Relu", "x")], ("batch", 3, 8, 8))
+    assert refusal(data) == ("input 'x': its shape must be static, but found shape [batch, 3, 8, 8]; "
+                             "try: to give one, as in input_shapes={'x': (1, 3, 8, 8)}")
+    assert frontend.load(data, "m", {"x": (2, 3, 8, 8)}).tensors["x"].shape == (2, 3, 8, 8)
+
+
+def test_refuses_a_shape_that_depends_on_values():
+    nodes = [helper.make_node("Cast", ["x"], ["s"], "cast", to=TensorProto.INT64),
+             helper.make_node("Reshape", ["x", "s"], ["r"], "reshape"), node("Relu", "r")]
+    assert refusal(model(nodes, (1,), ("k",))) == (
+        "node 'reshape' (Reshape): every output must have a static shape, but found none for 'r'; "
+        "try: to export the model with static shapes")
+
+
+@pytest.mark.parametrize("scale, text", [(np.nan, "nan"), (np.inf, "inf"), (0.0, "0.0"), (-0.5, "-0.5")])
+def test_refuses_a_bad_scale(scale, text):
+    nodes = [helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"], "q"), node("DequantizeLinear", "q", "s", "z")]
+    data = model(nodes, constants={"s": np.float32(scale), "z": np.int8(0)})
+    assert refusal(data) == (f"node 'q' (QuantizeLinear): a scale must be finite and above zero, but found {text}; "
+                             "try: to quantise the model again with data that reaches this tensor")
+
+
+def test_refuses_a_computed_scale():
+    nodes = [helper.make_node("ReduceMean", ["x"], ["s"], "mean", keepdims=0),
+             helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"], "q"), node("DequantizeLinear", "q", "s", "z")]
+    assert refusal(model(nodes, constants={"z": np.int8(0)})) == (
+        "node 'q' (QuantizeLinear): scale and zero point must be constants, but found 's', which is computed; "
+        "try: static quantisation")
+
+
+def test_refuses_uint8_that_is_not_dequantised():
+    nodes = [helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"], "q"), node("MaxPool", "q", kernel_shape=[1, 1])]
+    data = model(nodes, constants={"s": np.float32(1), "z": np.uint8(0)}, out_elem=TensorProto.UINT8)
+    assert refusal(data) == ("node 'n' (MaxPool): uint8 tensors may only be read by DequantizeLinear, but found 'q'; "
+                             "try: to export the model with QDQ around every operator")
+
+
+def test_refuses_other_files(tmp_path):
+    path = tmp_path / "model.txt"
+    path.write_text("hello")
+    with pytest.raises(WeftError) as caught:
+        frontends.load(path)
+    assert str(caught.value) == ("model model.txt: a model must be an ONNX or TFLite file, but found suffix '.txt'; "
+                                 "try: to give the file the suffix .onnx or .tflite")
+    with pytest.raises(WeftError) as caught:
+        frontends.load(tmp_path / "none.onnx")
+    assert str(caught.value) == ("model none.onnx: a model must be a file that can be read, "
+                                 "but found No such file or directory; try: to check the path")
+
+
+def test_uint8_at_the_edge_keeps_its_dtype():
+    nodes = [helper.make_node("DequantizeLinear", ["x", "s", "z"], ["d"], "d"), helper.make_node("Relu", ["d"], ["r"], "r"),
+             node("QuantizeLinear", "r", "s", "z")]
+    data = model(nodes, constants={"s": np.float32(0.1), "z": np.uint8(100)}, elem=TensorProto.UINT8)
+    graph = graph_passes.run(frontend.load(data, "m"), DEFAULT)
+    x = np.random.default_rng(0).integers(0, 256, (1, 3, 8, 8)).astype(np.uint8)
+    (output,) = graph.outputs
+    np.testing.assert_array_equal(reference.run(graph, {"x": x})[output], np.maximum(x, 100))
+    assert [n.op for n in graph.nodes if n.where == "accel"] == ["requantise"]
+
+
+def test_old_opsets_are_converted():
+    nodes = [node("Clip", "x", min=0.0, max=6.0)]
+    graph = graph_passes.run(frontend.load(model(nodes, opset=9), "m"), DEFAULT)
+    x = np.linspace(-9, 9, 192, dtype=np.float32).reshape(1, 3, 8, 8)
+    np.testing.assert_array_equal(reference.run(graph, {"x": x})["y"], x.clip(0, 6))
+
+
+def test_shape_arithmetic_is_folded():
+    nodes = [helper.make_node("Shape", ["x"], ["s"], "s"), helper.make_node("Gather", ["s", "zero"], ["b"], "g"),
+             helper.make_node("Concat", ["b", "rest"], ["t"], "c", axis=0), node("Reshape", "x", "t")]
+    data = model(nodes, output_shape=(1, 192), constants={"zero": np.int64([0]), "rest": np.int64([-1])})
+    graph = frontend.load(data, "m")
+    assert [n.op for n in graph.nodes] == ["Reshape"] and graph.tensors["y"].shape == (1, 192)

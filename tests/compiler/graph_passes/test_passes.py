@@ -1,0 +1,228 @@
+"""Whole networks of one or a few operators through all passes, against ONNX's reference evaluator before any of them."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from tests.compiler.frontends.qdq import Qdq
+from weft.compiler import graph_passes, reference
+from weft.compiler.frontends import onnx as frontend
+from weft.isa import DEFAULT
+
+
+def conv(q, x, o, c, k=3, **attrs):
+    attrs = {"pads": [k // 2] * 4, **attrs}
+    return [x, *q.weights(x, (o, c // attrs.get("group", 1), k, k))], attrs
+
+
+def network_conv(q):
+    inputs, attrs = conv(q, q.x, 9, 5, strides=[2, 1], pads=[1, 0, 2, 1])
+    return q.op("Conv", inputs, **attrs)
+
+
+def network_conv_relu(q):
+    inputs, attrs = conv(q, q.x, 8, 5)
+    return q.op("Relu", [q.plain("Conv", inputs, **attrs)])
+
+
+def network_conv_relu_quantised_between(q):
+    inputs, attrs = conv(q, q.x, 8, 5)
+    y = q.op("Conv", inputs, (0.05, 4), **attrs)
+    return q.op("Relu", [y], (0.05, 4))
+
+
+def network_relu_of_another_scale(q):
+    inputs, attrs = conv(q, q.x, 8, 5)
+    return q.op("Relu", [q.op("Conv", inputs, **attrs)])
+
+
+def network_relu6(q):
+    inputs, attrs = conv(q, q.x, 8, 5)
+    limits = [q.constant(np.float32(0)), q.constant(np.float32(1.5))]
+    return q.op("Clip", [q.plain("Conv", inputs, **attrs), *limits])
+
+
+def network_depthwise(q):
+    inputs, attrs = conv(q, q.x, 5, 5, group=5)
+    return q.op("Conv", inputs, **attrs)
+
+
+def network_dilated(q):
+    inputs, attrs = conv(q, q.x, 4, 5, dilations=[2, 2], pads=[2, 2, 2, 2])
+    return q.op("Conv", inputs, **attrs)
+
+
+def network_float_bias(q):
+    weight = q.weights(q.x, (6, 5, 1, 1), bias=False)
+    return q.op("Conv", [q.x, *weight, q.constant(q.rng.standard_normal(6).astype(np.float32))])
+
+
+def network_bias_added(q):
+    y = q.plain("Conv", [q.x, *q.weights(q.x, (6, 5, 1, 1), bias=False)])
+    return q.op("Add", [y, q.constant(q.rng.standard_normal((1, 6, 1, 1)).astype(np.float32))])
+
+
+def network_add(q):
+    inputs, attrs = conv(q, q.x, 5, 5)
+    return q.op("Add", [q.op("Conv", inputs, **attrs), q.x])
+
+
+def network_add_relu(q):
+    inputs, attrs = conv(q, q.x, 5, 5)
+    return q.op("Relu", [q.plain("Add", [q.x, q.op("Conv", inputs, **attrs)])])
+
+
+def network_add_broadcast(q):
+    shape = q.op("GlobalAveragePool", [q.x])
+    return q.op("Add", [q.x, shape])
+
+
+def network_max_pool(q):
+    return q.op("MaxPool", [q.x], (0.02, 3), kernel_shape=[3, 2], strides=[2, 2], pads=[1, 0, 1, 1])
+
+
+def network_max_pool_in_real(q):
+    inputs, attrs = conv(q, q.x, 8, 5)
+    y = q.plain("Relu", [q.plain("Conv", inputs, **attrs)])
+    return q.op("MaxPool", [y], kernel_shape=[2, 2], strides=[2, 2])
+
+
+def network_max_pool_of_another_scale(q):
+    return q.op("MaxPool", [q.x], (0.013, -7), kernel_shape=[2, 2], strides=[2, 2])
+
+
+def network_average_pool(q):
+    return q.op("AveragePool", [q.x], kernel_shape=[2, 3], strides=[2, 2])
+
+
+def network_average_pool_padded(q):
+    return q.op("AveragePool", [q.x], kernel_shape=[3, 3], pads=[1, 1, 1, 1], count_include_pad=1)
+
+
+def network_average_pool_of_fewer(q):
+    return q.op("AveragePool", [q.x], kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+
+
+def network_reduce_mean(q):
+    return q.op("ReduceMean", [q.x, q.constant(np.int64([2, 3]))], keepdims=0)
+
+
+def network_pad_conv(q):
+    padded = q.op("Pad", [q.x, q.constant(np.int64([0, 0, 1, 2, 0, 0, 0, 1])), q.constant(np.float32(0))], (0.02, 3))
+    inputs, attrs = conv(q, padded, 4, 5, pads=[0, 0, 0, 0])
+    return q.op("Conv", inputs, **attrs)
+
+
+def network_shortcut(q):
+    whole = np.iinfo(np.int64).max
+    parameters = [q.constant(np.int64(v)) for v in ([0, 0], [whole, whole], [2, 3], [2, 2])]
+    y = q.op("Slice", [q.x, *parameters], (0.02, 3))
+    return q.op("Pad", [y, q.constant(np.int64([0, 2, 0, 0, 0, 3, 0, 0])), q.constant(np.float32(0))], (0.02, 3))
+
+
+def network_classifier(q):
+    y = q.plain("Flatten", [q.op("GlobalAveragePool", [q.x])])
+    return q.op("Gemm", [y, *q_gemm(q, 7, 5)], transB=1)
+
+
+def q_gemm(q, o, c, axis=0):
+    q.scales["gemm"] = np.float32(0.02)
+    return q.weights("gemm", (o, c) if axis == 0 else (c, o), axis)
+
+
+def network_flatten_map(q):
+    return q.op("Gemm", [q.plain("Flatten", [q.x]), *q_gemm(q, 7, 5 * 8 * 9)], transB=1)
+
+
+def network_matmul_and_add(q):
+    y = q.plain("Flatten", [q.op("GlobalAveragePool", [q.x])])
+    product = q.plain("MatMul", [y, *q_gemm(q, 7, 5, axis=1)[:1]])
+    return q.op("Add", [product, q.constant(q.rng.standard_normal(7).astype(np.float32))])
+
+
+def network_transposes(q):
+    y = q.plain("Transpose", [q.x], perm=[0, 2, 3, 1])
+    y = q.op("Relu", [y], (0.02, 3))
+    y = q.plain("Transpose", [y], perm=[0, 3, 1, 2])
+    inputs, attrs = conv(q, q.x, 6, 5)
+    return q.op("Conv", [y, *inputs[1:]], **attrs)
+
+
+def network_concat(q):
+    inputs, attrs = conv(q, q.x, 4, 5)
+    return q.op("Concat", [q.x, q.op("Conv", inputs, **attrs)], axis=1)
+
+
+def network_softmax(q):
+    return q.op("Softmax", [q.op("Gemm", [q.plain("Flatten", [q.x]), *q_gemm(q, 7, 360)], transB=1)], (1 / 256, -128), axis=1)
+
+
+NETWORKS = {name.removeprefix("network_"): f for name, f in globals().items() if name.startswith("network_")}
+EDGE = {"quantize", "dequantize"}
+ON_HOST = {"depthwise": {"conv2d"}, "add_broadcast": {"Add"}, "average_pool_of_fewer": {"AveragePool"}, "concat": {"concat"},
+           "softmax": {"Softmax", "reshape"}, "reduce_mean": {"reshape"}, "flatten_map": {"reshape"}}
+
+
+@pytest.mark.parametrize("unsigned", [False, True], ids=["int8", "uint8"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_network(name, unsigned):
+    q = Qdq((1, 5, 8, 9), unsigned=unsigned)
+    output = NETWORKS[name](q)
+    imported = frontend.load(q.model(output).SerializeToString(), name)
+    placed = graph_passes.run(imported, DEFAULT)
+    images = q.images(4)
+    expected = q.run(images, output)
+    actual = np.concatenate([reference.run(placed, {"x": x})[output] for x in images])
+    units = np.rint(np.abs(actual - expected) / q.scales[output])
+    assert units.max() <= 1 and (units == 0).mean() >= 0.99, Counter(units.reshape(-1).tolist())
+    host = {n.op for n in placed.nodes if n.where == "host"} - EDGE
+    assert host == ON_HOST.get(name, set())
+    assert all(n.reason for n in placed.nodes if n.where == "host")
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_pass_keeps_the_meaning(name):
+    q = Qdq((1, 5, 8, 9), seed=1)
+    output = NETWORKS[name](q)
+    graph = frontend.load(q.model(output).SerializeToString(), name)
+    x = q.images(1)[0]
+    stages = [reference.run(graph, {"x": x})[output]]
+
+    def after(passed, stage):
+        values = reference.run(stage, {"x": x})[output]
+        units = np.rint(np.abs(values - stages[-1]) / q.scales[output])
+        # fused operators round once where two rounded: that is what fusing is for, and only legalising may show it
+        assert units.max() <= 1 and (units == 0).mean() >= 0.98, passed
+        stages.append(values)
+
+    graph_passes.run(graph, DEFAULT, after)
+    assert len(stages) == 1 + len(graph_passes.PASSES)
+
+
+def test_passes_leave_the_graph_they_were_given():
+    q = Qdq((1, 5, 8, 9))
+    graph = frontend.load(q.model(network_add_relu(q)).SerializeToString(), "add")
+    before = str(graph)
+    graph_passes.run(graph, DEFAULT)
+    assert str(graph) == before
+
+
+def test_a_clamp_is_fused_into_its_producer():
+    q = Qdq((1, 5, 8, 9))
+    graph = frontend.load(q.model(network_conv_relu_quantised_between(q)).SerializeToString(), "relu")
+    placed = graph_passes.run(graph, DEFAULT)
+    assert [n.op for n in placed.nodes] == ["quantize", "conv2d", "dequantize"]
+    lanes = placed.constants[placed.nodes[1].inputs[2]]
+    assert set(lanes["minimum"]) == {4} and set(lanes["maximum"]) == {127}
+
+
+def test_a_shortcut_becomes_one_exact_convolution():
+    q = Qdq((1, 5, 8, 9))
+    graph = frontend.load(q.model(network_shortcut(q)).SerializeToString(), "shortcut")
+    placed = graph_passes.run(graph, DEFAULT)
+    assert [n.op for n in placed.nodes] == ["quantize", "conv2d", "dequantize"]
+    x = np.arange(-128, 128).astype(np.int8)[:256].repeat(2)[:360].reshape(1, 5, 8, 9)
+    (y,) = reference.evaluate(placed, placed.nodes[1], [x, *(placed.constants[c] for c in placed.nodes[1].inputs[1:])])
+    np.testing.assert_array_equal(y[:, 2:7], x[:, :, ::2, ::2])
+    assert (y[:, :2] == 3).all() and (y[:, 7:] == 3).all()
