@@ -17,7 +17,7 @@ from weft.isa import ALU_BY_NAME, ALU_OPS, MEMORIES, Memory, Module as Unit, Opc
 from weft.isa.table import INSTRUCTION_BITS
 
 from .datapath import Datapath
-from .dma import LoadDma, fill_command, write_layout
+from .dma import LoadDma, fill_command, write_signature
 from .layouts import micro_op, view
 from .load import bases_signature, named_bases, trace_module
 from .loops import INDICES, Loops, index_layout
@@ -31,14 +31,14 @@ COMPUTE_MEMORIES = tuple(memory for memory, info in MEMORIES.items() if info.mod
 REQUANT = ALU_BY_NAME["requant"].code
 
 class Compute(wiring.Component):
-    """Members: `instructions` in; `memory` a read client; `load_write`, `load_valid` from the load module; `out_*`: the store
+    """Members: `instructions` in; `memory` a read client; `load_write` from the load module; `out_*`: the store
     module's read port of OUT; the last line is for the registers."""
 
     def __init__(self, config):
         self.config = config
         super().__init__({
             "instructions": In(stream.Signature(INSTRUCTION_BITS)), "bases": Out(bases_signature()),
-            "memory": Out(read_client(config)), "load_write": In(write_layout(config)), "load_valid": In(1),
+            "memory": Out(read_client(config)), "load_write": In(write_signature(config)),
             "out_address": In(exact_log2(config.out_depth)), "out_enable": In(1),
             "out_data": Out(config.out_bits).array(config.batch * config.block_out),
             "from_load": Out(TokenSink), "to_load": Out(TokenSource),
@@ -55,9 +55,9 @@ class Compute(wiring.Component):
         m.submodules.loops = loops = Loops(config)
         m.submodules.datapath = datapath = Datapath(config, COMPUTE_MEMORIES)
         wiring.connect(m, dma.memory, wiring.flipped(self.memory))
-        m.d.comb += [datapath.load_write.eq(self.load_write), datapath.load_valid.eq(self.load_valid),
-                     datapath.own_write.eq(dma.write), datapath.own_valid.eq(dma.valid),
-                     datapath.out_address.eq(self.out_address), datapath.out_enable.eq(self.out_enable)]
+        wiring.connect(m, wiring.flipped(self.load_write), datapath.load_write)
+        wiring.connect(m, dma.write, datapath.own_write)
+        m.d.comb += [datapath.out_address.eq(self.out_address), datapath.out_enable.eq(self.out_enable)]
         m.d.comb += [mine.eq(its) for mine, its in zip(self.out_data, datapath.out_data)]
 
         # The instruction at the head of the queue begins when the one before it is issued.
@@ -69,10 +69,10 @@ class Compute(wiring.Component):
         free = (~issuing | advance & issue.last) & (~loading | dma.done)
         m.d.comb += [advance.eq(~datapath.stall),
                      gate.valid.eq(self.instructions.valid), gate.ready.eq(free), self.instructions.ready.eq(gate.start),
-                     dma.commands.valid.eq(gate.start & loads), self.illegal.eq(gate.start & ~legal),
+                     dma.begin.eq(gate.start & loads), self.illegal.eq(gate.start & ~legal),
                      loops.begin.eq(gate.start), loops.word.eq(word), loops.advance.eq(advance & issuing)]
         self._gate(m, gate, view(config, Opcode.LOAD, word))
-        fill_command(m, dma.commands.p, config, COMPUTE_MEMORIES, word, named_bases(self.bases))
+        fill_command(m, dma.command, config, COMPUTE_MEMORIES, word, named_bases(self.bases))
         with m.If(dma.done):
             m.d.sync += loading.eq(0)
         with m.If(advance & issue.last):
@@ -91,7 +91,7 @@ class Compute(wiring.Component):
             self.finish.eq(ended.last & ended.finish), self.trace.end.eq(ended.last | dma.done),
             self.busy.eq(busy | loading | gate.start), self.acc_write.eq(datapath.wrote),
             self.gemm_step.eq(ended.valid & ended.gemm), self.alu_step.eq(ended.valid & ~ended.gemm),
-            self.moving.eq(ended.valid | dma.valid),
+            self.moving.eq(ended.valid | dma.write.valid),
         ]
         return m
 
@@ -99,7 +99,7 @@ class Compute(wiring.Component):
         """Stages `uop` and `operands`: the micro-op and the offsets become indices. Returns: a step is in one of them."""
         config, kind = self.config, COMPUTE_MEMORIES.index(Memory.UOP)
         m.submodules.uops = uops = Scratchpad(1, 32, config.uop_depth)
-        fill_words(m, uops, dma.shapes[kind], kind, dma.write, dma.valid)
+        fill_words(m, uops, dma.shapes[kind], kind, dma.write)
         m.d.comb += [uops.read_address.eq(loops.uop), uops.read_enable.eq(advance & issue.valid)]
         uop_step, operands_step = Signal(STEP), Signal(STEP)
         offsets = Signal(index_layout(config), reset_less=True)
@@ -119,7 +119,7 @@ class Compute(wiring.Component):
         known_memory = Cat(load.memory_type == memory for memory in COMPUTE_MEMORIES).any()
         known_op = Cat(alu.alu_opcode == code for code in ALU_OPS).any()
         m.d.comb += [
-            legal.eq(is_finish | is_gemm | is_alu & known_op | is_load & known_memory),
+            legal.eq(is_finish | is_gemm | is_alu & known_op | is_load & (known_memory | (load.x_size == 0))),
             loads.eq(is_load & known_memory & (load.x_size != 0)),
             head.valid.eq((is_gemm | is_alu & known_op) & ~loops.none), head.finish.eq(is_finish),
             head.push_prev.eq(load.push_prev), head.push_next.eq(load.push_next),

@@ -12,7 +12,7 @@ Reads of ACC see the write of the same cycle, so a step may use what the one bef
 writes what it reads.
 """
 
-from amaranth import Module, Mux, Signal
+from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
@@ -21,11 +21,11 @@ from weft.isa import Memory
 from weft.isa.config import QNT_LANE_BYTES
 
 from .alu import AluLane
-from .dma import Shape, write_layout
+from .dma import Shape, write_signature
 from .gemm import DotProducts, row_words
 from .load import LOAD_MEMORIES
 from .loops import index_layout
-from .requant import RequantLane
+from .requant import RequantChannel, RequantLane
 from .scratchpad import AccScratchpad, Scratchpad
 from .steps import STEP
 from .writing import bits_of, enables, fill_words
@@ -39,8 +39,8 @@ class Datapath(wiring.Component):
     Members
     -------
     step, indices: at `operands`; they must stay while `stall`.
-    load_write, load_valid: from the load module, into INP and WGT.
-    own_write, own_valid: the compute module's own loads, into ACC and QNT; only while no step is on its way. Kinds are
+    load_write: from the load module, into INP and WGT.
+    own_write: the compute module's own loads, into ACC and QNT; only while no step is on its way. Kinds are
         indices into `memories`.
     ended: the step that ends, with `last` where its instruction does. busy: a step is on its way.
     wrote: an element of ACC is written. out_*: read port of OUT.
@@ -51,8 +51,7 @@ class Datapath(wiring.Component):
         lanes = config.batch * config.block_out
         super().__init__({
             "step": In(STEP), "indices": In(index_layout(config)), "stall": Out(1), "ended": Out(STEP), "busy": Out(1),
-            "load_write": In(write_layout(config)), "load_valid": In(1),
-            "own_write": In(write_layout(config)), "own_valid": In(1), "wrote": Out(1),
+            "load_write": In(write_signature(config)), "own_write": In(write_signature(config)), "wrote": Out(1),
             "out_address": In(exact_log2(config.out_depth)), "out_enable": In(1), "out_data": Out(config.out_bits).array(lanes)})
 
     def elaborate(self, platform):
@@ -95,7 +94,7 @@ class Datapath(wiring.Component):
         m.submodules.qnt = qnt = Scratchpad(config.block_out * QNT_WORDS, 32, config.qnt_depth)
         m.submodules.dots = dots = DotProducts(config)
         for pad, memory in ((inp, Memory.INP), (wgt, Memory.WGT)):
-            fill_words(m, pad, Shape(config, memory), LOAD_MEMORIES.index(memory), self.load_write, self.load_valid)
+            fill_words(m, pad, Shape(config, memory), LOAD_MEMORIES.index(memory), self.load_write)
         multiplies = self.step.valid & self.step.gemm & ~self.step.reset
         sums, reads = step["sum"], step["sum"].valid & ~(step["sum"].gemm & step["sum"].reset)
         m.d.comb += [
@@ -115,7 +114,7 @@ class Datapath(wiring.Component):
     def _fill_qnt(self, m, qnt):
         shape, kind = self._own(Memory.QNT)
         offsets = [lane * QNT_LANE_BYTES + word * 4 for lane in range(self.config.block_out) for word in range(QNT_WORDS)]
-        chosen = self.own_valid & (self.own_write.kind == kind)
+        chosen = self.own_write.valid & (self.own_write.kind == kind)
         m.d.comb += [qnt.write_address.eq(self.own_write.address), qnt.write_enable.eq(enables(chosen, self.own_write, shape, offsets))]
         m.d.comb += [qnt.write_data[index].eq(bits_of(self.own_write, shape, offset, 32)) for index, offset in enumerate(offsets)]
 
@@ -127,8 +126,8 @@ class Datapath(wiring.Component):
         config, alu = self.config, step["alu"]
         lanes = range(config.batch * config.block_out)
         (wide, wide_kind), (narrow, narrow_kind) = self._own(Memory.ACC), self._own(Memory.ACC_8BIT)
-        load_wide = self.own_valid & (self.own_write.kind == wide_kind)
-        load_narrow = self.own_valid & (self.own_write.kind == narrow_kind)
+        load_wide = self.own_write.valid & (self.own_write.kind == wide_kind)
+        load_narrow = self.own_write.valid & (self.own_write.kind == narrow_kind)
         loads, is_narrow, long = Signal(), Signal(), step["long_3"].valid
         steps = Signal()
         m.d.comb += [loads.eq(load_wide | load_narrow), is_narrow.eq(load_narrow), steps.eq(long | alu.valid & ~alu.long),
@@ -137,19 +136,26 @@ class Datapath(wiring.Component):
                      acc.write_enable.eq(steps.replicate(len(lanes))
                                          | enables(load_wide, self.own_write, wide, [lane * 4 for lane in lanes])
                                          | enables(load_narrow, self.own_write, narrow, list(lanes)))]
+        channels = [self._channel(m, qnt, step, channel) for channel in range(config.block_out)]
         for lane in lanes:
             m.submodules[f"alu_{lane}"] = short = AluLane()
             m.submodules[f"requant_{lane}"] = requant = RequantLane()
-            bias, multiplier, control = (qnt.read_data[lane % config.block_out * QNT_WORDS + word] for word in range(QNT_WORDS))
-            x = acc.dst_data[lane]
+            channel, x = channels[lane % config.block_out], acc.dst_data[lane]
             m.d.comb += [
                 short.op.eq(alu.op), short.gemm.eq(alu.gemm), short.clear.eq(alu.reset), short.x.eq(x),
                 short.y.eq(Mux(alu.use_imm, alu.imm.as_signed(), acc.src_data[lane].as_signed())), short.total.eq(dots.sums[lane]),
-                requant.enable.eq(alu.long), requant.x.eq(x), requant.parameters.bias.eq(bias),
-                requant.parameters.multiplier.eq(multiplier), requant.parameters.shift.eq(control[:6]),
-                requant.parameters.rounding.eq(control[6:8]), requant.parameters.zero_point.eq(control[8:16]),
-                requant.parameters.minimum.eq(control[16:24]), requant.parameters.maximum.eq(control[24:]),
+                requant.enables.eq(channel.enables), requant.x.eq(x),
+                requant.bias.eq(qnt.read_data[lane % config.block_out * QNT_WORDS]),
+                requant.multiplier_1.eq(channel.multiplier_1), requant.control_2.eq(channel.control_2),
+                requant.control_3.eq(channel.control_3),
             ]
             loaded = Mux(is_narrow, bits_of(self.own_write, narrow, lane, 8).as_signed(),
                          bits_of(self.own_write, wide, lane * 4, 32).as_signed())
             m.d.comb += acc.write_data[lane].eq(Mux(loads, loaded, Mux(long, requant.result, short.result)))
+
+    def _channel(self, m, qnt, step, index):
+        m.submodules[f"channel_{index}"] = channel = RequantChannel()
+        _, multiplier, control = qnt.read_data[index * QNT_WORDS:(index + 1) * QNT_WORDS]
+        m.d.comb += [channel.enables.eq(Cat(step[name].long for name in ("alu", "long_1", "long_2"))),
+                     channel.multiplier.eq(multiplier), channel.control.eq(control)]
+        return channel

@@ -3,8 +3,10 @@
 The first half runs ahead of the second, into the next LOAD, so that the memory's latency is paid once.
 """
 
+from types import SimpleNamespace
+
 from amaranth import Cat, Const, Module, Mux, Signal, Value
-from amaranth.lib import data, fifo, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
@@ -16,7 +18,6 @@ from .layouts import view
 from .memory_read import read_client
 
 READ_AHEAD = 128  # beats on their way for a client; covers the memory's latency
-COMMANDS_AHEAD = 4
 COPIED = ("x_size", "y_size", "x_stride", "x_pad_0", "x_pad_1", "y_pad_0", "y_pad_1", "push_prev", "push_next")
 
 
@@ -50,16 +51,26 @@ class Shape:
         return (self.first_slot(address) + elements + (self.slots - 1)) >> exact_log2(self.slots)
 
 
-def command_layout(config) -> data.StructLayout:
-    """A LOAD or STORE as a DMA unit wants it: the byte address is complete, and the tokens to push come along."""
-    return data.StructLayout({"kind": 3, "address": ADDRESS_BITS, "sram": 16, "x_size": 16, "y_size": 16, "x_stride": 16,
-                              "x_pad_0": 4, "x_pad_1": 4, "y_pad_0": 4, "y_pad_1": 4, "pad_value": 8,
-                              "push_prev": 1, "push_next": 1})
+COMMAND = {"kind": 3, "address": ADDRESS_BITS, "sram": 16, "x_size": 16, "y_size": 16, "x_stride": 16, "x_pad_0": 4, "x_pad_1": 4,
+           "y_pad_0": 4, "y_pad_1": 4, "pad_value": 8, "push_prev": 1, "push_next": 1}
+command = wiring.Signature({name: Out(width) for name, width in COMMAND.items()})
+"""A LOAD or STORE as a DMA unit wants it: the byte address is complete, and the tokens to push come along.
+
+Commands and writes are not one wide word: what computes with 64 bits at a time works on the members it needs only."""
 
 
-def write_layout(config) -> data.StructLayout:
-    """What goes into a scratchpad: a part of element `address`, or with `every` all of its parts alike."""
-    return data.StructLayout({"kind": 3, "address": 16, "part": 8, "every": 1, "last": 1, "data": config.bus_bits})
+def write_signature(config) -> wiring.Signature:
+    """What goes into a scratchpad: a part of element `address`, or with `every` all of its parts alike; `last`: it is complete."""
+    return wiring.Signature({"valid": Out(1), "kind": Out(3), "address": Out(16), "part": Out(8), "every": Out(1), "last": Out(1),
+                             "data": Out(config.bus_bits)})
+
+
+def keep(m, condition, source, name):
+    """Registers that hold `source`, a command, from the cycle of `condition` on."""
+    held = {field: Signal(width, name=f"{name}_{field}", reset_less=True) for field, width in COMMAND.items()}
+    with m.If(condition):
+        m.d.sync += [register.eq(getattr(source, field)) for field, register in held.items()]
+    return SimpleNamespace(**held)
 
 
 class RowWalker(wiring.Component):
@@ -72,12 +83,12 @@ class RowWalker(wiring.Component):
 
     def __init__(self, config, shapes):
         self.config, self.shapes = config, shapes
-        super().__init__({"begin": In(1), "command": In(command_layout(config)), "busy": Out(1),
+        super().__init__({"begin": In(1), "command": In(command), "busy": Out(1),
                           "rows": Out(stream.Signature(row_layout(config)))})
 
     def elaborate(self, platform):
         m = Module()
-        command = Signal(self.command.shape(), reset_less=True)
+        command = keep(m, self.begin, self.command, "held")
         address = Signal(ADDRESS_BITS, reset_less=True)
         left = Signal(16)
         beats = choose(command.kind, [shape.row_beats(address, command.x_size) for shape in self.shapes])
@@ -87,7 +98,7 @@ class RowWalker(wiring.Component):
         with m.If(self.rows.valid & self.rows.ready):
             m.d.sync += [left.eq(left - 1), address.eq(address + stride)]
         with m.If(self.begin):
-            m.d.sync += [command.eq(self.command), address.eq(self.command.address),
+            m.d.sync += [address.eq(self.command.address),
                          left.eq(Mux(self.command.x_size == 0, 0, self.command.y_size))]
         return m
 
@@ -98,20 +109,20 @@ class Unpacker(wiring.Component):
     Members
     -------
     begin: a command stands in `command`; only while `ready`. hold: write nothing in this cycle.
-    write, valid: into the scratchpads. done: the last of a command is written; push_prev, push_next are its tokens.
+    write: into the scratchpads. done: the last of a command is written; push_prev, push_next are its tokens.
     """
 
     def __init__(self, config, shapes):
         self.config, self.shapes = config, shapes
-        super().__init__({"begin": In(1), "command": In(command_layout(config)), "ready": Out(1), "hold": In(1),
-                          "beats": In(stream.Signature(config.bus_bits)), "write": Out(write_layout(config)),
-                          "valid": Out(1), "done": Out(1), "push_prev": Out(1), "push_next": Out(1),
+        super().__init__({"begin": In(1), "command": In(command), "ready": Out(1), "hold": In(1),
+                          "beats": In(stream.Signature(config.bus_bits)), "write": Out(write_signature(config)),
+                          "done": Out(1), "push_prev": Out(1), "push_next": Out(1),
                           "running": Out(1)})
 
     def elaborate(self, platform):
         m = Module()
         shapes = self.shapes
-        command = Signal(self.command.shape(), reset_less=True)
+        command = keep(m, self.begin, self.command, "held")
         running, empty = self.running, Signal(reset_less=True)
         x, y = Signal(17, reset_less=True), Signal(17, reset_less=True)
         part, address = Signal(8, reset_less=True), Signal(16, reset_less=True)
@@ -133,7 +144,7 @@ class Unpacker(wiring.Component):
             self.done.eq(running & (empty & ~self.hold | element & last_x & last_y)),
             self.ready.eq(~running | self.done),
             self.push_prev.eq(self.done & command.push_prev), self.push_next.eq(self.done & command.push_next),
-            self.valid.eq(moved), self.write.kind.eq(command.kind), self.write.address.eq(address),
+            self.write.valid.eq(moved), self.write.kind.eq(command.kind), self.write.address.eq(address),
             self.write.part.eq(part), self.write.every.eq(padding), self.write.last.eq(last_part),
             self.write.data.eq(Mux(padding, choose(command.kind, [self._padding(command, shape) for shape in shapes]),
                                    choose(command.kind, [self._aligned(shape, slot) for shape in shapes]))),
@@ -157,7 +168,7 @@ class Unpacker(wiring.Component):
             new = self.command
             first = choose(new.kind, [shape.first_slot(new.address) for shape in shapes])
             m.d.sync += [
-                running.eq(1), command.eq(new), x.eq(0), y.eq(0), part.eq(0), address.eq(new.sram),
+                running.eq(1), x.eq(0), y.eq(0), part.eq(0), address.eq(new.sram),
                 width.eq(new.x_pad_0 + new.x_size + new.x_pad_1), height.eq(new.y_pad_0 + new.y_size + new.y_pad_1),
                 x_end.eq(new.x_pad_0 + new.x_size), y_end.eq(new.y_pad_0 + new.y_size),
                 empty.eq((new.x_size == 0) | (new.y_size == 0) & (new.y_pad_0 == 0) & (new.y_pad_1 == 0)),
@@ -188,15 +199,15 @@ class LoadDma(wiring.Component):
 
     Members
     -------
-    commands: stream of `command_layout`. memory: `read_client`.
-    hold, write, valid, done, push_prev, push_next: as of Unpacker.
+    begin: a command stands in `command`; only while `ready`. memory: `read_client`.
+    hold, write, done, push_prev, push_next: as of Unpacker. idle: nothing is under way.
     """
 
     def __init__(self, config, memories: tuple[Memory, ...]):
         self.config, self.memories = config, memories
         self.shapes = [Shape(config, memory) for memory in memories]
-        super().__init__({"commands": In(stream.Signature(command_layout(config))), "memory": Out(read_client(config)),
-                          "hold": In(1), "write": Out(write_layout(config)), "valid": Out(1), "done": Out(1),
+        super().__init__({"command": In(command), "begin": In(1), "ready": Out(1), "memory": Out(read_client(config)),
+                          "hold": In(1), "write": Out(write_signature(config)), "done": Out(1),
                           "push_prev": Out(1), "push_next": Out(1), "idle": Out(1)})
 
     def elaborate(self, platform):
@@ -204,20 +215,23 @@ class LoadDma(wiring.Component):
         m.submodules.walker = walker = RowWalker(self.config, self.shapes)
         m.submodules.splitter = splitter = BurstSplitter(self.config, READ_AHEAD)
         m.submodules.unpacker = unpacker = Unpacker(self.config, self.shapes)
-        layout = command_layout(self.config)
-        m.submodules.ahead = ahead = fifo.SyncFIFO(width=layout.size, depth=COMMANDS_AHEAD)
-        accept, take = Signal(), Signal()
+        waiting, take = Signal(), Signal()  # a command waits for the unpacker
+        next_command = keep(m, self.begin, self.command, "next")
         m.d.comb += [
-            self.commands.ready.eq(~walker.busy & ahead.w_rdy), accept.eq(self.commands.valid & self.commands.ready),
-            walker.begin.eq(accept), walker.command.eq(self.commands.payload),
-            ahead.w_en.eq(accept), ahead.w_data.eq(self.commands.payload),
-            take.eq(ahead.r_rdy & unpacker.ready), ahead.r_en.eq(take), unpacker.begin.eq(take),
-            unpacker.command.eq(data.View(layout, ahead.r_data)),
+            take.eq(waiting & unpacker.ready), self.ready.eq(~walker.busy & (~waiting | take)),
+            walker.begin.eq(self.begin), unpacker.begin.eq(take),
             splitter.release.eq(self.memory.beats.valid & self.memory.beats.ready),
-            unpacker.hold.eq(self.hold), self.write.eq(unpacker.write), self.valid.eq(unpacker.valid),
-            self.done.eq(unpacker.done), self.push_prev.eq(unpacker.push_prev), self.push_next.eq(unpacker.push_next),
-            self.idle.eq(~unpacker.running & ~ahead.r_rdy),
+            unpacker.hold.eq(self.hold), self.done.eq(unpacker.done),
+            self.push_prev.eq(unpacker.push_prev), self.push_next.eq(unpacker.push_next),
+            self.idle.eq(~unpacker.running & ~waiting),
         ]
+        m.d.comb += [getattr(walker.command, name).eq(getattr(self.command, name)) for name in COMMAND]
+        m.d.comb += [getattr(unpacker.command, name).eq(getattr(next_command, name)) for name in COMMAND]
+        with m.If(take):
+            m.d.sync += waiting.eq(0)
+        with m.If(self.begin):
+            m.d.sync += waiting.eq(1)
+        wiring.connect(m, unpacker.write, wiring.flipped(self.write))
         wiring.connect(m, walker.rows, splitter.rows)
         wiring.connect(m, splitter.bursts, wiring.flipped(self.memory.bursts))
         wiring.connect(m, wiring.flipped(self.memory.beats), unpacker.beats)

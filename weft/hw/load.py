@@ -8,7 +8,7 @@ from weft.isa import Memory, Opcode
 from weft.isa.table import INSTRUCTION_BITS
 
 from .axi import ADDRESS_BITS
-from .dma import LoadDma, fill_command, write_layout
+from .dma import LoadDma, fill_command, write_signature
 from .layouts import view
 from .memory_read import read_client
 from .tokens import TokenGate, TokenSink, TokenSource
@@ -29,13 +29,13 @@ def named_bases(bases) -> dict:
 
 
 class Load(wiring.Component):
-    """Members: `instructions` in; `memory` a read client; `write`/`valid` into INP (kind 0) and WGT (kind 1)."""
+    """Members: `instructions` in; `memory` a read client; `write` into INP (kind 0) and WGT (kind 1)."""
 
     def __init__(self, config):
         self.config = config
         super().__init__({
             "instructions": In(stream.Signature(INSTRUCTION_BITS)), "bases": Out(bases_signature()),
-            "memory": Out(read_client(config)), "write": Out(write_layout(config)), "valid": Out(1),
+            "memory": Out(read_client(config)), "write": Out(write_signature(config)),
             "from_compute": Out(TokenSink), "to_compute": Out(TokenSource), "clear": In(1),
             "trace": Out(trace_module), "waits_next": Out(1), "full": Out(1), "busy": Out(1), "illegal": Out(1)})
 
@@ -45,17 +45,17 @@ class Load(wiring.Component):
         m.submodules.dma = dma = LoadDma(self.config, LOAD_MEMORIES)
         word = self.instructions.payload
         insn = view(self.config, Opcode.LOAD, word)
-        fill_command(m, dma.commands.p, self.config, LOAD_MEMORIES, word, named_bases(self.bases))
+        fill_command(m, dma.command, self.config, LOAD_MEMORIES, word, named_bases(self.bases))
+        wiring.connect(m, dma.write, wiring.flipped(self.write))
         wiring.connect(m, dma.memory, wiring.flipped(self.memory))
         wiring.connect(m, gate.from_next, wiring.flipped(self.from_compute))
         m.d.comb += [
-            gate.valid.eq(self.instructions.valid), gate.ready.eq(dma.commands.ready), gate.clear.eq(self.clear),
+            gate.valid.eq(self.instructions.valid), gate.ready.eq(dma.ready), gate.clear.eq(self.clear),
             gate.pop_next.eq(insn.pop_next), gate.push_next.eq(insn.push_next),
             gate.from_prev.available.eq(1), gate.to_prev.space.eq(1),
             gate.to_next.space.eq(self.to_compute.space), self.to_compute.reserve.eq(gate.to_next.reserve),
             self.to_compute.push.eq(dma.push_next),
-            self.instructions.ready.eq(gate.start), dma.commands.valid.eq(gate.start),
-            self.write.eq(dma.write), self.valid.eq(dma.valid),
+            self.instructions.ready.eq(gate.start), dma.begin.eq(gate.start),
             self.trace.start.eq(gate.start), self.trace.end.eq(dma.done),
             self.waits_next.eq(gate.waits_next), self.full.eq(gate.full_next),
             self.busy.eq(gate.start | ~dma.idle), self.illegal.eq(0),

@@ -1,6 +1,6 @@
 """The read side of the memory engine: clients share the AXI read channels, one id each."""
 
-from amaranth import Module, Signal
+from amaranth import Cat, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for, exact_log2
@@ -49,13 +49,17 @@ class MemoryRead(wiring.Component):
                                  axi.araddr.eq(client.bursts.p.address << exact_log2(beat_bytes)),
                                  axi.arlen.eq(client.bursts.p.beats - 1)]
         taken = 0
+        full, held, owner = Signal(), Signal(self.config.bus_bits, reset_less=True), Signal(ID_BITS, reset_less=True)
         for index, client in enumerate(self._clients()):
-            m.d.comb += [client.bursts.ready.eq(free & ~taken), client.beats.payload.eq(axi.rdata),
-                         client.beats.valid.eq(axi.rvalid & (axi.rid == index))]
+            m.d.comb += [client.bursts.ready.eq(free & ~taken), client.beats.payload.eq(held),
+                         client.beats.valid.eq(full & (owner == index))]
             taken = taken | client.bursts.valid
-            with m.If(axi.rid == index):
-                m.d.comb += axi.rready.eq(client.beats.ready)
-        m.d.comb += [self.beat.eq(axi.rvalid & axi.rready), self.error.eq(self.beat & (axi.rresp != 0))]
+        leaves = Cat(client.beats.valid & client.beats.ready for client in self._clients()).any()
+        m.d.comb += [axi.rready.eq(~full | leaves), self.beat.eq(axi.rvalid & axi.rready), self.error.eq(self.beat & (axi.rresp != 0))]
+        with m.If(leaves):
+            m.d.sync += full.eq(0)
+        with m.If(self.beat):
+            m.d.sync += [full.eq(1), held.eq(axi.rdata), owner.eq(axi.rid)]
         return m
 
     def _clients(self):

@@ -10,8 +10,35 @@ LATENCY = 3  # cycles from x and parameters to result
 PRODUCT_BITS = 32 + MULTIPLIER_BITS
 ROUNDED = signed(10)  # saturated here: beyond this the clip decides, whatever the zero point
 
-PARAMETERS = data.StructLayout({"bias": signed(32), "multiplier": signed(MULTIPLIER_BITS), "shift": 6, "rounding": 2,
-                                "zero_point": signed(8), "minimum": signed(8), "maximum": signed(8)})
+CONTROL = data.StructLayout({"shift": 6, "rounding": 2, "zero_point": signed(8), "minimum": signed(8), "maximum": signed(8)})
+
+
+class RequantChannel(wiring.Component):
+    """Holds a channel's parameters for the stages that need them later; every batch row of the channel shares them.
+
+    Members
+    -------
+    enables: a step is in stage 0, 1, 2. multiplier, control: a lane's words, at stage 0; the others: for the stage named.
+    """
+
+    enables: In(LATENCY)
+    multiplier: In(signed(MULTIPLIER_BITS))
+    control: In(CONTROL)
+    multiplier_1: Out(signed(MULTIPLIER_BITS))
+    control_2: Out(CONTROL)
+    control_3: Out(CONTROL)
+
+    def elaborate(self, platform):
+        m = Module()
+        multiplier = Signal(signed(MULTIPLIER_BITS), reset_less=True)
+        stages = [Signal(CONTROL, name=f"held_{stage}", reset_less=True) for stage in (1, 2, 3)]
+        with m.If(self.enables[0]):
+            m.d.sync += [multiplier.eq(self.multiplier), stages[0].eq(self.control)]
+        for stage in (1, 2):
+            with m.If(self.enables[stage]):
+                m.d.sync += stages[stage].eq(stages[stage - 1])
+        m.d.comb += [self.multiplier_1.eq(multiplier), self.control_2.eq(stages[1]), self.control_3.eq(stages[2])]
+        return m
 
 
 def round_shift(product, shift, rounding):
@@ -26,36 +53,29 @@ def round_shift(product, shift, rounding):
 
 
 class RequantLane(wiring.Component):
-    """result = requantise(x, parameters) LATENCY cycles later; `enable` goes along a stage a cycle."""
+    """result = requantise(x, a channel's parameters) LATENCY cycles later; each parameter is due at its stage."""
 
-    enable: In(1)
+    enables: In(LATENCY)
     x: In(signed(32))
-    parameters: In(PARAMETERS)
+    bias: In(signed(32))
+    multiplier_1: In(signed(MULTIPLIER_BITS))
+    control_2: In(CONTROL)
+    control_3: In(CONTROL)
     result: Out(signed(32))
 
     def elaborate(self, platform):
         m = Module()
-        enables = [self.enable]
-        parameters = [self.parameters]
-        for stage in range(1, LATENCY):
-            enables.append(Signal(name=f"enable_{stage}", reset_less=True))
-            m.d.sync += enables[stage].eq(enables[stage - 1])
-        for stage in range(1, LATENCY + 1):
-            parameters.append(Signal(PARAMETERS, name=f"parameters_{stage}", reset_less=True))
-            with m.If(enables[stage - 1]):
-                m.d.sync += parameters[stage].eq(parameters[stage - 1])
         total = Signal(signed(32), reset_less=True)
         product = Signal(signed(PRODUCT_BITS), reset_less=True)
         rounded = Signal(ROUNDED, reset_less=True)
-        with m.If(enables[0]):
-            m.d.sync += total.eq(self.x + self.parameters.bias)
-        with m.If(enables[1]):
-            m.d.sync += product.eq(total * parameters[1].multiplier)
-        with m.If(enables[2]):
-            m.d.sync += rounded.eq(round_shift(product, parameters[2].shift, parameters[2].rounding))
-        moved = Signal(signed(11))
-        final = parameters[3]
-        m.d.comb += [moved.eq(rounded + final.zero_point)]
+        with m.If(self.enables[0]):
+            m.d.sync += total.eq(self.x + self.bias)
+        with m.If(self.enables[1]):
+            m.d.sync += product.eq(total * self.multiplier_1)
+        with m.If(self.enables[2]):
+            m.d.sync += rounded.eq(round_shift(product, self.control_2.shift, self.control_2.rounding))
+        final, moved = self.control_3, Signal(signed(11))
+        m.d.comb += moved.eq(rounded + final.zero_point)
         at_least = Mux(moved < final.minimum, final.minimum, moved)
         m.d.comb += self.result.eq(Mux(at_least > final.maximum, final.maximum, at_least))
         return m

@@ -9,7 +9,7 @@ from weft.isa import Memory, Opcode
 from weft.isa.table import INSTRUCTION_BITS
 
 from .bursts import BurstSplitter, burst_layout
-from .dma import RowWalker, Shape, command_layout, fill_command
+from .dma import RowWalker, Shape, command, fill_command, COMMAND
 from .layouts import view
 from .load import bases_signature, named_bases, trace_module
 from .memory_write import write_beat
@@ -31,7 +31,7 @@ class Packer(wiring.Component):
     def __init__(self, config):
         self.config = config
         self.shape = Shape(config, Memory.OUT)
-        super().__init__({"begin": In(1), "command": In(command_layout(config)), "ready": Out(1),
+        super().__init__({"begin": In(1), "command": In(command), "ready": Out(1),
                           "address": Out(exact_log2(config.out_depth)), "enable": Out(1),
                           "data": In(config.out_bits).array(config.batch * config.block_out),
                           "beats": Out(stream.Signature(write_beat(config)))})
@@ -61,10 +61,10 @@ class Packer(wiring.Component):
                 with m.If(last_x):
                     m.d.sync += [x.eq(x_size), y.eq(y - 1), slot.eq(row_slot + x_stride), row_slot.eq(row_slot + x_stride)]
         with m.If(self.begin):
-            command = self.command
-            first = shape.first_slot(command.address)
-            m.d.sync += [x_size.eq(command.x_size), x_stride.eq(command.x_stride), x.eq(command.x_size), part.eq(0),
-                         y.eq(Mux(command.x_size == 0, 0, command.y_size)), address.eq(command.sram), slot.eq(first),
+            new = self.command
+            first = shape.first_slot(new.address)
+            m.d.sync += [x_size.eq(new.x_size), x_stride.eq(new.x_stride), x.eq(new.x_size), part.eq(0),
+                         y.eq(Mux(new.x_size == 0, 0, new.y_size)), address.eq(new.sram), slot.eq(first),
                          row_slot.eq(first)]
         element = Cat(*self.data)
         if shape.slots == 1:
@@ -113,11 +113,13 @@ class Store(wiring.Component):
         m.submodules.packer = packer = Packer(config)
         word = self.instructions.payload
         insn = view(config, Opcode.STORE, word)
-        legal, active, walked = Signal(), Signal(), Signal()
+        legal, nothing, active, walked = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [legal.eq((insn.opcode == Opcode.STORE) & (insn.memory_type == Memory.OUT)),
+                     nothing.eq((insn.opcode == Opcode.STORE) & ((insn.x_size == 0) | (insn.y_size == 0))),
                      walked.eq(active & ~walker.busy & splitter.idle & packer.ready)]
         fill_command(m, walker.command, config, (Memory.OUT,), word, named_bases(self.bases))
-        m.d.comb += [packer.command.eq(walker.command), walker.begin.eq(gate.start & legal), packer.begin.eq(gate.start & legal),
+        m.d.comb += [getattr(packer.command, name).eq(getattr(walker.command, name)) for name in COMMAND]
+        m.d.comb += [walker.begin.eq(gate.start & legal), packer.begin.eq(gate.start & legal),
                      self.out_address.eq(packer.address), self.out_enable.eq(packer.enable)]
         m.d.comb += [its.eq(mine) for its, mine in zip(packer.data, self.out_data)]
         wiring.connect(m, walker.rows, splitter.rows)

@@ -54,10 +54,10 @@ class Accelerator(wiring.Component):
         self._memory(m, read, write)
         for name, client in zip(CLIENTS, (compute, fetch, load)):
             wiring.connect(m, client.memory, getattr(read, name))
+        wiring.connect(m, load.write, compute.load_write)
         wiring.connect(m, store.bursts, write.bursts)
         wiring.connect(m, store.beats, write.beats)
-        m.d.comb += [store.done.eq(write.done), compute.load_write.eq(load.write), compute.load_valid.eq(load.valid),
-                     compute.out_address.eq(store.out_address), compute.out_enable.eq(store.out_enable)]
+        m.d.comb += [store.done.eq(write.done), compute.out_address.eq(store.out_address), compute.out_enable.eq(store.out_enable)]
         m.d.comb += [its.eq(mine) for its, mine in zip(store.out_data, compute.out_data)]
         clear = self._clear(m, registers, control, fetch)
         for name, unit in units.items():
@@ -111,7 +111,7 @@ class Accelerator(wiring.Component):
             fetch.count.eq(registers.written.insn_count), control.watchdog.eq(registers.written.watchdog),
             control.bus_error.eq(read.error | write.error), control.tokens_left.eq(Cat(*counts).any()),
             control.illegal.eq(load.illegal | compute.illegal | store.illegal), self.irq.eq(control.ended),
-            control.moving.eq(Cat(read.beat, write.beat, write.done, compute.moving, load.valid,
+            control.moving.eq(Cat(read.beat, write.beat, write.done, compute.moving, load.write.valid,
                                   *((unit.trace.start | unit.trace.end) for unit in units.values())).any())]
         levels = {"load_waits_next": load.waits_next, "load_full": load.full, "store_waits_prev": store.waits_prev,
                   "store_full": store.full, "compute_waits_prev": compute.waits_prev, "compute_waits_next": compute.waits_next,

@@ -3,12 +3,12 @@
 from amaranth import Cat, Signal
 
 
-def fill_words(m, pad, shape, kind: int, write, valid):
+def fill_words(m, pad, shape, kind: int, write):
     """Drives the write port of Scratchpad `pad`, whose words hold an element of `shape` in order, from a DMA's writes."""
     word_bytes = pad.width // 8
     chosen = Signal(name=f"{shape.info.buffer}_chosen")
     offsets = [index * word_bytes for index in range(pad.words)]
-    m.d.comb += [chosen.eq(valid & (write.kind == kind)), pad.write_address.eq(write.address),
+    m.d.comb += [chosen.eq(write.valid & (write.kind == kind)), pad.write_address.eq(write.address),
                  pad.write_enable.eq(enables(chosen, write, shape, offsets))]
     for index, offset in enumerate(offsets):
         m.d.comb += pad.write_data[index].eq(bits_of(write, shape, offset, pad.width))
