@@ -49,6 +49,12 @@ def compile(model: "str | Path | Graph", config: Config, *, virtual_threads: int
     graph = model if isinstance(model, Graph) else frontends.load(model)
     after("import", graph)
     graph = graph_passes.run(graph, config, after=after)
+    return build(graph, config, virtual_threads=virtual_threads, after=after, progress=progress)
+
+
+def build(graph: Graph, config: Config, *, virtual_threads: int = 2, after: Callable[[str, object], None] = lambda name, program: None,
+          progress: Progress = lambda done, total, name: None) -> Module:
+    """A module from a graph that is legalised and placed already: the second half of `compile`."""
     return _Builder(graph, config, virtual_threads, after, progress).build()
 
 
