@@ -48,17 +48,18 @@ class Window:
 
 def pad(x: Tensor, window: Window, oh: int, ow: int, value: int, dtype: str = "int8") -> Tensor:
     """x with what the windows of (oh, ow) outputs see around it, and without what they do not see."""
-    n, c, h, w, nb, cb = x.axes
+    *blocks, h, w, nb, cb = x.axes
     rows, columns = window.rows(oh), window.columns(ow)
     top, left, _, _ = window.pads
 
-    def define(n, c, h_, w_, nb, cb):
+    def define(*i):
+        *outside, h_, w_, nb_, cb_ = i
         row, column = h_ * window.row_skip - top, w_ - left
         conditions = [row.ge(0)] * bool(top) + [row.lt(h.extent)] * ((rows - 1) * window.row_skip - top >= h.extent)
         conditions += [column.ge(0)] * bool(left) + [column.lt(w.extent)] * (columns - 1 - left >= w.extent)
-        return te.select(conditions, x[n, c, row, column, nb, cb].astype(dtype), value)
+        return te.select(conditions, x[*outside, row, column, nb_, cb_].astype(dtype), value)
 
-    sizes = {n.name: n.extent, c.name: c.extent, "h": rows, "w": columns, nb.name: nb.extent, cb.name: cb.extent}
+    sizes = {**{axis.name: axis.extent for axis in blocks}, "h": rows, "w": columns, nb.name: nb.extent, cb.name: cb.extent}
     return te.compute(f"{x.name}_pad", sizes, define)
 
 

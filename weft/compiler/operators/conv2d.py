@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from weft.isa import Config
+from weft.isa import Config, WeftError
 
 from .. import te
 from ..lower import lower
@@ -10,7 +10,7 @@ from ..schedule import Schedule, Stage
 from ..stmt import LoopProgram
 from ..te import Axis, Tensor
 from .common import Window, check_window, image, pad, subject
-from .conv2d_tile import Shape, Tile, choose
+from .conv2d_tile import INNER, OUTER, Shape, Tile, choose
 from .tiling import cut, mark
 
 
@@ -27,20 +27,27 @@ class Conv2d:
 
 
 def define(s: Shape) -> Conv2d:
-    """y = int8(requant(sum of padded x * w, qnt)). A kernel of one row reads no more rows than it uses."""
-    x = te.placeholder("x", {"n": s.n, "ci": s.ci, "h": s.h, "w": s.w, "nb": s.batch, "k": s.block}, "int8")
-    w = te.placeholder("w", {"co": s.co, "ci": s.ci, "kh": s.window.kh, "kw": s.window.kw, "cb": s.block, "k": s.block}, "int8")
-    qnt = te.placeholder("qnt", {"co": s.co, "cb": s.block}, "qnt", element_rank=1)
-    window = s.window
+    """y = int8(requant(sum of padded x * w, qnt)). Axis g, over groups, is there only if there are several."""
+    window, g = s.window, {"g": s.g} if s.g > 1 else {}
+    x = te.placeholder("x", {"n": s.n, **g, "ci": s.ci, "h": s.h, "w": s.w, "nb": s.batch, "k": s.block}, "int8")
+    w = te.placeholder("w", {**g, "co": s.co, "ci": s.ci, "kh": window.kh, "kw": window.kw, "cb": s.block, "k": s.block}, "int8")
+    qnt = te.placeholder("qnt", {**g, "co": s.co, "cb": s.block}, "qnt", element_rank=1)
     padded = pad(x, window, s.oh, s.ow, s.pad_value)
     ci, kh, kw = te.reduce_axis("ci", s.ci), te.reduce_axis("kh", window.kh), te.reduce_axis("kw", window.kw)
     k = te.reduce_axis("k", s.block)
-    out = {"n": s.n, "co": s.co, "oh": s.oh, "ow": s.ow, "nb": s.batch, "cb": s.block}
-    sums = te.compute("sums", out, lambda n, co, oh, ow, nb, cb: te.sum(
-        padded[n, ci, *window.at(oh, ow, kh, kw), nb, k].astype("int32") * w[co, ci, kh, kw, cb, k].astype("int32"),
-        [ci, kh, kw, k]))
-    y = te.compute("y", out, lambda n, co, oh, ow, nb, cb:
-                   qnt[co, cb].requantise(sums[n, co, oh, ow, nb, cb]).astype("int8"))
+
+    def product(n, *rest):
+        *group, co, oh, ow, nb, cb = rest
+        seen = padded[n, *group, ci, *window.at(oh, ow, kh, kw), nb, k]
+        return te.sum(seen.astype("int32") * w[*group, co, ci, kh, kw, cb, k].astype("int32"), [ci, kh, kw, k])
+
+    def quantise(n, *rest):
+        *group, co, oh, ow, nb, cb = rest
+        return qnt[*group, co, cb].requantise(sums[n, *rest]).astype("int8")
+
+    out = {"n": s.n, **g, "co": s.co, "oh": s.oh, "ow": s.ow, "nb": s.batch, "cb": s.block}
+    sums = te.compute("sums", out, product)
+    y = te.compute("y", out, quantise)
     return Conv2d(x, w, qnt, y, padded, sums)
 
 
@@ -52,10 +59,10 @@ def schedule(conv: Conv2d, tile: Tile) -> Schedule:
     quantised = s.cache_write(conv.y, "acc")
     qnt = s.cache_read(conv.qnt, "qnt", [quantised])
     s[conv.sums].set_scope("acc")
-    space = ["n", "oh", "ow"]
-    order = ["co", *space] if tile.order == "weights" else [*space, "co"]
+    there = {axis.name for axis in conv.y.axes}
+    order = [axis for axis in (*OUTER[tile.order], *INNER[tile.order]) if axis in there]
     over = cut(s[conv.y], {axis: getattr(tile, axis) for axis in order}, order, tile.threads, tile.thread_axis)
-    outer, inner = over["co" if tile.order == "weights" else "ow"], over[order[-1]]
+    outer, inner = over[[axis for axis in OUTER[tile.order] if axis in there][-1]], over[order[-1]]
     s[quantised].compute_at(s[conv.y], inner)
     s[conv.sums].compute_at(s[conv.y], inner)
     ci_outer = _order_sums(s[conv.sums], tile)
@@ -69,10 +76,10 @@ def schedule(conv: Conv2d, tile: Tile) -> Schedule:
 
 def _order_sums(sums: Stage, tile: Tile) -> Axis:
     """Reduction outside of space, so that steps in a row meet different accumulators. Returns the loop over tiles of ci."""
-    n, co, oh, ow, nb, cb = sums.data_axes
+    *space, nb, cb = sums.data_axes
     ci, kh, kw, k = sums.reduce_axes
     ci_outer, ci_inner = sums.split(ci, tile.ci)
-    sums.reorder(ci_outer, ci_inner, kh, kw, n, co, oh, ow, nb, cb, k)
+    sums.reorder(ci_outer, ci_inner, kh, kw, *space, nb, cb, k)
     return ci_outer
 
 
@@ -87,7 +94,7 @@ def shape_of(node, graph, config: Config) -> Shape:
 
     Raises
     ------
-    WeftError: for padding that the machine cannot do.
+    WeftError: for padding that the machine cannot do, or groups that share a block of channels.
     """
     x, w = (graph.tensors[name].shape for name in node.inputs[:2])
     n, ci, h, w_ = image(x, config)
@@ -96,7 +103,11 @@ def shape_of(node, graph, config: Config) -> Shape:
     window = Window(kh, kw, *(tuple(node.attrs.get(key, default)) for key, default in
                               (("strides", (1, 1)), ("pads", (0, 0, 0, 0)), ("dilations", (1, 1)))))
     check_window(node, window, config)
-    return Shape(n, ci, co, h, w_, oh, ow, window, node.attrs.get("pad_value", 0), config.batch, config.block_in)
+    g, block = node.attrs.get("groups", 1), config.block_in
+    if g > 1 and (w[1] % block or w[0] // g % block):
+        raise WeftError(subject(node), f"channels of a group are a multiple of the block of {block}, in and out",
+                        f"{w[1]} in and {w[0] // g} out", "weights widened with zeros to whole blocks, or the host")
+    return Shape(n, ci // g, co // g, h, w_, oh, ow, window, node.attrs.get("pad_value", 0), config.batch, block, g)
 
 
 def build(node, graph, config: Config, virtual_threads: int = 2) -> LoopProgram:

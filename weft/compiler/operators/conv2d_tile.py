@@ -11,13 +11,16 @@ from weft.isa import Config
 from . import cost
 from .common import Window
 
-ORDERS = ("weights", "inputs")
-THREAD_AXES = ("oh", "co", "ow", "n")
+OUTER = {"weights": ("g", "co"), "inputs": ("n", "oh", "ow", "g")}  # loops over tiles in which the held tensor stays
+INNER = {"weights": ("n", "oh", "ow"), "inputs": ("co",)}
+THREAD_AXES = ("oh", "co", "ow", "n", "g")
+SPACE = ("n", "g", "co", "oh", "ow")
 
 
 @dataclass(frozen=True)
 class Shape:
-    """A convolution in elements: n, ci, co count blocks; h, w are the input's, oh, ow the output's sizes in elements."""
+    """A convolution in elements: n, ci, co count blocks, the latter two of one of g groups; h, w are the input's, oh, ow the
+    output's sizes."""
 
     n: int
     ci: int
@@ -30,16 +33,17 @@ class Shape:
     pad_value: int
     batch: int
     block: int
+    g: int = 1
 
 
 @dataclass(frozen=True)
 class Tile:
     """How a convolution is cut.
 
-    n, co, oh, ow, ci: elements of a tile along each axis.
+    n, co, oh, ow, ci, g: elements of a tile along each axis, of g groups.
     order: what stays while the inner tile loop runs: 'weights' (output channels are the outer loop) or 'inputs'.
     hold: whether that tensor is loaded for all input channels in the outer loop; else each turn loads its own.
-    threads: virtual threads; they divide the tiles along `thread_axis`, 'n', 'co', 'oh' or 'ow'.
+    threads: virtual threads; they divide the tiles along `thread_axis`, one of THREAD_AXES.
     """
 
     n: int
@@ -51,6 +55,7 @@ class Tile:
     hold: bool = False
     threads: int = 1
     thread_axis: str = "oh"
+    g: int = 1
 
 
 def choose(subject: str, s: Shape, config: Config, threads: int) -> Tile:
@@ -62,27 +67,27 @@ def choose(subject: str, s: Shape, config: Config, threads: int) -> Tile:
     """
     best = None
     for count in dict.fromkeys((threads, 1)):
-        for order, hold, axis in itertools.product(ORDERS, (False, True), THREAD_AXES if count > 1 else ("oh",)):
+        for order, hold, axis in itertools.product(OUTER, (False, True), THREAD_AXES if count > 1 else ("oh",)):
             how = _How(s, config, order, hold, axis, count)
-            found = cost.pick(config, how.needs, _candidates(s, hold), how.cycles)
+            found = cost.pick(config, how.needs, _candidates(s), how.cycles)
             if found and (best is None or found[1] < best[1]):
                 best = Tile(**found[0], order=order, hold=hold, threads=count, thread_axis=axis), found[1]
         if best:
             return best[0]
-    one = {axis: np.array([1]) for axis in ("n", "co", "oh", "ow", "ci")}
+    one = {axis: np.array([1]) for axis in (*SPACE, "ci")}
     needs = _How(s, config, "weights", False, "oh", 1).needs(one)
     raise cost.no_tile(subject, config, {scope: int(need[0]) for scope, need in needs.items()})
 
 
 def estimate(s: Shape, config: Config, tile: Tile) -> float:
     """Cycles of a convolution with this tile, roughly."""
-    t = {axis: np.array([getattr(tile, axis)]) for axis in ("n", "co", "oh", "ow", "ci")}
+    t = {axis: np.array([getattr(tile, axis)]) for axis in (*SPACE, "ci")}
     return float(_How(s, config, tile.order, tile.hold, tile.thread_axis, tile.threads).cycles(t)[0])
 
 
-def _candidates(s: Shape, hold: bool) -> dict[str, np.ndarray]:
+def _candidates(s: Shape) -> dict[str, np.ndarray]:
     return cost.grid(n=cost.sizes(s.n, 4), co=cost.sizes(s.co, 12), oh=cost.sizes(s.oh, 16), ow=cost.sizes(s.ow, 6),
-                     ci=cost.sizes(s.ci, 12))
+                     ci=cost.sizes(s.ci, 12), g=cost.sizes(s.g, 8))
 
 
 class _How:
@@ -93,58 +98,63 @@ class _How:
 
     def _copies(self, t: Mapping, outer: bool):
         """How often a buffer stands there: once for each thread, or once if it is outside of the threads' loop."""
-        thread_outside = (self.axis == "co") == (self.order == "weights")
+        thread_outside = self.axis in OUTER[self.order]
         copies = np.minimum(self.threads, self._counts(t)[self.axis])
         return 1 if outer and not thread_outside else copies
 
     def _counts(self, t: Mapping):
-        return {axis: cost.tiles(getattr(self.s, axis), t[axis]) for axis in ("n", "co", "oh", "ow", "ci")}
+        return {axis: cost.tiles(getattr(self.s, axis), t[axis]) for axis in (*SPACE, "ci")}
 
     def needs(self, t: Mapping) -> dict[str, np.ndarray]:
         s = self.s
         rows, columns = s.window.rows(t["oh"]), s.window.columns(t["ow"])
-        hold_w, hold_x = (self.hold and self.order == held for held in ORDERS)
+        hold_w, hold_x = (self.hold and self.order == held for held in OUTER)
         return {
-            "inp": t["n"] * rows * columns * (s.ci if hold_x else t["ci"]) * self._copies(t, hold_x),
-            "wgt": t["co"] * s.window.kh * s.window.kw * (s.ci if hold_w else t["ci"]) * self._copies(t, hold_w),
-            "acc": t["n"] * t["co"] * t["oh"] * t["ow"] * self._copies(t, False),
-            "qnt": t["co"] * self._copies(t, self.order == "weights"),
-            "uop": cost.micro_ops(t["ci"], s.window.kh, s.window.kw, t["n"], t["co"], t["oh"], t["ow"]),
+            "inp": t["n"] * t["g"] * rows * columns * (s.ci if hold_x else t["ci"]) * self._copies(t, hold_x),
+            "wgt": t["g"] * t["co"] * s.window.kh * s.window.kw * (s.ci if hold_w else t["ci"]) * self._copies(t, hold_w),
+            "acc": t["n"] * t["g"] * t["co"] * t["oh"] * t["ow"] * self._copies(t, False),
+            "qnt": t["g"] * t["co"] * self._copies(t, self.order == "weights"),
+            "uop": cost.micro_ops(t["ci"], s.window.kh, s.window.kw, t["n"], t["g"], t["co"], t["oh"], t["ow"]),
         }
 
     def cycles(self, t: Mapping) -> np.ndarray:
         s, config, count = self.s, self.config, self._counts(t)
-        space = count["n"] * count["oh"] * count["ow"]
-        turns = space * count["co"]
-        steps = s.n * s.co * s.oh * s.ow
+        turns = count["n"] * count["g"] * count["co"] * count["oh"] * count["ow"]
+        outputs = s.n * s.g * s.co * s.oh * s.ow
         load_x, load_w = self._load_inputs(t, count), self._load_weights(t, count)
-        parameters = cost.transfer(config, config.qnt_bytes * s.co, 0, count["co"]) * (1 if self.order == "weights" else space)
-        compute = (cost.steps(steps * s.ci * s.window.kh * s.window.kw, turns * count["ci"]) + cost.steps(steps, turns) * 2 + parameters)
-        store_rows = np.where(t["ow"] == s.ow, s.n * s.co * count["oh"], s.n * s.co * s.oh * count["ow"])
-        store_instructions = np.where(t["ow"] == s.ow, turns * t["n"], turns * t["n"] * t["co"])
-        store = cost.transfer(config, steps * config.out_bytes, store_rows, store_instructions)
-        overlap = self._copies(t, False) > 1
+        compute = cost.steps(outputs * s.ci * s.window.kh * s.window.kw, turns * count["ci"])
+        compute = compute + 2 * cost.steps(outputs, turns) + self._load_parameters(count)
+        whole = t["ow"] == s.ow  # rows of a tile lie one after the other
+        rows = np.where(whole, outputs // (s.oh * s.ow) * count["oh"], outputs // s.ow * count["ow"])
+        stores = turns * t["n"] * np.where(whole, 1, t["g"] * t["co"])
+        store = cost.transfer(config, outputs * config.out_bytes, rows, stores)
         held = {"weights": load_w, "inputs": load_x}[self.order]
         alone = held if self.hold and isinstance(self._copies(t, True), int) else 0.0
-        return cost.total(cost.Work(load_x + load_w - alone, compute, store, turns * count["ci"], alone), overlap)
+        work = cost.Work(load_x + load_w - alone, compute, store, turns * count["ci"], alone)
+        return cost.total(work, self._copies(t, False) > 1)
+
+    def _load_parameters(self, count: Mapping) -> np.ndarray:
+        again = 1 if self.order == "weights" else count["n"] * count["oh"] * count["ow"]
+        bytes_ = self.s.g * self.s.co * self.config.qnt_bytes
+        return cost.transfer(self.config, bytes_, 0, count["g"] * count["co"]) * again
 
     def _load_inputs(self, t: Mapping, count: Mapping) -> np.ndarray:
         """Cycles of all loads of inputs; what padding gives is not read."""
-        s, config = self.s, self.config
-        rows, columns = s.window.rows(t["oh"]), s.window.columns(t["ow"])
+        s, window = self.s, self.s.window
         again = 1 if self.order == "inputs" and self.hold else count["co"]
-        read_rows = np.minimum(rows * count["oh"], s.h + (rows - s.window.strides[0]).clip(0) * (count["oh"] - 1))
-        read_columns = np.minimum(columns * count["ow"], s.w + (columns - s.window.strides[1]).clip(0) * (count["ow"] - 1))
-        plain = (count["ow"] == 1) & (not any(s.window.pads)) & (columns == s.w) & (s.window.kh > 1 or s.window.strides[0] == 1)
-        blocks = s.n * s.ci
-        bytes_ = blocks * read_rows * read_columns * config.inp_bytes
-        requests = count["oh"] * count["ow"] * np.where(plain, s.n * count["ci"], blocks)
+        rows, columns = window.rows(t["oh"]), window.columns(t["ow"])
+        read_rows = np.minimum(rows * count["oh"], s.h + (rows - window.strides[0]).clip(0) * (count["oh"] - 1))
+        read_columns = np.minimum(columns * count["ow"], s.w + (columns - window.strides[1]).clip(0) * (count["ow"] - 1))
+        plain = (columns == s.w) & (not any(window.pads)) & (window.row_skip == 1)  # channels are rows of one transfer
+        blocks = s.n * s.g * s.ci
+        pieces = count["oh"] * count["ow"] * np.where(plain, s.n * count["g"] * count["ci"], blocks)
         transfer_rows = np.where(plain, blocks * count["oh"], blocks * read_rows * count["ow"])
-        return cost.transfer(config, bytes_, transfer_rows, requests) * again
+        bytes_ = blocks * read_rows * read_columns * self.config.inp_bytes
+        return cost.transfer(self.config, bytes_, transfer_rows, pieces) * again
 
     def _load_weights(self, t: Mapping, count: Mapping) -> np.ndarray:
-        s, config = self.s, self.config
-        again = 1 if self.order == "weights" and self.hold else count["n"] * count["oh"] * count["ow"]
-        pieces = 1 if self.order == "weights" and self.hold else count["ci"]
-        bytes_ = s.co * s.ci * s.window.kh * s.window.kw * config.wgt_bytes
-        return cost.transfer(config, bytes_, s.co * pieces, count["co"] * pieces) * again
+        s, hold = self.s, self.order == "weights" and self.hold
+        again = 1 if hold else count["n"] * count["oh"] * count["ow"]
+        pieces = 1 if hold else count["ci"]
+        bytes_ = s.g * s.co * s.ci * s.window.kh * s.window.kw * self.config.wgt_bytes
+        return cost.transfer(self.config, bytes_, s.g * s.co * pieces, count["g"] * count["co"] * pieces) * again
