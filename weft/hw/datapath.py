@@ -3,13 +3,10 @@
     operands INP and WGT are read; the step waits here if it must (`stall`)
     sum      dot products; ACC (both ports) and QNT are read
     alu      the sum, or an ALU operation, is written to ACC; requantisation adds its bias
-    long_1   requantisation multiplies
-    long_2   shifts and rounds
-    long_3   clips and writes to ACC
+    long_1.. requantisation goes on, and writes to ACC from the last of these stages
 
 Reads of ACC see the write of the same cycle, so a step may use what the one before it wrote. Only requantisation (a
-`long` step) writes later: another step waits while a long one in `sum`, `alu` or `long_1` would write after it, or
-writes what it reads.
+`long` step) writes later: another step waits while a long one would write after it, or too late for what it reads.
 """
 
 from amaranth import Cat, Module, Mux, Signal
@@ -25,11 +22,14 @@ from .dma import Shape, write_signature
 from .gemm import DotProducts, row_words
 from .load import LOAD_MEMORIES
 from .loops import index_layout
-from .requant import RequantChannel, RequantLane
+from .requant import LATENCY, RequantChannel, RequantLane
 from .scratchpad import AccScratchpad, Scratchpad
 from .steps import STEP
 from .writing import bits_of, enables, fill_words
 
+STAGES = ("sum", "alu", *(f"long_{stage}" for stage in range(1, LATENCY + 1)))
+LAST = STAGES[-1]
+LONG_STAGES = STAGES[1:-1]  # those that requantisation works in
 QNT_WORDS = 3  # of the four words of a lane; the last is reserved
 
 
@@ -57,7 +57,7 @@ class Datapath(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config = self.config
-        names = ("sum", "alu", "long_1", "long_2", "long_3")
+        names = STAGES
         step = {name: Signal(STEP, name=f"{name}_step") for name in names}
         dst = {name: Signal(exact_log2(config.acc_depth), name=f"{name}_dst", reset_less=True) for name in names}
         src = Signal(self.indices.src.shape(), name="sum_src", reset_less=True)
@@ -74,14 +74,14 @@ class Datapath(wiring.Component):
         self._stall(m, step, dst)
 
         acc = self._memories(m, step, dst, src)
-        ended_long = step["long_3"].valid
-        m.d.comb += [self.ended.eq(Mux(ended_long, step["long_3"], Mux(step["alu"].long, 0, step["alu"]))),
+        ended_long = step[LAST].valid
+        m.d.comb += [self.ended.eq(Mux(ended_long, step[LAST], Mux(step["alu"].long, 0, step["alu"]))),
                      self.busy.eq(sum((step[name].valid | step[name].last for name in names), 0) != 0)]
         return m
 
     def _stall(self, m, step, dst):
         waits = 0
-        for name in ("sum", "alu", "long_1"):
+        for name in STAGES[:-2]:
             waits = waits | step[name].long & (~self.step.long | (dst[name] == self.indices.dst))
         m.d.comb += self.stall.eq((self.step.valid | self.step.last) & waits)
 
@@ -128,11 +128,11 @@ class Datapath(wiring.Component):
         (wide, wide_kind), (narrow, narrow_kind) = self._own(Memory.ACC), self._own(Memory.ACC_8BIT)
         load_wide = self.own_write.valid & (self.own_write.kind == wide_kind)
         load_narrow = self.own_write.valid & (self.own_write.kind == narrow_kind)
-        loads, is_narrow, long = Signal(), Signal(), step["long_3"].valid
+        loads, is_narrow, long = Signal(), Signal(), step[LAST].valid
         steps = Signal()
         m.d.comb += [loads.eq(load_wide | load_narrow), is_narrow.eq(load_narrow), steps.eq(long | alu.valid & ~alu.long),
                      self.wrote.eq(steps | loads & self.own_write.last),
-                     acc.write_address.eq(Mux(loads, self.own_write.address, Mux(long, dst["long_3"], dst["alu"]))),
+                     acc.write_address.eq(Mux(loads, self.own_write.address, Mux(long, dst[LAST], dst["alu"]))),
                      acc.write_enable.eq(steps.replicate(len(lanes))
                                          | enables(load_wide, self.own_write, wide, [lane * 4 for lane in lanes])
                                          | enables(load_narrow, self.own_write, narrow, list(lanes)))]
@@ -146,9 +146,10 @@ class Datapath(wiring.Component):
                 short.y.eq(Mux(alu.use_imm, alu.imm.as_signed(), acc.src_data[lane].as_signed())), short.total.eq(dots.sums[lane]),
                 requant.enables.eq(channel.enables), requant.x.eq(x),
                 requant.bias.eq(qnt.read_data[lane % config.block_out * QNT_WORDS]),
-                requant.multiplier_1.eq(channel.multiplier_1), requant.control_2.eq(channel.control_2),
-                requant.control_3.eq(channel.control_3),
+                requant.multiplier_1.eq(channel.multiplier_1),
             ]
+            m.d.comb += [getattr(requant, f"control_{stage}").eq(getattr(channel, f"control_{stage}"))
+                         for stage in range(2, LATENCY + 1)]
             loaded = Mux(is_narrow, bits_of(self.own_write, narrow, lane, 8).as_signed(),
                          bits_of(self.own_write, wide, lane * 4, 32).as_signed())
             m.d.comb += acc.write_data[lane].eq(Mux(loads, loaded, Mux(long, requant.result, short.result)))
@@ -156,6 +157,6 @@ class Datapath(wiring.Component):
     def _channel(self, m, qnt, step, index):
         m.submodules[f"channel_{index}"] = channel = RequantChannel()
         _, multiplier, control = qnt.read_data[index * QNT_WORDS:(index + 1) * QNT_WORDS]
-        m.d.comb += [channel.enables.eq(Cat(step[name].long for name in ("alu", "long_1", "long_2"))),
+        m.d.comb += [channel.enables.eq(Cat(step[name].long for name in LONG_STAGES)),
                      channel.multiplier.eq(multiplier), channel.control.eq(control)]
         return channel

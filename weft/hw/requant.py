@@ -1,4 +1,7 @@
-"""One lane of requantisation, in four stages: bias, multiply, shift and round, zero point and clip (weft.isa.quantise)."""
+"""Requantisation (weft.isa.quantise) in stages: bias, multiply, shift, round, zero point; the clip is on the way out.
+
+A stage works from registers only where a step is in it, so that a simulator has nothing to do for the others.
+"""
 
 from amaranth import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
@@ -6,9 +9,8 @@ from amaranth.lib.wiring import In, Out
 
 from weft.isa.quantise import HALF_AWAY, HALF_EVEN, MULTIPLIER_BITS
 
-LATENCY = 3  # cycles from x and parameters to result
+LATENCY = 5  # cycles from x and parameters to result
 PRODUCT_BITS = 32 + MULTIPLIER_BITS
-ROUNDED = signed(10)  # saturated here: beyond this the clip decides, whatever the zero point
 
 CONTROL = data.StructLayout({"shift": 6, "rounding": 2, "zero_point": signed(8), "minimum": signed(8), "maximum": signed(8)})
 
@@ -18,7 +20,8 @@ class RequantChannel(wiring.Component):
 
     Members
     -------
-    enables: a step is in stage 0, 1, 2. multiplier, control: a lane's words, at stage 0; the others: for the stage named.
+    enables: a bit a stage that a step is in. multiplier, control: a lane's words, at stage 0; the others: for the stage named,
+    and LATENCY for the one after the last.
     """
 
     enables: In(LATENCY)
@@ -27,29 +30,21 @@ class RequantChannel(wiring.Component):
     multiplier_1: Out(signed(MULTIPLIER_BITS))
     control_2: Out(CONTROL)
     control_3: Out(CONTROL)
+    control_4: Out(CONTROL)
+    control_5: Out(CONTROL)
 
     def elaborate(self, platform):
         m = Module()
         multiplier = Signal(signed(MULTIPLIER_BITS), reset_less=True)
-        stages = [Signal(CONTROL, name=f"held_{stage}", reset_less=True) for stage in (1, 2, 3)]
+        stages = [self.control, *(Signal(CONTROL, name=f"held_{stage}", reset_less=True) for stage in range(1, LATENCY + 1))]
         with m.If(self.enables[0]):
-            m.d.sync += [multiplier.eq(self.multiplier), stages[0].eq(self.control)]
-        for stage in (1, 2):
+            m.d.sync += multiplier.eq(self.multiplier)
+        for stage in range(LATENCY):
             with m.If(self.enables[stage]):
-                m.d.sync += stages[stage].eq(stages[stage - 1])
-        m.d.comb += [self.multiplier_1.eq(multiplier), self.control_2.eq(stages[1]), self.control_3.eq(stages[2])]
+                m.d.sync += stages[stage + 1].eq(stages[stage])
+        m.d.comb += self.multiplier_1.eq(multiplier)
+        m.d.comb += [getattr(self, f"control_{stage}").eq(stages[stage]) for stage in range(2, LATENCY + 1)]
         return m
-
-
-def round_shift(product, shift, rounding):
-    """product / 2**shift, rounded, saturated to ROUNDED."""
-    doubled = Cat(Const(0, 1), product).as_signed()
-    shifted = (doubled >> shift)[:PRODUCT_BITS + 1].as_signed()  # the quotient, and below it the bit worth a half
-    quotient, half = shifted[1:].as_signed(), shifted[0]
-    below = (doubled & ((Const(1, PRODUCT_BITS + 1) << shift) - 1)[:PRODUCT_BITS + 1]).any()
-    to_even, away = (rounding == HALF_EVEN) & ~quotient[0], (rounding == HALF_AWAY) & product[-1]
-    rounded = quotient + (half & (below | ~(to_even | away)))
-    return Mux(rounded > 511, 511, Mux(rounded < -512, -512, rounded))
 
 
 class RequantLane(wiring.Component):
@@ -61,21 +56,34 @@ class RequantLane(wiring.Component):
     multiplier_1: In(signed(MULTIPLIER_BITS))
     control_2: In(CONTROL)
     control_3: In(CONTROL)
+    control_4: In(CONTROL)
+    control_5: In(CONTROL)
     result: Out(signed(32))
 
     def elaborate(self, platform):
         m = Module()
         total = Signal(signed(32), reset_less=True)
         product = Signal(signed(PRODUCT_BITS), reset_less=True)
-        rounded = Signal(ROUNDED, reset_less=True)
+        shifted = Signal(signed(PRODUCT_BITS + 1), reset_less=True)  # the quotient, and below it the bit worth a half
+        below = Signal(reset_less=True)  # anything below that bit
+        negative = Signal(reset_less=True)
+        rounded = Signal(signed(10), reset_less=True)  # saturated: beyond this the clip decides, whatever the zero point
+        moved = Signal(signed(11), reset_less=True)
         with m.If(self.enables[0]):
             m.d.sync += total.eq(self.x + self.bias)
         with m.If(self.enables[1]):
             m.d.sync += product.eq(total * self.multiplier_1)
+        doubled, shift = Cat(Const(0, 1), product).as_signed(), self.control_2.shift
         with m.If(self.enables[2]):
-            m.d.sync += rounded.eq(round_shift(product, self.control_2.shift, self.control_2.rounding))
-        final, moved = self.control_3, Signal(signed(11))
-        m.d.comb += moved.eq(rounded + final.zero_point)
-        at_least = Mux(moved < final.minimum, final.minimum, moved)
-        m.d.comb += self.result.eq(Mux(at_least > final.maximum, final.maximum, at_least))
+            m.d.sync += [shifted.eq(doubled >> shift), below.eq((doubled[:63] & (Const((1 << 63) - 1, 63) >> ~shift)).any()),
+                         negative.eq(product < 0)]
+        quotient, half = shifted[1:].as_signed(), shifted[0]
+        tie_stays = (self.control_3.rounding == HALF_EVEN) & ~quotient[0] | (self.control_3.rounding == HALF_AWAY) & negative
+        with m.If(self.enables[3]):
+            m.d.sync += rounded.eq(Mux(quotient > 510, 511, Mux(quotient < -512, -512,
+                                                                quotient[:10].as_signed() + (half & (below | ~tie_stays)))))
+        with m.If(self.enables[4]):
+            m.d.sync += moved.eq(rounded + self.control_4.zero_point)
+        low, high = self.control_5.minimum, self.control_5.maximum
+        m.d.comb += self.result.eq(Mux((moved > high) | (low > high), high, Mux(moved < low, low, moved)))
         return m
