@@ -31,7 +31,7 @@ conform: setup ## runs the conformance programs on the functional device and on 
 	$(BIN)/weft conform tests/vectors --device rtl
 
 cocotb: setup ## runs whole networks in cocotb against the RTL
-	$(BIN)/python -m tests.cocotb.run
+	$(BIN)/python -m tests.cocotb.networks
 
 bench: setup ## measures: cycles a second of the RTL, utilisation of networks
 	$(BIN)/python -m benchmarks.run

@@ -29,7 +29,7 @@ class LaunchReport:
 
     cycles: from launch to done, None where the device has no clock.
     events: array of EVENT, one an instruction in stream order (cycle in which it began, cycle in which it was done), or
-        None where the device has no clock or no trace was asked for.
+        None where no trace was asked for or the device records none.
     counters: registers by name (gemm_steps, alu_steps, read_beats, ...), and `seconds` on the wall clock.
     """
 
