@@ -44,6 +44,19 @@ def test_every_truncation_is_refused():
         assert refusal(data[:size]).startswith("model m: ")
 
 
+def test_random_damage_never_ends_in_a_traceback():
+    rng, q = np.random.default_rng(1), Qdq((1, 2, 4, 4))
+    data = q.model(q.op("Conv", [q.x, *q.weights(q.x, (3, 2, 3, 3))])).SerializeToString()
+    for _ in range(150):
+        damaged = bytearray(data)
+        for at in rng.integers(0, len(data), 3):
+            damaged[at] = rng.integers(0, 256)
+        try:
+            graph_passes.run(frontend.load(bytes(damaged), "m"), DEFAULT)
+        except WeftError:
+            pass
+
+
 def test_refuses_an_unknown_operator():
     message = refusal(model([node("Sin", "x")]))
     assert message.startswith("node 'n' (Sin): an operator must be one that weft can import, but found Sin; "

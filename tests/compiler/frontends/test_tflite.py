@@ -153,14 +153,21 @@ def test_every_truncation_is_refused_or_changes_nothing():
 
 def test_random_damage_never_ends_in_a_traceback():
     rng, data = np.random.default_rng(1), classifier()[0]
-    for _ in range(150):
+    for _ in range(200):
         damaged = bytearray(data)
         for at in rng.integers(8, len(data), 4):
             damaged[at] = rng.integers(0, 256)
         try:
-            frontend.load(bytes(damaged), "m")
+            graph_passes.run(frontend.load(bytes(damaged), "m"), DEFAULT)
         except WeftError:
             pass
+
+
+def test_refuses_shapes_that_do_not_fit():
+    x, y = T("x", (1, 4), "int8", 0.1, 0), T("y", (1, 5), "int8", 0.1, 0)
+    assert refusal(build([x, y], [Op("RELU", [0], [1])], [0], [1])) == (
+        "node 'y' (Clip): its output must have the shape that its inputs give, (1, 4), but found (1, 5); "
+        "try: to convert or download the model again")
 
 
 def test_refuses_an_unknown_operator():

@@ -31,7 +31,7 @@ def _parse(data: bytes, name: str) -> onnx.ModelProto:
     try:
         model.ParseFromString(data)
         onnx.checker.check_model(model)
-    except (DecodeError, onnx.checker.ValidationError) as error:
+    except (DecodeError, onnx.checker.ValidationError, ValueError) as error:  # ValueError: text that is not UTF-8
         raise WeftError(f"model {name}", "the file must be a whole and valid ONNX model", _first_line(error),
                         "to export or download the model again") from None
     opsets = {o.domain: o.version for o in model.opset_import}
@@ -63,7 +63,7 @@ def _infer(model: onnx.ModelProto, name: str, input_shapes: Mapping[str, tuple[i
         while fold_shapes(inferred):  # shapes that are computed from shapes: each round uncovers the next
             inferred = shape_inference.infer_shapes(inferred, check_type=True, strict_mode=True, data_prop=True)
         return inferred
-    except shape_inference.InferenceError as error:
+    except (shape_inference.InferenceError, ValueError) as error:
         raise WeftError(f"model {name}", "the shapes of all tensors must follow from the inputs", _first_line(error),
                         "to run the ONNX checker on the model") from None
 
@@ -77,8 +77,14 @@ def _check_static(value: onnx.ValueInfoProto) -> None:
                         f"to give one, as in input_shapes={{'{value.name}': {example}}}")
 
 
-def _dtype(elem_type: int) -> str:
-    return np.dtype(helper.tensor_dtype_to_np_dtype(elem_type)).name
+def _dtype(subject: str, elem_type: int) -> str:
+    try:
+        name = np.dtype(helper.tensor_dtype_to_np_dtype(elem_type)).name
+    except (KeyError, ValueError):
+        name = f"number {elem_type}"
+    if name not in DTYPES:
+        raise WeftError(subject, f"a dtype must be one of {', '.join(DTYPES[:-1])}", name, "to quantise the model to int8")
+    return name
 
 
 class _Importer:
@@ -110,7 +116,7 @@ class _Importer:
         self.graph.tensors[name] = TensorType(value.shape, value.dtype.name)
 
     def _input(self, value: onnx.ValueInfoProto) -> None:
-        type_ = self._value_type(value)
+        type_ = self._value_type(f"input '{value.name}'", value)
         self.graph.inputs.append(value.name)
         self.graph.tensors[value.name] = type_
         if type_.dtype == "uint8":
@@ -125,9 +131,9 @@ class _Importer:
             name = final
         self.graph.outputs.append(name)
 
-    def _value_type(self, value: onnx.ValueInfoProto) -> TensorType:
+    def _value_type(self, subject: str, value: onnx.ValueInfoProto) -> TensorType:
         tensor = value.type.tensor_type
-        return TensorType(tuple(d.dim_value for d in tensor.shape.dim), _dtype(tensor.elem_type))
+        return TensorType(tuple(d.dim_value for d in tensor.shape.dim), _dtype(subject, tensor.elem_type))
 
     def _node(self, proto: onnx.NodeProto, index: int) -> None:
         name = proto.name or (proto.output[0] if proto.output else f"node {index}")
@@ -151,7 +157,7 @@ class _Importer:
         for output in outputs:
             self.graph.tensors[output] = self._inferred_type(subject, output)
         if proto.op_type == "Cast":
-            attrs = {"to": _dtype(attrs["to"])}
+            attrs = {"to": _dtype(subject, attrs["to"])}
         if proto.op_type == "ConstantOfShape":
             value = attrs.get("value", np.zeros(1, np.float32))
             attrs = {"value": value.reshape(-1)[0].item(), "dtype": value.dtype.name}
@@ -163,7 +169,7 @@ class _Importer:
                 not d.HasField("dim_value") for d in value.type.tensor_type.shape.dim):
             raise WeftError(subject, "every output must have a static shape", f"none for '{name}'",
                             "to export the model with static shapes")
-        return self._value_type(value)
+        return self._value_type(subject, value)
 
     def _quantiser(self, subject: str, name: str, proto: onnx.NodeProto, inputs: list[str], attrs: dict) -> None:
         scale, zero_point, dtype = self._parameters(subject, proto, inputs)

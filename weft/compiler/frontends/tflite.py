@@ -14,6 +14,7 @@ from weft.isa import WeftError
 
 from ..graph import Graph, Node, TensorType, check_type
 from . import tflite_operators
+from .shapes import check_shapes
 from .tflite_file import Model, Operator, Tensor, parse, short_name
 
 TO_NCHW, TO_NHWC = (0, 3, 1, 2), (0, 2, 3, 1)
@@ -47,19 +48,16 @@ class Importer:
             self._output(index, f"output '{self.tensors[index].name}'")
         self.graph.prune()
         self.graph.validate()
+        check_shapes(self.graph)
 
     @staticmethod
     def _unique_names(model: Model) -> list[str]:
-        """Short names, but for the network's own inputs and outputs."""
-        edge = {*model.inputs, *model.outputs}
-        names: dict[int, str] = {index: model.tensors[index].name for index in edge}
-        taken = set(names.values())
-        for index, tensor in enumerate(model.tensors):
-            if index not in edge:
-                name = short_name(tensor.name)
-                name = name if name and name not in taken else f"{name}.{index}"
-                names[index] = name
-                taken.add(name)
+        """A name of its own for each tensor: short ones, but for the network's own inputs and outputs."""
+        edge = list(dict.fromkeys((*model.inputs, *model.outputs)))
+        names: dict[int, str] = {}
+        for index in (*edge, *(i for i in range(len(model.tensors)) if i not in edge)):
+            name = model.tensors[index].name if index in edge else short_name(model.tensors[index].name)
+            names[index] = name if name and name not in names.values() else f"{name or 'tensor'}.{index}"
         return [names[index] for index in range(len(model.tensors))]
 
     def _input(self, index: int) -> None:
@@ -92,7 +90,12 @@ class Importer:
 
     def type_of(self, index: int, nchw: bool) -> TensorType:
         type_ = self.raw_type(index)
-        return dataclasses.replace(type_, shape=tuple(type_.shape[p] for p in TO_NCHW)) if nchw else type_
+        if not nchw:
+            return type_
+        if len(type_.shape) != 4:
+            raise WeftError(f"tensor '{self.names[index]}'", "it must have 4 axes, as its neighbours have", str(type_.shape),
+                            "to convert or download the model again")
+        return dataclasses.replace(type_, shape=tuple(type_.shape[p] for p in TO_NCHW))
 
     def read(self, index: int, nchw: bool, subject: str) -> str:
         """The name of a tensor in one of its two forms, made from the other one if need be."""

@@ -12,6 +12,19 @@ from weft.isa import WeftError
 IDENTIFIER = b"TFL3"
 _DTYPES = {code: name.lower() for name, code in vars(tflite.TensorType).items() if not name.startswith("_")}
 _OPERATORS = {code: name for name, code in vars(tflite.BuiltinOperator).items() if not name.startswith("_")}
+_OPTIONS = {  # the fields that the importer reads, of each operator that has some
+    "CONV_2D": (tflite.Conv2DOptions, "Padding StrideH StrideW DilationHFactor DilationWFactor FusedActivationFunction"),
+    "DEPTHWISE_CONV_2D": (tflite.DepthwiseConv2DOptions,
+                          "Padding StrideH StrideW DilationHFactor DilationWFactor FusedActivationFunction"),
+    "FULLY_CONNECTED": (tflite.FullyConnectedOptions, "WeightsFormat FusedActivationFunction"),
+    **dict.fromkeys(("AVERAGE_POOL_2D", "MAX_POOL_2D"),
+                    (tflite.Pool2DOptions, "Padding StrideH StrideW FilterHeight FilterWidth FusedActivationFunction")),
+    "ADD": (tflite.AddOptions, "FusedActivationFunction"), "SUB": (tflite.SubOptions, "FusedActivationFunction"),
+    "MUL": (tflite.MulOptions, "FusedActivationFunction"), "DIV": (tflite.DivOptions, "FusedActivationFunction"),
+    "SOFTMAX": (tflite.SoftmaxOptions, "Beta"), "CONCATENATION": (tflite.ConcatenationOptions, "Axis FusedActivationFunction"),
+    "MEAN": (tflite.ReducerOptions, "KeepDims"),
+    "STRIDED_SLICE": (tflite.StridedSliceOptions, "BeginMask EndMask EllipsisMask NewAxisMask ShrinkAxisMask"),
+}
 _DAMAGED = (struct.error, IndexError, ValueError, TypeError, AttributeError, KeyError, OverflowError, MemoryError)
 
 
@@ -30,13 +43,13 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Operator:
-    """kind is a name of TFLite's BuiltinOperator; options is its table of options, None where it has none."""
+    """kind is a name of TFLite's BuiltinOperator; options are those of its fields that matter."""
 
     name: str
     kind: str
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
-    options: object
+    options: dict[str, int | float | bool]
 
     @property
     def subject(self) -> str:
@@ -120,4 +133,15 @@ def _operator(source, operator, tensors: list[Tensor], position: int) -> Operato
     inputs = _indices(operator.InputsAsNumpy(), len(tensors), least=-1)
     outputs = _indices(operator.OutputsAsNumpy(), len(tensors))
     name = short_name(tensors[outputs[0]].name) if outputs else ""
-    return Operator(name or f"operator {position}", kind, inputs, outputs, operator.BuiltinOptions())
+    return Operator(name or f"operator {position}", kind, inputs, outputs, _options(kind, operator.BuiltinOptions()))
+
+
+def _options(kind: str, table) -> dict[str, int | float | bool]:
+    if kind not in _OPTIONS:
+        return {}
+    if table is None:
+        raise ValueError(f"{kind} without options")
+    type_, fields = _OPTIONS[kind]
+    options = type_()
+    options.Init(table.Bytes, table.Pos)
+    return {field: getattr(options, field)() for field in fields.split()}

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Convert = Callable[["Importer", Operator], None]
 _CONVERT: dict[str, Convert] = {}
+_LEAST_INPUTS = {"CONV_2D": 2, "DEPTHWISE_CONV_2D": 2, "FULLY_CONNECTED": 2, "ADD": 2, "SUB": 2, "MUL": 2, "DIV": 2, "PADV2": 3}
 _PADDING = {tflite.Padding.SAME: "SAME_UPPER", tflite.Padding.VALID: "VALID"}
 _ACTIVATIONS = {
     tflite.ActivationFunctionType.NONE: {}, tflite.ActivationFunctionType.RELU: {"minimum": 0.0},
@@ -31,6 +32,10 @@ def convert(importer: Importer, operator: Operator) -> None:
     if operator.kind not in _CONVERT:
         raise WeftError(operator.subject, "an operator must be one that weft can import", operator.kind,
                         f"to replace it by any of {', '.join(sorted(_CONVERT))}")
+    least = _LEAST_INPUTS.get(operator.kind, 1)
+    if len(operator.inputs) < least or min(operator.inputs[:least]) < 0:
+        raise WeftError(operator.subject, f"its first {least} inputs must be there", str(operator.inputs),
+                        "to convert the model again")
     if len(operator.outputs) != 1:
         raise WeftError(operator.subject, "it must have one output", str(len(operator.outputs)), "to convert the model again")
     _CONVERT[operator.kind](importer, operator)
@@ -43,21 +48,21 @@ def _converts(*kinds: str) -> Callable[[Convert], Convert]:
     return register
 
 
-def _options(operator: Operator, table: type):
-    """The operator's options as that table; TFLite's defaults where there are none."""
-    options = table()
-    if operator.options is None:
-        raise WeftError(operator.subject, "it must have its options", "none", "to convert the model again")
-    options.Init(operator.options.Bytes, operator.options.Pos)
-    return options
-
-
-def _activation(operator: Operator, code: int) -> dict:
+def _activation(operator: Operator) -> dict:
+    """Attributes minimum and maximum of the activation that is fused into the operator."""
+    code = operator.options["FusedActivationFunction"]
     if code not in _ACTIVATIONS:
         names = {v: k for k, v in vars(tflite.ActivationFunctionType).items() if not k.startswith("_")}
         raise WeftError(operator.subject, "a fused activation must be NONE, RELU, RELU6 or RELU_N1_TO_1",
                         names.get(code, str(code)), "to use one of these, or a separate operator")
     return dict(_ACTIVATIONS[code])
+
+
+def _padding(operator: Operator) -> str:
+    """ONNX's auto_pad."""
+    code = operator.options["Padding"]
+    _require(operator, code in _PADDING, "padding must be SAME or VALID", code, "to convert the model again")
+    return _PADDING[code]
 
 
 def _require(operator: Operator, holds: bool, rule: str, found: object, hint: str) -> None:
@@ -105,12 +110,12 @@ def _conv(importer: Importer, operator: Operator) -> None:
     _rank(importer, operator, 0, 4)
     _rank(importer, operator, 1, 4)
     depthwise = operator.kind == "DEPTHWISE_CONV_2D"
-    options = _options(operator, tflite.DepthwiseConv2DOptions if depthwise else tflite.Conv2DOptions)
+    options = operator.options
     shape, channels = importer.tensors[operator.inputs[1]].shape, importer.tensors[operator.inputs[0]].shape[3]
-    attrs = {"strides": (options.StrideH(), options.StrideW()), "kernel_shape": tuple(shape[1:3]),
-             "dilations": (options.DilationHFactor(), options.DilationWFactor()), "auto_pad": _PADDING[options.Padding()],
+    attrs = {"strides": (options["StrideH"], options["StrideW"]), "kernel_shape": tuple(shape[1:3]),
+             "dilations": (options["DilationHFactor"], options["DilationWFactor"]), "auto_pad": _padding(operator),
              "group": channels if depthwise else channels // shape[3]}
-    attrs |= _activation(operator, options.FusedActivationFunction())
+    attrs |= _activation(operator)
     weight = _weights(importer, operator, (3, 0, 1, 2) if depthwise else (0, 3, 1, 2))
     names = [importer.read(operator.inputs[0], True, operator.subject), weight]
     importer.emit(operator, "Conv", _with_bias(importer, operator, names), attrs, True)
@@ -118,9 +123,9 @@ def _conv(importer: Importer, operator: Operator) -> None:
 
 @_converts("FULLY_CONNECTED")
 def _fully_connected(importer: Importer, operator: Operator) -> None:
-    options = _options(operator, tflite.FullyConnectedOptions)
+    options = operator.options
     _rank(importer, operator, 1, 2)
-    _require(operator, options.WeightsFormat() == 0, "weights_format must be 0", options.WeightsFormat(),
+    _require(operator, options["WeightsFormat"] == 0, "weights_format must be 0", options["WeightsFormat"],
              "to convert without shuffled weights")
     source, target = (importer.tensors[i].shape for i in (operator.inputs[0], operator.outputs[0]))
     rows, depth = importer.tensors[operator.inputs[1]].shape
@@ -134,29 +139,28 @@ def _fully_connected(importer: Importer, operator: Operator) -> None:
     _require(operator, target == (flat[0], rows), f"its output must have shape {[flat[0], rows]}", list(target),
              "to convert with keep_num_dims = false")
     names = _with_bias(importer, operator, [name, importer.read(operator.inputs[1], False, operator.subject)])
-    attrs = {"transB": 1} | _activation(operator, options.FusedActivationFunction())
+    attrs = {"transB": 1} | _activation(operator)
     importer.emit(operator, "Gemm", names, attrs, False)
 
 
 @_converts("AVERAGE_POOL_2D", "MAX_POOL_2D")
 def _pool(importer: Importer, operator: Operator) -> None:
     _rank(importer, operator, 0, 4)
-    options = _options(operator, tflite.Pool2DOptions)
-    attrs = {"kernel_shape": (options.FilterHeight(), options.FilterWidth()),
-             "strides": (options.StrideH(), options.StrideW()), "auto_pad": _PADDING[options.Padding()]}
-    attrs |= _activation(operator, options.FusedActivationFunction())
+    options = operator.options
+    attrs = {"kernel_shape": (options["FilterHeight"], options["FilterWidth"]),
+             "strides": (options["StrideH"], options["StrideW"]), "auto_pad": _padding(operator)}
+    attrs |= _activation(operator)
     op = "AveragePool" if operator.kind == "AVERAGE_POOL_2D" else "MaxPool"
     importer.emit(operator, op, [importer.read(operator.inputs[0], True, operator.subject)], attrs, True)
 
 
-_BINARY = {"ADD": ("Add", tflite.AddOptions), "SUB": ("Sub", tflite.SubOptions), "MUL": ("Mul", tflite.MulOptions),
-           "DIV": ("Div", tflite.DivOptions)}
+_BINARY = {"ADD": "Add", "SUB": "Sub", "MUL": "Mul", "DIV": "Div"}
 
 
 @_converts(*_BINARY)
 def _binary(importer: Importer, operator: Operator) -> None:
-    op, table = _BINARY[operator.kind]
-    attrs = _activation(operator, _options(operator, table).FusedActivationFunction())
+    op = _BINARY[operator.kind]
+    attrs = _activation(operator)
     nchw = all(_is_map(importer, i) for i in (*operator.inputs, operator.outputs[0]))
     names = [importer.read(i, nchw, operator.subject) for i in operator.inputs]
     importer.emit(operator, op, names, attrs, nchw)
@@ -195,7 +199,7 @@ def _quantize(importer: Importer, operator: Operator) -> None:
 
 @_converts("SOFTMAX")
 def _softmax(importer: Importer, operator: Operator) -> None:
-    beta = _options(operator, tflite.SoftmaxOptions).Beta()
+    beta = operator.options["Beta"]
     _require(operator, beta == 1, "beta must be 1", beta, "to scale its input in the model")
     importer.emit(operator, "Softmax", [importer.read(operator.inputs[0], False, operator.subject)], {"axis": -1}, False)
 
@@ -236,16 +240,16 @@ def _pad(importer: Importer, operator: Operator) -> None:
 
 @_converts("CONCATENATION")
 def _concatenation(importer: Importer, operator: Operator) -> None:
-    options = _options(operator, tflite.ConcatenationOptions)
+    options = operator.options
     nchw, rank = _is_map(importer, operator.inputs[0]), len(importer.tensors[operator.inputs[0]].shape)
-    axis = options.Axis() % rank
-    attrs = {"axis": (0, 2, 3, 1)[axis] if nchw else axis} | _activation(operator, options.FusedActivationFunction())
+    axis = options["Axis"] % rank
+    attrs = {"axis": (0, 2, 3, 1)[axis] if nchw else axis} | _activation(operator)
     importer.emit(operator, "Concat", [importer.read(i, nchw, operator.subject) for i in operator.inputs], attrs, nchw)
 
 
 @_converts("MEAN")
 def _mean(importer: Importer, operator: Operator) -> None:
-    keep = bool(_options(operator, tflite.ReducerOptions).KeepDims())
+    keep = bool(operator.options["KeepDims"])
     rank = len(importer.tensors[operator.inputs[0]].shape)
     axes = sorted(int(a) % rank for a in _constant(importer, operator, 1).reshape(-1))
     nchw = rank == 4 and axes == [1, 2]
@@ -262,14 +266,14 @@ def _slice(importer: Importer, operator: Operator) -> None:
     if operator.kind == "SLICE":
         ends = np.where(ends < 0, shape, starts + ends)
     else:
-        options = _options(operator, tflite.StridedSliceOptions)
+        options = operator.options
         steps = _constant(importer, operator, 3).astype(np.int64)
-        masks = options.EllipsisMask() | options.NewAxisMask() | options.ShrinkAxisMask()
+        masks = options["EllipsisMask"] | options["NewAxisMask"] | options["ShrinkAxisMask"]
         _require(operator, not masks and len(starts) == len(shape), "ellipsis, new axis and shrink axis must not be used",
                  masks, "a RESHAPE after a plain slice")
         bits = np.arange(len(shape))
-        starts = np.where(options.BeginMask() >> bits & 1, np.where(steps > 0, 0, np.array(shape) - 1), starts)
-        ends = np.where(options.EndMask() >> bits & 1, np.where(steps > 0, shape, np.iinfo(np.int32).min), ends)
+        starts = np.where(options["BeginMask"] >> bits & 1, np.where(steps > 0, 0, np.array(shape) - 1), starts)
+        ends = np.where(options["EndMask"] >> bits & 1, np.where(steps > 0, shape, np.iinfo(np.int32).min), ends)
     nchw = len(shape) == 4
     attrs = {key: _ordered(nchw, v) for key, v in (("starts", starts), ("ends", ends), ("steps", steps))}
     attrs["axes"] = tuple(range(len(shape)))
