@@ -226,3 +226,20 @@ def test_a_shortcut_becomes_one_exact_convolution():
     (y,) = reference.evaluate(placed, placed.nodes[1], [x, *(placed.constants[c] for c in placed.nodes[1].inputs[1:])])
     np.testing.assert_array_equal(y[:, 2:7], x[:, :, ::2, ::2])
     assert (y[:, :2] == 3).all() and (y[:, 7:] == 3).all()
+
+
+def test_host_and_accelerator_take_turns_as_seldom_as_they_can():
+    q = Qdq((1, 5, 8, 9))
+    a = q.op("Conv", [q.x, *q.weights(q.x, (5, 5, 1, 1))])
+    sums = [q.op("Add", [q.op("Sigmoid", [a]), a]), q.op("Add", [q.op("Tanh", [a]), a])]  # host, accel, host, accel
+    graph = frontend.load(q.model(q.op("Add", sums)).SerializeToString(), "turns")
+    stages = {}
+    placed = graph_passes.run(graph, DEFAULT, lambda name, g: stages.__setitem__(name, g))
+
+    def turns(g):
+        return sum(a.where != b.where for a, b in zip(g.nodes, g.nodes[1:], strict=False))
+
+    assert (turns(stages["place"]), turns(placed)) == (6, 4)
+    x = q.images(1)[0]
+    (y,) = graph.outputs
+    np.testing.assert_array_equal(reference.run(placed, {"x": x})[y], reference.run(stages["place"], {"x": x})[y])

@@ -17,11 +17,12 @@ from .fuse_activations import FuseActivations
 from .fuse_clamps import FuseClamps
 from .layout import Layout
 from .legalise import Legalise
+from .order import Order
 from .place import Place
 from .select import Select
 
 __all__ = ["PASSES", "AbsorbQuantisation", "Canonicalise", "FoldConstants", "FoldPads", "FuseActivations", "FuseClamps",
-           "Layout", "Legalise", "Pass", "Place", "Select", "run"]
+           "Layout", "Legalise", "Order", "Pass", "Place", "Select", "run"]
 
 
 class Pass(Protocol):
@@ -35,7 +36,7 @@ class Pass(Protocol):
 
 PASSES: tuple[Pass, ...] = (
     FoldConstants(), Canonicalise(), FuseActivations(), AbsorbQuantisation(), Layout(), Legalise(), FoldPads(), Select(),
-    FuseClamps(), FoldConstants("fold-real-constants", dequantise=True), Place(),
+    FuseClamps(), FoldConstants("fold-real-constants", dequantise=True), Place(), Order(),
 )
 
 
