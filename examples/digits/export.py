@@ -17,8 +17,8 @@ def float_model(p: Parameters) -> onnx.ModelProto:
 def int8_model(p: Parameters, calibration: np.ndarray) -> onnx.ModelProto:
     """Activations int8 with the range seen on `calibration`, weights int8 with a scale a channel, biases int32."""
     tensors = forward(p, calibration)
-    parameters = {name: _activation_parameters(tensors[source]) for name, source in
-                  (("image", "x"), ("a", "a"), ("b", "b"), ("c.conv", "c.conv"), ("c", "c"), ("e", "e"), ("logits", "logits"))}
+    parameters = {name: _activation_parameters(tensors[name]) for name in ("a", "b", "c.conv", "c", "e", "logits")}
+    parameters["image"] = _activation_parameters(tensors["x"])
     parameters["d"] = parameters["c"]  # the largest of a window has the range of all values
     parameters["f"] = parameters["e"]  # flattening moves values
     builder = _Quantised()

@@ -51,8 +51,8 @@ def refusal(graph: Graph) -> str:
 def test_refuses_an_unknown_operator():
     g = small()
     g.nodes[0].op = "conv9d"
-    assert refusal(g) == ("node 'c' (conv9d): an operator must be one that weft knows, but found 'conv9d'; try: to replace it "
-                          "in the model; weft.runtime.kernels.KERNELS lists the known ones")
+    assert refusal(g) == ("node 'c' (conv9d): an operator must be one that weft knows, but found 'conv9d'; "
+                          "try: to replace it in the model; weft.runtime.kernels.KERNELS lists the known ones")
 
 
 def test_refuses_a_tensor_without_shape():
@@ -62,7 +62,8 @@ def test_refuses_a_tensor_without_shape():
                           "try: to export the model with static shapes")
 
 
-@pytest.mark.parametrize("scale, text", [(float("nan"), "nan"), (float("inf"), "inf"), (0.0, "0.0"), ((0.1, -1.0, 0.3), "-1.0")])
+@pytest.mark.parametrize("scale, text", [(float("nan"), "nan"), (float("inf"), "inf"), (0.0, "0.0"),
+                                         ((0.1, -1.0, 0.3), "-1.0")])
 def test_refuses_a_bad_scale(scale, text):
     g = small()
     g.tensors["w"] = TensorType((3, 2, 3, 3), "int8", scale, 0, 0)

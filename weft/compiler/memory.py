@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from weft.isa import Config
-from weft.runtime.layout import (activation_shape, pack_activation, pack_qnt, pack_weight, qnt_shape, weight_shape)
+from weft.runtime.layout import activation_shape, pack_activation, pack_qnt, pack_weight, qnt_shape, weight_shape
 
 from .graph import ACCELERATOR, Graph
 
@@ -116,7 +116,8 @@ def _buffers(graph: Graph, config: Config) -> Iterator[Buffer]:
         physical = {"activation": activation_shape, "weight": weight_shape, "qnt": qnt_shape}[role](shape, config)
         size = math.prod(physical) * graph.tensors[name].numpy.itemsize
         constant = name in graph.constants
-        yield Buffer(name, role, physical, -1 if constant else first[name], len(graph.nodes) if constant else last[name], size)
+        life = (-1, len(graph.nodes)) if constant else (first[name], last[name])
+        yield Buffer(name, role, physical, *life, size)
 
 
 def _roles(graph: Graph) -> dict[str, str]:

@@ -54,7 +54,8 @@ def build(tensors: list[T], operators: list[Op], inputs: list[int], outputs: lis
              _vector(b, tflite.ModelStartBuffersVector, buffers, b.PrependUOffsetTRelative)]
     tflite.ModelStart(b)
     tflite.ModelAddVersion(b, 3)
-    for add, part in zip((tflite.ModelAddOperatorCodes, tflite.ModelAddSubgraphs, tflite.ModelAddBuffers), parts, strict=True):
+    adders = (tflite.ModelAddOperatorCodes, tflite.ModelAddSubgraphs, tflite.ModelAddBuffers)
+    for add, part in zip(adders, parts, strict=True):
         add(b, part)
     b.Finish(tflite.ModelEnd(b), file_identifier=b"TFL3")
     return bytes(b.Output())

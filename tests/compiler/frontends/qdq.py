@@ -9,7 +9,7 @@ OPSET = 19  # the earliest for which onnx.reference has DequantizeLinear
 
 
 class Qdq:
-    """`x = q.input(...)`, `y = q.op("Conv", [x, *q.weights(...)], ...)`, `q.model(y)`. Names stand for dequantised tensors."""
+    """`y = q.op("Conv", [q.x, *q.weights(...)], ...)`, `q.model(y)`. Names stand for dequantised tensors."""
 
     def __init__(self, shape, seed: int = 0, unsigned: bool = False, scale: float = 0.02, zero_point: int = 3):
         self.rng, self.unsigned = np.random.default_rng(seed), unsigned

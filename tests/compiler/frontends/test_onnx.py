@@ -16,7 +16,8 @@ def model(nodes, shape=(1, 3, 8, 8), output_shape=None, constants=(), opset=13, 
     x = helper.make_tensor_value_info("x", elem, shape)
     y = helper.make_tensor_value_info("y", out_elem or elem, output_shape or shape)
     tensors = [onnx.numpy_helper.from_array(np.asarray(v), k) for k, v in dict(constants).items()]
-    made = helper.make_model(helper.make_graph(nodes, "g", [x], [y], tensors), opset_imports=[helper.make_opsetid("", opset)])
+    graph = helper.make_graph(nodes, "g", [x], [y], tensors)
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
     made.ir_version = 8
     return made.SerializeToString()
 
@@ -64,10 +65,10 @@ def test_refuses_an_unknown_operator():
 
 
 def test_refuses_an_operator_of_another_domain():
-    data = helper.make_model(helper.make_graph(
-        [helper.make_node("Gelu", ["x"], ["y"], "n", domain="com.microsoft")], "g",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])], [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1])]),
-        opset_imports=[helper.make_opsetid("", 13), helper.make_opsetid("com.microsoft", 1)]).SerializeToString()
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy")
+    gelu = helper.make_node("Gelu", ["x"], ["y"], "n", domain="com.microsoft")
+    opsets = [helper.make_opsetid("", 13), helper.make_opsetid("com.microsoft", 1)]
+    data = helper.make_model(helper.make_graph([gelu], "g", [x], [y]), opset_imports=opsets).SerializeToString()
     assert "node 'n' (Gelu): an operator must be one that weft can import, but found com.microsoft.Gelu; " in refusal(data)
 
 

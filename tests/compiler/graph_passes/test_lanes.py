@@ -6,8 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from weft.compiler.graph import TensorType
-from weft.compiler.graph_passes.lanes import (LanesError, activation_range, add_multipliers, product_lanes, scale_lanes,
-                                              stored_average_lanes)
+from weft.compiler.graph_passes.lanes import (
+    LanesError,
+    activation_range,
+    add_multipliers,
+    product_lanes,
+    scale_lanes,
+    stored_average_lanes,
+)
 from weft.isa.quantise import requantise, unpack_lanes
 
 SCALES = st.floats(1e-4, 10)

@@ -155,13 +155,14 @@ def network_concat(q):
 
 
 def network_softmax(q):
-    return q.op("Softmax", [q.op("Gemm", [q.plain("Flatten", [q.x]), *q_gemm(q, 7, 360)], transB=1)], (1 / 256, -128), axis=1)
+    logits = q.op("Gemm", [q.plain("Flatten", [q.x]), *q_gemm(q, 7, 360)], transB=1)
+    return q.op("Softmax", [logits], (1 / 256, -128), axis=1)
 
 
 NETWORKS = {name.removeprefix("network_"): f for name, f in globals().items() if name.startswith("network_")}
 EDGE = {"quantize", "dequantize"}
-ON_HOST = {"depthwise": {"conv2d"}, "add_broadcast": {"Add"}, "average_pool_of_fewer": {"AveragePool"}, "concat": {"concat"},
-           "softmax": {"Softmax", "reshape"}, "reduce_mean": {"reshape"}, "flatten_map": {"reshape"}}
+ON_HOST = {"depthwise": {"conv2d"}, "add_broadcast": {"Add"}, "average_pool_of_fewer": {"AveragePool"},
+           "concat": {"concat"}, "softmax": {"Softmax", "reshape"}, "reduce_mean": {"reshape"}, "flatten_map": {"reshape"}}
 
 
 @pytest.mark.parametrize("unsigned", [False, True], ids=["int8", "uint8"])

@@ -10,6 +10,7 @@ from weft.isa.quantise import pack_lanes, requantise, unpack_lanes
 from weft.runtime.kernels import KERNELS
 
 SMALL = st.integers(1, 4)
+MULTIPLIER = st.integers(-32768, 32767)
 
 
 def lanes_for(rng, channels):
@@ -87,7 +88,7 @@ def test_dense(n, c, o, seed):
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.tuples(SMALL, SMALL, SMALL, SMALL), st.integers(-32768, 32767), st.integers(-32768, 32767), st.integers(0, 2 ** 31))
+@given(st.tuples(SMALL, SMALL, SMALL, SMALL), MULTIPLIER, MULTIPLIER, st.integers(0, 2 ** 31))
 def test_add(shape, ma, mb, seed):
     rng = np.random.default_rng(seed)
     a, b, qnt = int8(rng, *shape), int8(rng, *shape), lanes_for(rng, shape[1])

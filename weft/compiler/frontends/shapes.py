@@ -21,7 +21,8 @@ def check_shapes(graph: Graph) -> None:
         stated = graph.tensors[node.outputs[0]].shape
         found = _RULES.get(node.op, _same)(node, inputs, stated)
         if found != stated:
-            raise WeftError(node.subject, f"its output must have the shape that its inputs give, {_text(found)}", str(stated),
+            rule = f"its output must have the shape that its inputs give, {_text(found)}"
+            raise WeftError(node.subject, rule, str(stated),
                             "to convert or download the model again")
 
 

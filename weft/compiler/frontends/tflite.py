@@ -118,7 +118,8 @@ class Importer:
                             "to convert the model again")
         made = self.graph.add_tensor(f"{self.names[index]}{suffix}", self.type_of(index, nchw))
         perm = TO_NCHW if nchw else TO_NHWC
-        self.graph.nodes.append(Node(f"{made}.transpose", "Transpose", [self.forms[index, not nchw]], [made], {"perm": perm}))
+        other = self.forms[index, not nchw]
+        self.graph.nodes.append(Node(f"{made}.transpose", "Transpose", [other], [made], {"perm": perm}))
         self.forms[index, nchw] = made
 
     def write(self, index: int, nchw: bool) -> str:

@@ -21,7 +21,8 @@ _OPTIONS = {  # the fields that the importer reads, of each operator that has so
                     (tflite.Pool2DOptions, "Padding StrideH StrideW FilterHeight FilterWidth FusedActivationFunction")),
     "ADD": (tflite.AddOptions, "FusedActivationFunction"), "SUB": (tflite.SubOptions, "FusedActivationFunction"),
     "MUL": (tflite.MulOptions, "FusedActivationFunction"), "DIV": (tflite.DivOptions, "FusedActivationFunction"),
-    "SOFTMAX": (tflite.SoftmaxOptions, "Beta"), "CONCATENATION": (tflite.ConcatenationOptions, "Axis FusedActivationFunction"),
+    "SOFTMAX": (tflite.SoftmaxOptions, "Beta"),
+    "CONCATENATION": (tflite.ConcatenationOptions, "Axis FusedActivationFunction"),
     "MEAN": (tflite.ReducerOptions, "KeepDims"),
     "STRIDED_SLICE": (tflite.StridedSliceOptions, "BeginMask EndMask EllipsisMask NewAxisMask ShrinkAxisMask"),
 }

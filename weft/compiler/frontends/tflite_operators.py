@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 Convert = Callable[["Importer", Operator], None]
 _CONVERT: dict[str, Convert] = {}
-_LEAST_INPUTS = {"CONV_2D": 2, "DEPTHWISE_CONV_2D": 2, "FULLY_CONNECTED": 2, "ADD": 2, "SUB": 2, "MUL": 2, "DIV": 2, "PADV2": 3}
+_LEAST_INPUTS = {"CONV_2D": 2, "DEPTHWISE_CONV_2D": 2, "FULLY_CONNECTED": 2, "ADD": 2, "SUB": 2, "MUL": 2, "DIV": 2,
+                 "PADV2": 3}
 _PADDING = {tflite.Padding.SAME: "SAME_UPPER", tflite.Padding.VALID: "VALID"}
 _ACTIVATIONS = {
     tflite.ActivationFunctionType.NONE: {}, tflite.ActivationFunctionType.RELU: {"minimum": 0.0},
@@ -37,7 +38,8 @@ def convert(importer: Importer, operator: Operator) -> None:
         raise WeftError(operator.subject, f"its first {least} inputs must be there", str(operator.inputs),
                         "to convert the model again")
     if len(operator.outputs) != 1:
-        raise WeftError(operator.subject, "it must have one output", str(len(operator.outputs)), "to convert the model again")
+        raise WeftError(operator.subject, "it must have one output", str(len(operator.outputs)),
+                        "to convert the model again")
     _CONVERT[operator.kind](importer, operator)
 
 

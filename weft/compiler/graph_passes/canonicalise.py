@@ -20,6 +20,7 @@ import numpy as np
 from weft.isa import Config, WeftError
 
 from ..graph import Graph, Node
+from ..reference import evaluate
 from .rewrite import bypass, only_reader, rename_output
 
 
@@ -42,8 +43,6 @@ def _constant(graph: Graph, node: Node, index: int) -> np.ndarray | None:
         return graph.constants[name]
     maker = graph.producers().get(name)
     if maker is not None and maker.op == "dequantize" and maker.inputs[0] in graph.constants:
-        from ..reference import evaluate
-
         return evaluate(graph, maker, [graph.constants[maker.inputs[0]]])[0]
     raise WeftError(node.subject, "its parameters must be constants", f"'{name}', which is computed",
                     "to export the model with static shapes")
@@ -122,7 +121,9 @@ def _add(graph: Graph, node: Node) -> None:
     makers = graph.producers()
     for product, other in (node.inputs, node.inputs[::-1]):
         maker, shape = makers.get(product), graph.tensors[other].shape
-        if maker is None or maker.op not in ("Gemm", "Conv") or len(maker.inputs) != 2 or only_reader(graph, product) is None:
+        if maker is None or maker.op not in ("Gemm", "Conv") or len(maker.inputs) != 2:
+            continue
+        if only_reader(graph, product) is None:
             continue
         channels = graph.tensors[product].shape[1]
         per_channel = (channels,) + (1,) * (len(graph.tensors[product].shape) - 2)
@@ -141,9 +142,8 @@ def _bias(graph: Graph, makers: dict[str, Node], name: str, channels: int) -> st
         return graph.add_constant(f"{name}.bias", graph.constants[name].reshape(channels))
     maker = makers.get(name)
     if maker is not None and maker.op == "dequantize" and maker.inputs[0] in graph.constants:
-        from ..reference import evaluate
-
-        return graph.add_constant(f"{name}.bias", evaluate(graph, maker, [graph.constants[maker.inputs[0]]])[0].reshape(channels))
+        (value,) = evaluate(graph, maker, [graph.constants[maker.inputs[0]]])
+        return graph.add_constant(f"{name}.bias", value.reshape(channels))
     return None
 
 

@@ -55,7 +55,9 @@ def _drop_identity(graph: Graph, node: Node) -> bool:
 
 def _compose(graph: Graph, node: Node) -> bool:
     maker = graph.producers().get(node.inputs[0])
-    if node.op not in ("Transpose", "Reshape") or maker is None or maker.op != node.op or not _same_quantisation(graph, maker):
+    if node.op not in ("Transpose", "Reshape") or maker is None or maker.op != node.op:
+        return False
+    if not _same_quantisation(graph, maker):
         return False
     if node.op == "Transpose":
         first = _perm(graph, maker)
@@ -66,7 +68,10 @@ def _compose(graph: Graph, node: Node) -> bool:
 
 def _as_reshape(graph: Graph, node: Node) -> bool:
     shape = graph.tensors[node.inputs[0]].shape
-    if node.op != "Transpose" or [p for p in _perm(graph, node) if shape[p] > 1] != [i for i, n in enumerate(shape) if n > 1]:
+    if node.op != "Transpose":
+        return False
+    moved = [p for p in _perm(graph, node) if shape[p] > 1]
+    if moved != sorted(moved):
         return False
     node.op, node.attrs = "Reshape", {"shape": graph.tensors[node.outputs[0]].shape}
     return True

@@ -18,8 +18,7 @@ from weft.runtime.kernels.windows import resolve_pads
 
 from ..graph import Graph, Node
 from ..reference import quantisation_attrs
-from .lanes import (LanesError, activation_range, add_multipliers, product_lanes, scale_lanes,
-                    stored_average_lanes)
+from .lanes import LanesError, activation_range, add_multipliers, product_lanes, scale_lanes, stored_average_lanes
 
 
 class _NotInteger(Exception):
@@ -55,7 +54,9 @@ def _check_activations(graph: Graph, node: Node) -> None:
             raise _NotInteger(f"'{name}' is not int8 with one scale")
 
 
-def _emit(graph: Graph, node: Node, op: str, inputs: list[str], attrs: dict | None = None, output: str | None = None) -> None:
+def _emit(graph: Graph, node: Node, op: str, inputs: list[str], attrs: dict | None = None,
+          output: str | None = None) -> None:
+    """An integer node in the place of `node`; it makes its output, or another one on the way to that."""
     name = node.name if output is None else output
     graph.nodes.append(Node(name, op, inputs, [output or node.outputs[0]], attrs or {}))
 

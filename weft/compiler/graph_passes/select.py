@@ -17,7 +17,7 @@ from .rewrite import only_reader
 
 @dataclass
 class _Selection:
-    """Which input channel each output channel shows (-1: none, it is the zero point), and every how many rows and columns."""
+    """Which input channel each output channel shows (-1: none, it is the zero point), and the steps of rows and columns."""
 
     channels: np.ndarray
     strides: tuple[int, int] = (1, 1)
