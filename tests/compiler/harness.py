@@ -42,21 +42,22 @@ class Network:
 
     def _node(self, op: str, inputs: list[str], attrs: dict) -> str:
         graph = self.graph
-        arrays = [np.zeros(graph.tensors[n].shape, np.int8) if n not in graph.constants else graph.constants[n] for n in inputs]
+        arrays = [graph.constants.get(n, np.zeros(graph.tensors[n].shape, np.int8)) for n in inputs]
         shape = KERNELS[op](attrs, *arrays)[0].shape
         output = graph.add_tensor(op, TensorType(shape, "int8"))
         graph.nodes.append(Node(f"{op}{len(graph.nodes)}", op, inputs, [output], attrs, "accel"))
         graph.outputs = [output]
         return output
 
-    def conv2d(self, x: str, channels: int, kernel: int | tuple[int, int], stride=1, pad=0, dilation=1, pad_value=0, groups=1) -> str:
+    def conv2d(self, x: str, channels: int, kernel: int | tuple[int, int], stride=1, pad=0, dilation=1, pad_value=0,
+               groups=1) -> str:
         pair = lambda v: v if isinstance(v, tuple) else (v, v)  # noqa: E731
         kernel, pads = pair(kernel), pad if isinstance(pad, tuple) else (pad,) * 4
         c = self.graph.tensors[x].shape[1] // groups
         w = self.graph.add_constant("w", self.rng.integers(-128, 128, (channels, c, *kernel), np.int8))
         qnt = self._lanes(channels, c * kernel[0] * kernel[1])
-        return self._node("conv2d", [x, w, qnt], {"strides": pair(stride), "pads": pads, "dilations": pair(dilation), "groups": groups,
-                                                  "pad_value": pad_value})
+        return self._node("conv2d", [x, w, qnt], {"strides": pair(stride), "pads": pads, "dilations": pair(dilation),
+                                                  "groups": groups, "pad_value": pad_value})
 
     def dense(self, x: str, channels: int) -> str:
         c = self.graph.tensors[x].shape[1]
@@ -114,7 +115,8 @@ def plan(network: Network, config: Config, virtual_threads: int = 2) -> Image:
 
 
 def random_inputs(network: Network) -> dict[str, np.ndarray]:
-    return {name: network.rng.integers(-128, 128, network.graph.tensors[name].shape, np.int8) for name in network.graph.inputs}
+    graph = network.graph
+    return {name: network.rng.integers(-128, 128, graph.tensors[name].shape, np.int8) for name in graph.inputs}
 
 
 def reference(network: Network, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

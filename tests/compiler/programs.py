@@ -20,8 +20,9 @@ def const(value: int) -> Const:
     return Const(value, "int32")
 
 
-def loops(axes: list[tuple[str, int]], body: Callable[..., Stmt], kinds: dict[str, str] | None = None, mark: str | None = None) -> Stmt:
-    """A nest over `axes`, (name, extent) from the outside; body takes the variables. The mark goes on the last axis but one."""
+def loops(axes: list[tuple[str, int]], body: Callable[..., Stmt], kinds: dict[str, str] | None = None,
+          mark: str | None = None) -> Stmt:
+    """A nest over `axes`, (name, extent) from the outside; body takes the variables. The last axis but one is marked."""
     variables = [Var(name) for name, _ in axes]
     stmt = body(*variables)
     for k, (v, (name, extent)) in reversed(list(enumerate(zip(variables, axes)))):
@@ -46,7 +47,8 @@ def finish(config: Config, count: int, body: Callable[[Buffer], Stmt]) -> LoopPr
 
 def arrays_of(program: LoopProgram, given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The given arguments, copied, and zeros for the others."""
-    return {name: given[name].copy() if name in given else np.zeros(b.shape, b.dtype) for name, b in program.arguments.items()}
+    return {name: given[name].copy() if name in given else np.zeros(b.shape, b.dtype)
+            for name, b in program.arguments.items()}
 
 
 def run_on_device(program: LoopProgram, given: dict[str, np.ndarray], config: Config) -> dict[str, np.ndarray]:

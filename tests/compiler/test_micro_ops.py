@@ -43,7 +43,8 @@ def test_all_steps_are_done(loops, any_order):
     for kernel in kernels:
         for name in ("out", "in"):
             assert kernel.fields[f"iter_{name}"] <= SMALL.turns
-            assert all(0 <= kernel.fields.get(f"{kind}_factor_{name}", 0) <= most for kind, most in zip(KINDS, SMALL.factors))
+            factors = [kernel.fields.get(f"{kind}_factor_{name}", 0) for kind in KINDS]
+            assert all(0 <= factor <= most for factor, most in zip(factors, SMALL.factors))
         assert len(kernel.offsets) <= SMALL.micro_ops
         steps = enumerate_kernels([kernel])
         assert kernel.first == tuple(min(s[k] for s in steps) for k in range(3))

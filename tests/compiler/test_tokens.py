@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.compiler.harness import Network, execute, plan, random_inputs, reference
 from weft.compiler import tokens
 from weft.compiler.tokens import FLAGS, DramBlock, Operation, derive
-from weft.isa import DEFAULT, PRESETS, Instruction, Module, Opcode
+from weft.isa import DEFAULT, PRESETS, Instruction, Memory, Module, Opcode
 from weft.isa.check import check
 
 PRIORITIES = ("lcs", "lsc", "cls", "csl", "slc", "scl")  # who goes first whenever it can: load, compute, store
@@ -24,8 +24,8 @@ def any_order(instructions: list[Instruction], choose) -> list[int]:
     tokens_in: Counter = Counter()
     order = []
     while any(waiting.values()):
-        ready = [m for m, queue in waiting.items() if queue and
-                 all(tokens_in[key] > 0 for key, (_, pop) in FLAGS.items() if key[1] == m and getattr(instructions[queue[0]], pop))]
+        ready = [m for m, queue in waiting.items() if queue and all(
+            tokens_in[key] > 0 for key, (_, pop) in FLAGS.items() if key[1] == m and getattr(instructions[queue[0]], pop))]
         assert ready, f"deadlock after {len(order)} of {len(instructions)}"
         module = choose(ready)
         index = waiting[module].pop(0)
@@ -139,8 +139,8 @@ def store(begin: int, end: int, dram: DramBlock | None = None) -> Operation:
 
 
 def text(operations: list[Operation]) -> list[str]:
-    return [f"{o.module.name} {o.opcode.name} {' '.join(sorted(f for f in o.fields if f.startswith(('pop', 'push'))))}".strip()
-            for o in operations]
+    flags = [sorted(f for f in o.fields if f.startswith(("pop", "push"))) for o in operations]
+    return [" ".join([o.module.name, o.opcode.name, *f]) for o, f in zip(operations, flags)]
 
 
 def test_a_load_is_waited_for_once():
@@ -150,7 +150,8 @@ def test_a_load_is_waited_for_once():
 
 def test_what_does_not_meet_does_not_wait():
     stream = derive([load("inp", 0, 4), compute([("inp", 4, 8)], [("acc", 0, 4)]), store(4, 8)], DEFAULT)
-    assert text(stream) == ["LOAD LOAD push_next", "COMPUTE GEMM", "STORE STORE push_prev", "COMPUTE FINISH pop_next pop_prev"]
+    assert text(stream) == ["LOAD LOAD push_next", "COMPUTE GEMM", "STORE STORE push_prev",
+                            "COMPUTE FINISH pop_next pop_prev"]
 
 
 def test_a_store_before_a_load_goes_through_compute():
@@ -188,8 +189,8 @@ def _compute_operation(parts) -> Operation:
 
 OPERATIONS = st.lists(st.one_of(
     st.builds(lambda n, r, b: load(n, *r, b), st.sampled_from(("inp", "wgt")), RANGES, BLOCKS),
-    st.fixed_dictionaries({"reads": st.lists(st.tuples(st.sampled_from(("inp", "wgt", "acc")), RANGES), max_size=2), "writes": RANGES})
-    .map(_compute_operation),
+    st.fixed_dictionaries({"reads": st.lists(st.tuples(st.sampled_from(("inp", "wgt", "acc")), RANGES), max_size=2),
+                           "writes": RANGES}).map(_compute_operation),
     st.builds(lambda r, b: store(*r, b), RANGES, BLOCKS)), max_size=30)
 
 
@@ -206,13 +207,18 @@ def touched(o: Operation) -> tuple[set, set]:
     return reads, writes
 
 
+def conflict(a: Operation, b: Operation) -> bool:
+    (a_reads, a_writes), (b_reads, b_writes) = touched(a), touched(b)
+    return a.module != b.module and bool(a_writes & (b_reads | b_writes) or a_reads & b_writes)
+
+
 @given(OPERATIONS, st.integers(0, 1000))
 def test_conflicting_operations_keep_their_order(operations, seed):
     stream = derive(operations, DEFAULT)
-    instructions = [Instruction(o.opcode, o.fields if o.module != Module.LOAD else {**o.fields, "memory_type": 2}) for o in stream]
+    instructions = [Instruction(o.opcode, {**o.fields, "memory_type": Memory.INP} if o.module == Module.LOAD else o.fields)
+                    for o in stream]
     place = {o: k for k, o in enumerate(stream)}
-    conflicts = [(place[a], place[b]) for k, b in enumerate(operations) for a in operations[:k]
-                 if a.module != b.module and (touched(a)[1] & (touched(b)[0] | touched(b)[1]) or touched(a)[0] & touched(b)[1])]
+    conflicts = [(place[a], place[b]) for k, b in enumerate(operations) for a in operations[:k] if conflict(a, b)]
     for order in [*orders(instructions, 0), any_order(instructions, random.Random(seed).choice)]:
         when = {index: k for k, index in enumerate(order)}
         assert all(when[a] < when[b] for a, b in conflicts)

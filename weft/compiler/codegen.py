@@ -1,10 +1,9 @@
 """Code generation: loop programs become one stream of instructions with their micro-ops and tokens.
 
 Each program goes through the loop passes and is compiled to emitters once: the addresses of a leaf are sums of coefficients
-times loop variables. Then the loops outside of the leaves are walked with their values. The turns of a vthread loop are
-woven: what stands at the same place of the program (the same turns of the loops around, the same statement) follows one
-another, so that one thread loads while another one computes. What comes out is in an order that is right when run one after
-the other; `tokens.derive` makes the modules keep it where it matters, over all programs together.
+times loop variables. Then the loops outside of the leaves are walked with their values, and the turns of vthread loops are
+woven. What comes out is in an order that is right when run one after the other; `tokens.derive` makes the modules keep it
+where it matters, over all programs together, so that layers overlap as far as their data allow.
 """
 
 from collections.abc import Callable, Mapping
@@ -53,6 +52,7 @@ def generate(programs: list[LoopProgram], addresses: Mapping[str, int], config: 
     micro_ops = UopBuffer(config, uop_address)
     operations: list[Operation] = []
     for layer, program in enumerate(programs):
-        operations += micro_ops.resolve(ProgramEmitter(run_passes(program, config, after_pass), addresses, config, layer).emit())
+        leaves = run_passes(program, config, after_pass)
+        operations += micro_ops.resolve(ProgramEmitter(leaves, addresses, config, layer).emit())
     stream = derive(operations, config)
     return Stream([Instruction(o.opcode, o.fields) for o in stream], micro_ops.blob(), [o.layer for o in stream])

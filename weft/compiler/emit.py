@@ -1,24 +1,16 @@
-"""Emission of one loop program: the loops outside of the leaves are walked, and virtual threads are woven.
-
-Every operation stands at a place of the program: the turns of the loops around it and the statements that they are in, turns
-of vthread loops left out. Weaving sorts by place, so that the same statement of all threads comes in a row. Statements in a
-row that one module runs alone are one place: a thread has all of its loads before the next one begins with its own, for the
-module runs in order, and would else wait for the second thread's memory with half of the first one's tile.
-"""
+"""Emission of one loop program: loops outside of the leaves are walked with their values, virtual threads are woven."""
 
 from collections.abc import Callable, Mapping
 
-from weft.isa import Config, Module, WeftError
+from weft.isa import Config, WeftError
 
 from .environment import Env, Environment
-from .leaf_emitters import Context, emitter_of, module_of_leaf
+from .leaf_emitters import Context, emitter_of
 from .passes import PlacedAlloc, TensorInstr
 from .stmt import Buffer, For, LoopProgram, Seq, Stmt
-from .tokens import Operation
-from .uop_buffer import Call
+from .weave import Item, weave, weights_first
 
-Place = tuple[int, ...]
-Emitter = Callable[[Env, Place], None]
+Emitter = Callable[[Env, list[Item]], None]  # appends the operations of a statement for these values of the loops around
 
 
 class ProgramEmitter:
@@ -32,19 +24,15 @@ class ProgramEmitter:
     def __init__(self, program: LoopProgram, addresses: Mapping[str, int], config: Config, layer: int):
         subject = f"program '{program.name}'"
         self.context = Context(subject, config, layer, Environment(subject))
-        self.items: list[tuple[Place, Operation | Call]] = []
-        self.woven = False
         for name, buffer in program.arguments.items():
             self.context.bases[buffer] = self._dram_base(name, buffer, addresses)
-        self.run = self._compile(program.body)
+        self._run = self._compile(program.body)
 
-    def emit(self) -> list[Operation | Call]:
+    def emit(self) -> list[Item]:
         """All operations, virtual threads woven, in an order that is right when run one after the other."""
-        self.items.clear()
-        self.run(self.context.environment.fresh(), ())
-        if self.woven:  # what stands at one place keeps its order
-            self.items.sort(key=lambda item: item[0])
-        return [item for _, item in self.items]
+        items: list[Item] = []
+        self._run(self.context.environment.fresh(), items)
+        return weights_first(items)
 
     def _dram_base(self, name: str, buffer: Buffer, addresses: Mapping[str, int]) -> int:
         subject = f"{self.context.subject}, tensor '{name}'"
@@ -56,73 +44,46 @@ class ProgramEmitter:
                             "page-aligned addresses")
         return addresses[name] // size
 
-    def _compile(self, stmt: Stmt, together: bool = False) -> Emitter:
-        """together: everything that comes out stands at the place that it is called with."""
+    def _compile(self, stmt: Stmt) -> Emitter:
         match stmt:
             case TensorInstr():
-                return self._leaf(stmt)
-            case For():
-                return self._loop(stmt, together)
-        return self._sequence(self._parts(stmt), together)
-
-    def _parts(self, stmt: Stmt) -> list[Stmt]:
-        """The statements of nested sequences and allocations, as one sequence."""
-        match stmt:
+                emit = emitter_of(stmt, self.context).emit
+                return lambda env, items: items.extend(emit(env))
             case PlacedAlloc(buffer, body, base):
                 self.context.bases[buffer] = base
-                return self._parts(body)
+                return self._compile(body)
             case Seq(body):
-                return [part for s in body for part in self._parts(s)]
-        return [stmt]
+                return self._sequence([self._compile(s) for s in body])
+            case For():
+                return self._loop(stmt)
+        raise TypeError(f"the passes leave no {type(stmt).__name__}")
 
-    def _leaf(self, leaf: TensorInstr) -> Emitter:
-        items, emit = self.items, emitter_of(leaf, self.context).emit
-
-        def run(env: Env, place: Place):
-            items.extend([(place, operation) for operation in emit(env)])
-
-        return run
-
-    def _sequence(self, parts: list[Stmt], together: bool) -> Emitter:
-        modules = [modules_of(part) for part in parts]
-        alone = [together or len(m) == 1 for m in modules]
-        emitters = [self._compile(part, a) for part, a in zip(parts, alone)]
-        places = [0] * len(parts)
-        for k in range(1, len(parts)):
-            joined = alone[k] and alone[k - 1] and modules[k] == modules[k - 1]
-            places[k] = places[k - 1] + (not joined)
-
-        def run(env: Env, place: Place):
-            for at, emitter in zip(places, emitters):
-                emitter(env, place if together else (*place, at))
+    def _sequence(self, parts: list[Emitter]) -> Emitter:
+        def run(env: Env, items: list[Item]):
+            for part in parts:
+                part(env, items)
 
         return run
 
-    def _loop(self, loop: For, together: bool) -> Emitter:
+    def _loop(self, loop: For) -> Emitter:
         environment = self.context.environment
         extent, slot = environment.value(loop.extent), environment.slot(loop.var)
-        body = self._compile(loop.body, together)
-        same_place = together or loop.kind == "vthread"
-        self.woven |= loop.kind == "vthread"
+        body = self._compile(loop.body)
 
-        def run(env: Env, place: Place):
+        def run(env: Env, items: list[Item]):
             for turn in range(extent(env)):
                 env[slot] = turn
-                body(env, place if same_place else (*place, turn))
+                body(env, items)
 
-        return run
+        def run_woven(env: Env, items: list[Item]):
+            threads: list[list[Item]] = []
+            for turn in range(extent(env)):
+                env[slot] = turn
+                threads.append([])
+                body(env, threads[-1])
+            items.extend(weave(threads))
 
-
-def modules_of(stmt: Stmt) -> set[Module]:
-    """The modules that run a statement's leaves."""
-    match stmt:
-        case TensorInstr():
-            return {module_of_leaf(stmt)}
-        case For(body=body) | PlacedAlloc(body=body):
-            return modules_of(body)
-        case Seq(body):
-            return {m for s in body for m in modules_of(s)}
-    raise TypeError(f"the passes leave no {type(stmt).__name__}")
+        return run_woven if loop.kind == "vthread" else run
 
 
 def element_bytes(buffer: Buffer, config: Config) -> int:

@@ -70,7 +70,8 @@ class StepLeaf:
         self.addresses = [_Address(leaf.operands[names[kind]], leaf, context) for kind in KINDS if kind in names]
         self.fields = dict(intrinsic.fields) | {f: leaf.constants[name] for name, f in intrinsic.immediates.items()}
         # what is touched: the src of an immediate is dst again and is not read, and a reset reads nothing
-        self.touched = [k for k, kind in enumerate(kind for kind in KINDS if kind in names) if k == 0 or names[kind] != names["dst"]]
+        roles = [names[kind] for kind in KINDS if kind in names]
+        self.touched = [k for k, role in enumerate(roles) if k == 0 or role != roles[0]]
         self.reads = not intrinsic.fields.get("reset")
         self.reads_dst = self.opcode == Opcode.ALU and 1 in self.touched and self.addresses[1].buffer.scope == "acc"
         self.kernels: dict[tuple, list[Kernel]] = {}
@@ -150,14 +151,15 @@ class CopyLeaf:
     def _transfers(self, extents: tuple[int, ...], ranges: tuple[tuple[int, int], ...] | None) -> list[dma.Transfer]:
         outside = () if ranges is not None else (dma.Dim(1, 0, 0, 0, 0),)
         inside = ranges if ranges is not None else [(0, extent) for extent in extents]
-        dims = (dma.Dim(extent, *turns, s, d) for extent, turns, s, d in zip(extents, inside, self.sram.steps, self.dram.steps))
-        return dma.transfers((*outside, *dims), self.limits)
+        nest = zip(extents, inside, self.sram.steps, self.dram.steps)
+        return dma.transfers((*outside, *(dma.Dim(extent, *turns, s, d) for extent, turns, s, d in nest)), self.limits)
 
     def _operation(self, t: dma.Transfer, sram: int, dram: int) -> Operation:
         self.sram.check(sram, sram + t.elements - 1)
         first = self.sram.base + sram
         opcode, block = self.opcode, None
-        fields = {"memory_type": self.memory, "sram_base": first, "y_size": t.y_size, "x_size": t.x_size, "x_stride": t.x_stride}
+        fields = {"memory_type": self.memory, "sram_base": first,
+                  "y_size": t.y_size, "x_size": t.x_size, "x_stride": t.x_stride}
         if t.y_size:
             self.dram.check(dram, dram + (t.y_size - 1) * t.x_stride + t.x_size - 1)
             fields["dram_base"] = self.dram.base + dram

@@ -1,7 +1,8 @@
 """Folding of loops into GEMM and ALU instructions: two loops run in hardware, the others become micro-ops.
 
-An instruction steps through `iter_out`, `iter_in` and then its micro-ops. Loops that step alike are fused; of the rest two are
-chosen for the hardware such that few micro-ops remain and, among equals, that updates of one accumulator are far apart. Sums commute, so their loops may stand in any order; where they do not, the order is kept.
+An instruction steps through `iter_out`, `iter_in` and then its micro-ops. Loops that step alike are fused; of the rest two
+are chosen for the hardware such that few micro-ops remain and, among equals, that updates of one accumulator are far apart.
+Sums commute, so their loops may stand in any order; where the order matters, it is kept.
 """
 
 from collections.abc import Iterator, Sequence
@@ -62,14 +63,15 @@ def fold(loops: Sequence[Loop], limits: Limits, any_order: bool) -> list[Kernel]
     """
     if any(loop.extent <= 0 for loop in loops):
         return []
-    return [_kernel(*choice, start) for start, choice in _pieces(_fused(loops, limits, any_order), limits, any_order, (0, 0, 0))]
+    fused = _fused(loops, limits, any_order)
+    return [_kernel(*choice, start) for start, choice in _pieces(fused, limits, any_order, (0, 0, 0))]
 
 
 def free_order(loops: Sequence[Loop], commutes: bool, reads_dst: bool, shift: int) -> bool:
     """Whether the steps of an ALU instruction may run in any order.
 
-    commutes: updates of one element commute. reads_dst: src addresses the same memory as dst, `shift` elements above it at the
-    first step; then no step may read what another one writes.
+    commutes: updates of one element commute. reads_dst: src addresses the same memory as dst, `shift` elements above it at
+    the first step; then no step may read what another one writes.
     """
     moving = [loop for loop in loops if loop.extent > 1]
     distinct = all(loop.steps[0] for loop in moving) and _injective([(loop.extent, loop.steps[0]) for loop in moving])
@@ -79,9 +81,9 @@ def free_order(loops: Sequence[Loop], commutes: bool, reads_dst: bool, shift: in
         return True
     if shift == 0 and all(loop.steps[0] == loop.steps[1] for loop in moving):
         return distinct
-    spans = [(sum(min(0, (n.extent - 1) * n.steps[k]) for n in moving), sum(max(0, (n.extent - 1) * n.steps[k]) for n in moving))
-             for k in (0, 1)]
-    return spans[1][0] + shift > spans[0][1] or spans[1][1] + shift < spans[0][0]
+    (dst_low, dst_high), (src_low, src_high) = (
+        [sum(pick(0, (loop.extent - 1) * loop.steps[k]) for loop in moving) for pick in (min, max)] for k in (0, 1))
+    return src_low + shift > dst_high or src_high + shift < dst_low
 
 
 def _injective(dims: list[tuple[int, int]]) -> bool:

@@ -104,4 +104,5 @@ class UopBuffer:
         size, start = self.config.uop_bytes, group[0].start
         fields = {"memory_type": Memory.UOP, "sram_base": begin, "dram_base": self.address // size + start, "y_size": 1,
                   "x_size": count, "x_stride": count}
-        return Operation(Opcode.LOAD, fields, Module.COMPUTE, layer, dram=DramBlock(self.address + start * size, 1, count * size, count * size))
+        block = DramBlock(self.address + start * size, 1, count * size, count * size)
+        return Operation(Opcode.LOAD, fields, Module.COMPUTE, layer, dram=block)

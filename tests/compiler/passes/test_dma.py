@@ -16,7 +16,9 @@ def naive(dims: tuple[Dim, ...]) -> dict[int, int | None]:
     written = {}
     for turns in product(*(range(d.extent) for d in dims)):
         inside = all(d.low <= t < d.high for d, t in zip(dims, turns))
-        written[sum(t * d.sram for d, t in zip(dims, turns))] = sum(t * d.dram for d, t in zip(dims, turns)) if inside else None
+        sram = sum(t * d.sram for d, t in zip(dims, turns))
+        dram = sum(t * d.dram for d, t in zip(dims, turns))
+        written[sram] = dram if inside else None
     return written
 
 

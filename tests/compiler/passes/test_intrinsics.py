@@ -16,7 +16,8 @@ from weft.isa import ALU_BY_NAME, ALU_OPS, DEFAULT, PRESETS, Opcode
 @pytest.mark.parametrize("config", PRESETS.values(), ids=PRESETS)
 def test_every_alu_operation_is_there(config):
     names = {i.name for i in intrinsics(config) if i.kind == "alu"}
-    assert names == {op.name for op in ALU_OPS.values()} | {f"{op.name} imm" for op in ALU_OPS.values() if op.operand == "acc"}
+    immediate = {f"{op.name} imm" for op in ALU_OPS.values() if op.operand == "acc"}
+    assert names == {op.name for op in ALU_OPS.values()} | immediate
 
 
 def test_meanings_as_text():

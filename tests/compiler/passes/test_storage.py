@@ -43,8 +43,8 @@ def buffers_of(program: LoopProgram) -> list[str]:
 
 def test_a_chain_works_in_one_buffer():
     a, b, c = scratch("a"), scratch("b"), scratch("c")
-    program = chain(elementwise(b, lambda *i: binary("max", Load(a, i), 0)), elementwise(c, lambda *i: Load(b, i).shift_right(const(1))),
-                    buffers=(a, b, c))
+    program = chain(elementwise(b, lambda *i: binary("max", Load(a, i), 0)),
+                    elementwise(c, lambda *i: Load(b, i).shift_right(const(1))), buffers=(a, b, c))
     expected = run_interpreted(program, given())
     aliased = in_place(program, DEFAULT)
     assert buffers_of(aliased) == ["a"]
@@ -87,7 +87,8 @@ def test_other_indices_stay():
 
 def test_a_loop_that_comes_back_to_the_source_stays():
     a, b = scratch("a"), scratch("b")
-    inner = loops([("t", 2)], lambda t: Seq([elementwise(a, lambda *i: Load(a, i) + 1), elementwise(b, lambda *i: Load(a, i) * 2)]))
+    inner = loops([("t", 2)], lambda t: Seq([elementwise(a, lambda *i: Load(a, i) + 1),
+                                             elementwise(b, lambda *i: Load(a, i) * 2)]))
     program = chain(inner, buffers=(a, b))
     assert buffers_of(in_place(program, DEFAULT)) == ["a", "b"]
 
@@ -105,5 +106,6 @@ def test_what_does_not_fit_is_named():
     with pytest.raises(WeftError) as error:
         place(LoopProgram("conv", {}, Alloc(big, Alloc(small, Seq([])))), DEFAULT)
     assert str(error.value) == (
-        "program 'conv', buffer 'sums': what lives together in acc must fit its 2048 elements on config 'default', but found "
-        "9 elements (shape [9, 1, 16]), with 2040 taken by image; try: smaller tiles, fewer virtual threads, or a larger acc_buffer")
+        "program 'conv', buffer 'sums': what lives together in acc must fit its 2048 elements on config 'default', but "
+        "found 9 elements (shape [9, 1, 16]), with 2040 taken by image; "
+        "try: smaller tiles, fewer virtual threads, or a larger acc_buffer")

@@ -22,7 +22,8 @@ def widened(buffer, *indices):
 
 
 def gemm(kh, kw, oh, ow, n, co, ci):
-    return Store(ACC, (oh, ow, n, co), Load(ACC, (oh, ow, n, co)) + widened(INP, oh + kh, ow + kw, n, ci) * widened(WGT, kh, kw, co, ci))
+    product = widened(INP, oh + kh, ow + kw, n, ci) * widened(WGT, kh, kw, co, ci)
+    return Store(ACC, (oh, ow, n, co), Load(ACC, (oh, ow, n, co)) + product)
 
 
 def tensorized(stmt, config=DEFAULT):
@@ -111,8 +112,8 @@ def test_a_mark_that_does_not_hold_says_what_differs():
     axes = [*GEMM_AXES[:-1], ("ci", 8)]
     assert refusal(loops(axes, short, mark="gemm")) == (
         "program 'test', statement 'acc[oh, ow, n, co] = (acc[oh, ow, n, co] + (int32(inp[(oh + kh), (ow + kw), n, ci]) * "
-        "int32(wgt[kh, kw, co, ci])))': a statement must equal the instruction 'gemm' that it is marked with, but found that it "
-        "differs; nearest is 'gemm': the loop over 'ci' has 16 turns, not 8; try: a schedule that gives the form gemm: "
+        "int32(wgt[kh, kw, co, ci])))': a statement must equal the instruction 'gemm' that it is marked with, but found "
+        "that it differs; nearest is 'gemm': the loop over 'ci' has 16 turns, not 8; try: a schedule that gives the form gemm: "
         "for n in 1: for c in 16: for ci in 16: acc[n, c] = (acc[n, c] + (int32(inp[n, ci]) * int32(wgt[c, ci])))")
 
 
@@ -122,7 +123,8 @@ def test_a_mark_that_does_not_hold_says_what_differs():
     (lambda x: Load(ACC, (Var("h"), Var("w"), Var("n"), Var("c"))) * x * 3, "it reads an element of acc"),
 ], ids=("no operation", "constant too large", "two operations"))
 def test_what_no_instruction_does_is_named(value, why):
-    nest = element_nest(DEFAULT, [("h", 4), ("w", 6)], lambda h, w, n, c: Store(ACC, (h, w, n, c), value(Load(ACC, (h, w, n, c)))))
+    nest = element_nest(DEFAULT, [("h", 4), ("w", 6)], lambda h, w, n, c: Store(
+        ACC, (h, w, n, c), value(Load(ACC, (h, w, n, c)))))
     text = refusal(nest)
     assert "a statement must equal one of the tensor instructions, but found that it differs" in text and why in text
 

@@ -12,7 +12,8 @@ from .storage import in_place, place
 from .tensorize import tensorize
 from .vthread import privatise
 
-__all__ = ["PASSES", "Intrinsic", "Operand", "Parameter", "Pass", "PlacedAlloc", "TensorInstr", "declare", "intrinsics", "run_passes"]
+__all__ = ["PASSES", "Intrinsic", "Operand", "Parameter", "Pass", "PlacedAlloc", "TensorInstr", "declare", "intrinsics",
+           "run_passes"]
 
 
 @dataclass(frozen=True)

@@ -117,11 +117,13 @@ class _Unifier:
         """As `value`, for an element: the same memory, and the formal variables in the element's axes."""
         want, have = formal.buffer, actual.buffer
         if (have.scope, have.dtype) != (want.scope, want.dtype):
-            raise match.differ(f"'{want.name}' is {want.dtype} in {want.scope}", f"{have.name} ({have.dtype} in {have.scope})")
+            found = f"{have.name} ({have.dtype} in {have.scope})"
+            raise match.differ(f"'{want.name}' is {want.dtype} in {want.scope}", found)
         match = match.further()
         outer = len(have.shape) - want.element_rank
         if have.element_rank != want.element_rank or have.shape[outer:] != want.shape:
-            raise match.differ(f"an element of '{want.name}' has shape {list(want.shape)}", f"{list(have.shape[outer:])} of {have.name}")
+            found = f"{list(have.shape[outer:])} of {have.name}"
+            raise match.differ(f"an element of '{want.name}' has shape {list(want.shape)}", found)
         for variable, index in zip(formal.indices, actual.indices[outer:]):
             self._lane(variable, index, match)
         buffer, indices = match.operands.setdefault(want.name, (have, actual.indices[:outer]))
