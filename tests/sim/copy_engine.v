@@ -1,6 +1,6 @@
 // A small machine with the accelerator's ports, for tests of the harness: copies `insn_count` blocks of 16 beats from
 // `insn_address` to `out_base`. `wgt_base` asks for a fault: 1 FIXED burst, 2 a burst over a 4 KiB boundary, 3 araddr changes
-// while it waits, 4 no wlast, 5 never finishes, 6 arsize is too small, 7 registers give no answer. BUS_BITS is replaced.
+// while it waits, 4 no wlast, 5 asks for nothing, 6 arsize is too small, 7 registers give no answer. BUS_BITS is replaced.
 module accelerator(
   input clk, input rst, output reg irq,
   output [7:0] m_axi__awid, output [31:0] m_axi__awaddr, output [7:0] m_axi__awlen, output [2:0] m_axi__awsize,
@@ -33,7 +33,7 @@ module accelerator(
   wire write = s_axil__awvalid & s_axil__awready;
   wire launch = write & s_axil__awaddr == 8'h00 & s_axil__wdata[0];
 
-  assign m_axi__arvalid = state == AR, m_axi__rready = state == R;
+  assign m_axi__arvalid = state == AR & mode != 5, m_axi__rready = state == R;
   assign m_axi__araddr = from + (mode == 3 && waited ? BYTES : 0) + (mode == 2 ? BLOCK / 2 : 0);
   assign m_axi__arid = 0, m_axi__arlen = 15, m_axi__arburst = mode == 1 ? 0 : 1, m_axi__arcache = 3, m_axi__arprot = 0;
   assign m_axi__arsize = $clog2(BYTES) - (mode == 6 ? 1 : 0);
@@ -42,7 +42,7 @@ module accelerator(
   assign m_axi__awcache = 3, m_axi__awprot = 0;
   assign m_axi__wdata = block[beat[3:0]], m_axi__wstrb = {BYTES{1'b1}}, m_axi__wlast = beat == 15 && mode != 4;
 
-  assign trace__load__start = state == AR & m_axi__arready, trace__load__end = state == R & m_axi__rvalid & m_axi__rlast;
+  assign trace__load__start = m_axi__arvalid & m_axi__arready, trace__load__end = state == R & m_axi__rvalid & m_axi__rlast;
   assign trace__store__start = state == AW & m_axi__awready, trace__store__end = state == B & m_axi__bvalid;
   assign trace__compute__start = state == FINISH & !irq, trace__compute__end = trace__compute__start;
 
@@ -67,13 +67,13 @@ module accelerator(
     end
     case (state)
       IDLE, FINISH: begin
-        if (state == FINISH && !irq) irq <= mode != 5;
+        if (state == FINISH && !irq) irq <= 1;
         if (launch) begin
           state <= count == 0 ? FINISH : AR;
           irq <= 0; cycles <= 0; left <= count; from <= source; to <= target;
         end
       end
-      AR: if (m_axi__arready) begin state <= R; beat <= 0; end
+      AR: if (m_axi__arvalid & m_axi__arready) begin state <= R; beat <= 0; end
       R: if (m_axi__rvalid) begin
         block[beat[3:0]] <= m_axi__rdata;
         beat <= beat + 1;

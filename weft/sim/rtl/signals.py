@@ -5,6 +5,7 @@ from pathlib import Path
 
 _PORT = re.compile(r"VL_(IN|OUT)(?:8|16|64|W)?\(&(\w+),(\d+),(\d+)(?:,\d+)?\);")
 _INTERNAL = re.compile(r"^\s+(?:CData|SData|IData|QData|VlWide<\d+>)/\*(\d+):0\*/ (\w+);", re.M)
+_OWN = re.compile(r"__V|__BRA__|__0(?![0-9A-F]{2})")  # Verilator's own, and what PyVerilator's class cannot decode
 
 
 def signals_header(folder: Path, top: str) -> str:
@@ -15,7 +16,7 @@ def signals_header(folder: Path, top: str) -> str:
     ports = inputs + outputs
     known = {f"{top}__DOT__{name}" for name, _ in ports}
     internals = [(name, int(high) + 1) for high, name in _INTERNAL.findall((folder / "Vtop___024root.h").read_text())
-                 if name.startswith(f"{top}__DOT__") and name not in known and "__BRA__" not in name and "__Vfunc" not in name]
+                 if name.startswith(f"{top}__DOT__") and name not in known and not _OWN.search(name)]
     lines = ['extern "C" {', f'const char* _pyverilator_module_name = "{top}";', 'const char* _pyverilator_json_data = "null";']
     for kind, signals in (("input", inputs), ("output", outputs), ("internal_signal", internals)):
         names = ", ".join(f'"{name}"' for name, _ in signals) or "nullptr"
