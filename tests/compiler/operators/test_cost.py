@@ -1,11 +1,12 @@
 """The choice of tiles: what counts as a candidate, and that it must fit."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from weft.compiler.operators import cost
-from weft.isa import DEFAULT
+from weft.isa import DEFAULT, WeftError
 
 
 @given(st.integers(1, 300), st.integers(1, 20))
@@ -24,13 +25,48 @@ def test_micro_ops_are_what_two_loops_leave(nest):
     assert cost.micro_ops(*map(np.array, nest)) == np.prod(rest, initial=1)
 
 
-def test_pick_takes_the_cheapest_that_fits():
-    sizes = cost.grid(a=np.arange(1, 9), b=np.arange(1, 9))
-    found = cost.pick(DEFAULT, lambda t: {"acc": t["a"] * t["b"] * 100}, sizes, lambda t: -t["a"] * t["b"] + t["a"] / 10)
-    assert found == ({"a": 4, "b": 5}, -19.6)
-    assert cost.pick(DEFAULT, lambda t: {"acc": t["a"] * 5000}, sizes, lambda t: t["a"]) is None
+class Product:
+    """Needs a * b * hundred accumulators; the larger, the cheaper."""
+
+    def __init__(self, hundred: int):
+        self.hundred = hundred
+
+    def needs(self, t):
+        return {"acc": t["a"] * t["b"] * self.hundred}
+
+    def cycles(self, t):
+        return -t["a"] * t["b"] + t["a"] / 10
 
 
-def test_threads_hide_the_shorter_of_load_and_compute():
-    work = cost.Work(load=np.array(100.0), compute=np.array(300.0), store=np.array(50.0), tiles=np.array(10))
-    assert (float(cost.total(work, False)), float(cost.total(work, True))) == (450.0, 315.0)
+SIZES = cost.grid(a=np.arange(1, 9), b=np.arange(1, 9))
+
+
+def test_the_cheapest_that_fits_is_taken():
+    assert cost.pick(DEFAULT, Product(100), SIZES) == ({"a": 4, "b": 5}, -19.6)
+    assert cost.pick(DEFAULT, Product(5000), SIZES) is None
+
+
+def test_a_later_group_is_taken_only_where_nothing_before_fits():
+    first, second, third = Product(5000), Product(1000), Product(1)
+    assert cost.choose("x", DEFAULT, [[first], [first, second], [third]], SIZES) == (second, {"a": 1, "b": 2})
+
+
+def test_nothing_fits():
+    with pytest.raises(WeftError) as error:
+        cost.choose("node 'x'", DEFAULT, [[Product(7000)], [Product(5000)]], SIZES)
+    assert str(error.value) == ("node 'x': the smallest tile must fit the scratchpads of config 'default', but found acc 5000 of 2048 "
+                                "elements; try: a larger acc_buffer")
+
+
+def test_loops_are_no_longer_than_the_machine_counts():
+    long = {"a": np.array([1, 20000]), "b": np.array([1, 1])}
+    assert cost.pick(DEFAULT, Product(0), long) == ({"a": 1, "b": 1}, -0.9)
+
+
+WORK = cost.Work(load=np.array(100.0), compute=np.array(300.0), store=np.array(50.0), tiles=np.array(10))
+
+
+@pytest.mark.parametrize("extent, size, threads, cycles", [
+    (8, 2, 1, 450), (8, 2, 2, 315), (6, 2, 2, 315 + 135 / 3), (7, 4, 2, 315 + 135 / 7), (2, 2, 2, 450)])
+def test_threads_hide_loads_but_for_a_tile_without_a_partner(extent, size, threads, cycles):
+    assert np.isclose(cost.total(WORK, extent, np.array(size), threads), cycles)

@@ -65,47 +65,42 @@ def choose(subject: str, s: Shape, config: Config, threads: int) -> Tile:
     ------
     WeftError: where not even a tile of one element along every axis fits, with one thread.
     """
-    best = None
-    for count in dict.fromkeys((threads, 1)):
-        for order, hold, axis in itertools.product(OUTER, (False, True), THREAD_AXES if count > 1 else ("oh",)):
-            how = _How(s, config, order, hold, axis, count)
-            found = cost.pick(config, how.needs, _candidates(s), how.cycles)
-            if found and (best is None or found[1] < best[1]):
-                best = Tile(**found[0], order=order, hold=hold, threads=count, thread_axis=axis), found[1]
-        if best:
-            return best[0]
-    one = {axis: np.array([1]) for axis in (*SPACE, "ci")}
-    needs = _How(s, config, "weights", False, "oh", 1).needs(one)
-    raise cost.no_tile(subject, config, {scope: int(need[0]) for scope, need in needs.items()})
+    candidates = cost.grid(n=cost.sizes(s.n, 4), co=cost.sizes(s.co, 12), oh=cost.sizes(s.oh, 16), ow=cost.sizes(s.ow, 6),
+                           ci=cost.sizes(s.ci, 12), g=cost.sizes(s.g, 8))
+    groups = [[Plan(s, config, order, hold, axis, count)
+               for order, hold, axis in itertools.product(OUTER, (False, True), THREAD_AXES if count > 1 else ("oh",))]
+              for count in dict.fromkeys((threads, 1))]
+    plan, sizes = cost.choose(subject, config, groups, candidates)
+    return Tile(**sizes, order=plan.order, hold=plan.hold, threads=plan.threads, thread_axis=plan.axis)
 
 
 def estimate(s: Shape, config: Config, tile: Tile) -> float:
     """Cycles of a convolution with this tile, roughly."""
-    t = {axis: np.array([getattr(tile, axis)]) for axis in (*SPACE, "ci")}
-    return float(_How(s, config, tile.order, tile.hold, tile.thread_axis, tile.threads).cycles(t)[0])
+    plan = Plan(s, config, tile.order, tile.hold, tile.thread_axis, tile.threads)
+    return cost.estimate(plan, {axis: getattr(tile, axis) for axis in (*SPACE, "ci")})
 
 
-def _candidates(s: Shape) -> dict[str, np.ndarray]:
-    return cost.grid(n=cost.sizes(s.n, 4), co=cost.sizes(s.co, 12), oh=cost.sizes(s.oh, 16), ow=cost.sizes(s.ow, 6),
-                     ci=cost.sizes(s.ci, 12), g=cost.sizes(s.g, 8))
+@dataclass(frozen=True)
+class Plan:
+    """Needs and cycles of tiles for one order of loops. Tiles are given as arrays n, co, oh, ow, ci, g."""
 
+    s: Shape
+    config: Config
+    order: str
+    hold: bool
+    axis: str
+    threads: int
 
-class _How:
-    """Needs and cycles of tiles for one order of loops. Tiles are given as arrays n, co, oh, ow, ci."""
-
-    def __init__(self, s: Shape, config: Config, order: str, hold: bool, axis: str, threads: int):
-        self.s, self.config, self.order, self.hold, self.axis, self.threads = s, config, order, hold, axis, threads
-
-    def _copies(self, t: Mapping, outer: bool):
+    def _copies(self, t: cost.Sizes, outer: bool):
         """How often a buffer stands there: once for each thread, or once if it is outside of the threads' loop."""
         thread_outside = self.axis in OUTER[self.order]
         copies = np.minimum(self.threads, self._counts(t)[self.axis])
         return 1 if outer and not thread_outside else copies
 
-    def _counts(self, t: Mapping):
+    def _counts(self, t: cost.Sizes):
         return {axis: cost.tiles(getattr(self.s, axis), t[axis]) for axis in (*SPACE, "ci")}
 
-    def needs(self, t: Mapping) -> dict[str, np.ndarray]:
+    def needs(self, t: cost.Sizes) -> dict[str, np.ndarray]:
         s = self.s
         rows, columns = s.window.rows(t["oh"]), s.window.columns(t["ow"])
         hold_w, hold_x = (self.hold and self.order == held for held in OUTER)
@@ -117,7 +112,7 @@ class _How:
             "uop": cost.micro_ops(t["ci"], s.window.kh, s.window.kw, t["n"], t["g"], t["co"], t["oh"], t["ow"]),
         }
 
-    def cycles(self, t: Mapping) -> np.ndarray:
+    def cycles(self, t: cost.Sizes) -> np.ndarray:
         s, config, count = self.s, self.config, self._counts(t)
         turns = count["n"] * count["g"] * count["co"] * count["oh"] * count["ow"]
         outputs = s.n * s.g * s.co * s.oh * s.ow
@@ -128,17 +123,24 @@ class _How:
         rows = np.where(whole, outputs // (s.oh * s.ow) * count["oh"], outputs // s.ow * count["ow"])
         stores = turns * t["n"] * np.where(whole, 1, t["g"] * t["co"])
         store = cost.transfer(config, outputs * config.out_bytes, rows, stores)
-        held = {"weights": load_w, "inputs": load_x}[self.order]
-        alone = held if self.hold and isinstance(self._copies(t, True), int) else 0.0
+        alone = self._exposed({"weights": load_w, "inputs": load_x}[self.order], compute / (turns * count["ci"]), count)
         work = cost.Work(load_x + load_w - alone, compute, store, turns * count["ci"], alone)
-        return cost.total(work, self._copies(t, False) > 1)
+        return cost.total(work, getattr(s, self.axis), t[self.axis], self.threads)
 
-    def _load_parameters(self, count: Mapping) -> np.ndarray:
+    def _exposed(self, held, step, count: cost.Sizes):
+        """Cycles of loading what is held that no other thread's step hides: all threads come to the end of a turn together."""
+        if not self.hold:
+            return 0.0
+        loads = np.prod([count[axis] for axis in OUTER[self.order]], axis=0)
+        hidden = step if self.threads > 1 and self.axis in OUTER[self.order] else 0.0
+        return np.maximum(held - loads * hidden, held / loads)
+
+    def _load_parameters(self, count: cost.Sizes) -> np.ndarray:
         again = 1 if self.order == "weights" else count["n"] * count["oh"] * count["ow"]
         bytes_ = self.s.g * self.s.co * self.config.qnt_bytes
         return cost.transfer(self.config, bytes_, 0, count["g"] * count["co"]) * again
 
-    def _load_inputs(self, t: Mapping, count: Mapping) -> np.ndarray:
+    def _load_inputs(self, t: cost.Sizes, count: cost.Sizes) -> np.ndarray:
         """Cycles of all loads of inputs; what padding gives is not read."""
         s, window = self.s, self.s.window
         again = 1 if self.order == "inputs" and self.hold else count["co"]
@@ -152,7 +154,7 @@ class _How:
         bytes_ = blocks * read_rows * read_columns * self.config.inp_bytes
         return cost.transfer(self.config, bytes_, transfer_rows, pieces) * again
 
-    def _load_weights(self, t: Mapping, count: Mapping) -> np.ndarray:
+    def _load_weights(self, t: cost.Sizes, count: cost.Sizes) -> np.ndarray:
         s, hold = self.s, self.order == "weights" and self.hold
         again = 1 if hold else count["n"] * count["oh"] * count["ow"]
         pieces = 1 if hold else count["ci"]

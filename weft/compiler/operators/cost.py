@@ -1,11 +1,15 @@
 """Choosing tiles: legality first, then a rough number of cycles. All quantities may be arrays of candidates."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import numpy as np
 
-from weft.isa import Config, WeftError
+from weft.isa import Config, Opcode, WeftError
+from weft.isa.table import layouts
+
+Sizes = Mapping[str, np.ndarray]  # of tiles, by the names of axes
 
 INSTRUCTION = 10  # cycles that an instruction takes apart from its steps or beats: fetch, tokens, start
 LATENCY = 24  # and a LOAD or STORE on top, until its first beat has come
@@ -34,10 +38,23 @@ def steps(count, instructions):
     return count + instructions * INSTRUCTION
 
 
-def total(work: Work, overlap):
-    """Cycles of an operator; the modules run beside one another where `overlap`, but for the first and the last tile."""
+def total(work: Work, extent: int, size, threads: int):
+    """Cycles of an operator; the tiles of `size` along one axis of `extent` are dealt out to threads.
+
+    The modules run beside one another, but for the first and the last tile, and for what a last tile has no partner for.
+    """
+    apart = work.load + work.compute + work.store
     beside = np.maximum(np.maximum(work.load, work.compute), work.store) + (work.load + work.store) / work.tiles
-    return work.alone + np.where(overlap, beside, work.load + work.compute + work.store)
+    return work.alone + beside + _lonely(extent, size, threads) * (apart - beside).clip(0)
+
+
+def _lonely(extent: int, size, threads: int):
+    """The share of the work that no other thread runs beside: of the last round, where its tiles are too few or too short."""
+    if threads == 1:
+        return 1.0
+    count = tiles(extent, size)
+    tail = extent - (count - 1) * size
+    return np.where(count % threads == 1, tail, size - tail) / extent
 
 
 def sizes(extent: int, most: int = 64) -> np.ndarray:
@@ -71,28 +88,54 @@ def micro_op_limit(config: Config) -> int:
 
 
 def loop_limit(config: Config) -> int:
-    """Most steps of one hardware loop."""
-    from weft.isa import Opcode
-    from weft.isa.table import layouts
-
+    """Most turns of one hardware loop."""
     return layouts(config)[Opcode.GEMM].fields["iter_in"].bounds[1]
 
 
-def pick(config: Config, needs: Callable[[Mapping], Mapping[str, np.ndarray]], candidates: Mapping[str, np.ndarray],
-         cycles: Callable[[Mapping], np.ndarray]) -> tuple[dict[str, int], float] | None:
-    """The candidate of fewest cycles among those that fit, and its cycles; None where none fits.
+class Plan(Protocol):
+    """A way to cut an operator, but for the sizes: those are given as arrays by the names of axes."""
 
-    needs: elements of each scratchpad ('inp', 'wgt', 'acc', 'qnt') and 'uop'.
+    def needs(self, t: Sizes) -> Mapping[str, np.ndarray]:
+        """Elements of each scratchpad ('inp', 'wgt', 'acc', 'qnt'), and micro-ops of an instruction ('uop')."""
+
+    def cycles(self, t: Sizes) -> np.ndarray:
+        """The estimate."""
+
+
+P = TypeVar("P", bound=Plan)
+
+
+def choose(subject: str, config: Config, plans: Iterable[Sequence[P]], candidates: Sizes) -> tuple[P, dict[str, int]]:
+    """The plan and the sizes of fewest cycles, out of the first group of plans of which any fits.
+
+    Raises
+    ------
+    WeftError: where nothing fits; it says what the last plan's smallest tile needs.
     """
-    legal = np.ones(len(next(iter(candidates.values()))), bool)
-    for scope, elements in needs(candidates).items():
+    for group in plans:
+        found = [(plan, *hit) for plan in group if (hit := pick(config, plan, candidates)) is not None]
+        if found:
+            return min(found, key=lambda hit: hit[2])[:2]
+    smallest = group[-1].needs({name: np.array([1]) for name in candidates})
+    raise no_tile(subject, config, {scope: int(np.max(need)) for scope, need in smallest.items()})
+
+
+def pick(config: Config, plan: Plan, candidates: Sizes) -> tuple[dict[str, int], float] | None:
+    """The sizes of fewest cycles among those that fit, and their cycles; None where none fit."""
+    legal = np.all([values <= loop_limit(config) for values in candidates.values()], axis=0)
+    for scope, elements in plan.needs(candidates).items():
         legal &= elements <= depth(config, scope)
     if not legal.any():
         return None
     left = {name: values[legal] for name, values in candidates.items()}
-    estimate = cycles(left)
+    estimate = plan.cycles(left)
     best = int(np.argmin(estimate))
     return {name: int(values[best]) for name, values in left.items()}, float(estimate[best])
+
+
+def estimate(plan: Plan, sizes: Mapping[str, int]) -> float:
+    """Cycles of one choice of sizes."""
+    return float(plan.cycles({name: np.array([size]) for name, size in sizes.items()})[0])
 
 
 def depth(config: Config, scope: str) -> int:

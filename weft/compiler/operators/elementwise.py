@@ -1,6 +1,6 @@
 """What `add` and `requantise` share: one value out for each value in, over tiles of channels and pixels."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,39 +36,39 @@ def axes_of(name: str, graph, config: Config) -> dict[str, int]:
     return {"n": n, "c": c, "p": h * w, "nb": config.batch, "cb": config.block_out}
 
 
-def choose(subject_: str, axes: dict[str, int], config: Config, threads: int, sources: int, operations: int) -> Tile:
-    """The tile for `sources` inputs that are held at once, and so many ALU operations.
+@dataclass(frozen=True)
+class Plan:
+    """Needs and cycles of tiles n, c, p for `sources` inputs that are held at once, and so many ALU operations."""
 
-    Raises
-    ------
-    WeftError: where the inputs of a single pixel do not fit.
-    """
-    sizes = cost.grid(n=cost.sizes(axes["n"], 4), c=cost.sizes(axes["c"], 16), p=cost.sizes(axes["p"], 24))
-    total = axes["n"] * axes["c"] * axes["p"]
-    best = None
-    for count in dict.fromkeys((threads, 1)):
-        for axis in ORDER if count > 1 else ("p",):
-            def copies(t, axis=axis, count=count):
-                return np.minimum(count, cost.tiles(axes[axis], t[axis]))
+    axes: Mapping[str, int]
+    config: Config
+    sources: int
+    operations: int
+    thread_axis: str
+    threads: int
 
-            def needs(t):
-                return {"acc": sources * t["n"] * t["c"] * t["p"] * copies(t), "qnt": t["c"] * copies(t)}  # noqa: B023
+    def needs(self, t: cost.Sizes) -> dict[str, np.ndarray]:
+        copies = np.minimum(self.threads, cost.tiles(self.axes[self.thread_axis], t[self.thread_axis]))
+        return {"acc": self.sources * t["n"] * t["c"] * t["p"] * copies, "qnt": t["c"] * copies}
 
-            def cycles(t):
-                turns = cost.tiles(axes["n"], t["n"]) * cost.tiles(axes["c"], t["c"]) * cost.tiles(axes["p"], t["p"])
-                bytes_, pieces = total * config.out_bytes, turns * t["n"]
-                load = cost.transfer(config, bytes_ * sources, pieces * t["c"] * sources, pieces * sources)
-                qnt = cost.transfer(config, axes["c"] * config.qnt_bytes, 0, turns)
-                compute = load + qnt + cost.steps(total * operations, turns * operations)
-                store = cost.transfer(config, bytes_, pieces * t["c"], pieces)
-                return cost.total(cost.Work(0, compute, store, turns), copies(t) > 1)  # noqa: B023
+    def cycles(self, t: cost.Sizes) -> np.ndarray:
+        config, axes = self.config, self.axes
+        turns = np.prod([cost.tiles(axes[axis], t[axis]) for axis in ORDER], axis=0)
+        elements, pieces = axes["n"] * axes["c"] * axes["p"], turns * t["n"]
+        load = cost.transfer(config, elements * config.out_bytes, pieces * t["c"], pieces) * self.sources
+        parameters = cost.transfer(config, axes["c"] * config.qnt_bytes, 0, cost.tiles(axes["c"], t["c"]))
+        compute = load + parameters + cost.steps(elements * self.operations, turns * self.operations)
+        store = cost.transfer(config, elements * config.out_bytes, pieces * t["c"], pieces)
+        return cost.total(cost.Work(0, compute, store, turns), axes[self.thread_axis], t[self.thread_axis], self.threads)
 
-            found = cost.pick(config, needs, sizes, cycles)
-            if found and (best is None or found[1] < best[1]):
-                best = Tile(**found[0], threads=count, thread_axis=axis), found[1]
-        if best:
-            return best[0]
-    raise cost.no_tile(subject_, config, {"acc": sources, "qnt": 1})
+
+def choose(subject_: str, axes: Mapping[str, int], config: Config, threads: int, sources: int, operations: int) -> Tile:
+    """The tile of the fewest estimated cycles."""
+    candidates = cost.grid(n=cost.sizes(axes["n"], 4), c=cost.sizes(axes["c"], 16), p=cost.sizes(axes["p"], 24))
+    groups = [[Plan(axes, config, sources, operations, axis, count) for axis in (ORDER if count > 1 else ("p",))]
+              for count in dict.fromkeys((threads, 1))]
+    plan, sizes = cost.choose(subject_, config, groups, candidates)
+    return Tile(**sizes, threads=plan.threads, thread_axis=plan.thread_axis)
 
 
 def schedule(y: Tensor, qnt: Tensor, reads: Sequence[tuple[Tensor, Tensor]], tile: Tile) -> Schedule:

@@ -54,27 +54,33 @@ def shape_of(node, graph, config: Config) -> Shape:
     return Shape(n, c, h, w, oh, ow, window)
 
 
-class _How:
-    def __init__(self, s: Shape, config: Config, axis: str, threads: int, operations: int, quantised: bool):
-        self.s, self.config, self.axis, self.threads = s, config, axis, threads
-        self.operations, self.quantised = operations, quantised
+@dataclass(frozen=True)
+class Plan:
+    """Needs and cycles of tiles n, c, oh, ow, kh, kw, for so many operations on each output but for the window's."""
 
-    def _copies(self, t):
+    s: Shape
+    config: Config
+    operations: int
+    quantised: bool
+    axis: str
+    threads: int
+
+    def _copies(self, t: cost.Sizes) -> np.ndarray:
         return np.minimum(self.threads, cost.tiles(getattr(self.s, self.axis), t[self.axis]))
 
-    def _input(self, t):
+    def _input(self, t: cost.Sizes) -> tuple[np.ndarray, np.ndarray]:
         """Elements of input of a tile, and rows of them."""
         window = self.s.window
         rows = (t["oh"] - 1) * window.row_step + (t["kh"] - 1) + 1
         columns = (t["ow"] - 1) * window.strides[1] + (t["kw"] - 1) + 1
         return t["n"] * t["c"] * rows * columns, t["n"] * t["c"] * rows
 
-    def needs(self, t):
+    def needs(self, t: cost.Sizes) -> dict[str, np.ndarray]:
         return {"acc": (self._input(t)[0] + t["n"] * t["c"] * t["oh"] * t["ow"]) * self._copies(t),
                 "qnt": t["c"] * self._copies(t) * self.quantised,
                 "uop": cost.micro_ops(t["n"], t["c"], t["oh"], t["ow"], t["kh"], t["kw"])}
 
-    def cycles(self, t):
+    def cycles(self, t: cost.Sizes) -> np.ndarray:
         s, config = self.s, self.config
         turns = np.prod([cost.tiles(getattr(s, axis), t[axis]) for axis in ORDER], axis=0)
         parts = cost.tiles(s.window.kh, t["kh"]) * cost.tiles(s.window.kw, t["kw"]) * turns
@@ -85,28 +91,17 @@ class _How:
         alu = cost.steps(outputs * s.window.kh * s.window.kw, parts) + cost.steps(outputs, turns) * self.operations
         store = cost.transfer(config, outputs * config.out_bytes, np.where(t["ow"] == s.ow, turns, turns * t["oh"]) * t["c"],
                               np.where(t["ow"] == s.ow, turns, turns * t["c"]) * t["n"])
-        return cost.total(cost.Work(0, load + qnt + alu, store, turns), self._copies(t) > 1)
+        return cost.total(cost.Work(0, load + qnt + alu, store, turns), getattr(s, self.axis), t[self.axis], self.threads)
 
 
 def choose(subject_: str, s: Shape, config: Config, threads: int, operations: int, quantised: bool) -> Tile:
-    """The tile of the fewest estimated cycles, for so many operations on each output but for the window's.
-
-    Raises
-    ------
-    WeftError: where a single pixel and its output do not fit.
-    """
-    sizes = cost.grid(n=cost.sizes(s.n, 2), c=cost.sizes(s.c, 8), oh=cost.sizes(s.oh, 12), ow=cost.sizes(s.ow, 6),
-                      kh=cost.sizes(s.window.kh, 4), kw=cost.sizes(s.window.kw, 4))
-    best = None
-    for count in dict.fromkeys((threads, 1)):
-        for axis in ORDER if count > 1 else ("oh",):
-            how = _How(s, config, axis, count, operations, quantised)
-            found = cost.pick(config, how.needs, sizes, how.cycles)
-            if found and (best is None or found[1] < best[1]):
-                best = Tile(**found[0], threads=count, thread_axis=axis), found[1]
-        if best:
-            return best[0]
-    raise cost.no_tile(subject_, config, {"acc": 2, "qnt": int(quantised), "uop": 1})
+    """The tile of the fewest estimated cycles, for so many operations on each output but for the window's."""
+    candidates = cost.grid(n=cost.sizes(s.n, 2), c=cost.sizes(s.c, 8), oh=cost.sizes(s.oh, 12), ow=cost.sizes(s.ow, 6),
+                           kh=cost.sizes(s.window.kh, 4), kw=cost.sizes(s.window.kw, 4))
+    groups = [[Plan(s, config, operations, quantised, axis, count) for axis in (ORDER if count > 1 else ("oh",))]
+              for count in dict.fromkeys((threads, 1))]
+    plan, sizes = cost.choose(subject_, config, groups, candidates)
+    return Tile(**sizes, threads=plan.threads, thread_axis=plan.axis)
 
 
 def schedule(y: Tensor, padded: Tensor, pooled: Tensor, qnt: Tensor | None, tile: Tile) -> Schedule:
