@@ -150,10 +150,13 @@ class Graph:
         self.constants = {k: v for k, v in self.constants.items() if k in needed}
 
     def macs(self, node: Node) -> int:
-        """Multiply-accumulates of one run of the node: those of convolutions and matrix products, 0 for all others."""
+        """Multiply-accumulates of one run of the node: those of convolutions and matrix products, 0 for all others.
+
+        What passes added with weights 0 does not count: they note the network's own number as `macs_per_output`.
+        """
         if node.op in ("conv2d", "Conv", "dense"):
-            weight = self.tensors[node.inputs[1]].shape
-            return math.prod(self.tensors[node.outputs[0]].shape) * math.prod(weight[1:])
+            each = node.attrs.get("macs_per_output", math.prod(self.tensors[node.inputs[1]].shape[1:]))
+            return math.prod(self.tensors[node.outputs[0]].shape) * each
         if node.op in ("Gemm", "MatMul"):
             depth = self.tensors[node.inputs[0]].shape[0 if node.attrs.get("transA") else -1]
             return math.prod(self.tensors[node.outputs[0]].shape) * depth

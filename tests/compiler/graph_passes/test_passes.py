@@ -4,11 +4,17 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.compiler.frontends.qdq import Qdq
 from weft.compiler import graph_passes, reference
 from weft.compiler.frontends import onnx as frontend
+from weft.compiler.graph import TensorType
+from weft.compiler.graph_passes.lanes import scale_lanes
+from weft.compiler.graph_passes.widen_groups import widened
 from weft.isa import DEFAULT
+from weft.runtime.kernels import KERNELS
 
 
 def conv(q, x, o, c, k=3, **attrs):
@@ -45,6 +51,16 @@ def network_relu6(q):
 
 def network_depthwise(q):
     inputs, attrs = conv(q, q.x, 5, 5, group=5)
+    return q.op("Conv", inputs, **attrs)
+
+
+def network_grouped(q):
+    y = q.op("Conv", [q.x, *q.weights(q.x, (32, 5, 1, 1))])
+    return q.op("Conv", [y, *q.weights(y, (64, 8, 2, 2))], group=4)
+
+
+def network_far_pads(q):
+    inputs, attrs = conv(q, q.x, 4, 5, pads=[1, 3, 1, 1])
     return q.op("Conv", inputs, **attrs)
 
 
@@ -161,7 +177,7 @@ def network_softmax(q):
 
 NETWORKS = {name.removeprefix("network_"): f for name, f in globals().items() if name.startswith("network_")}
 EDGE = {"quantize", "dequantize"}
-ON_HOST = {"depthwise": {"conv2d"}, "add_broadcast": {"Add"}, "average_pool_of_fewer": {"AveragePool"},
+ON_HOST = {"far_pads": {"conv2d"}, "add_broadcast": {"Add"}, "average_pool_of_fewer": {"AveragePool"},
            "concat": {"concat"}, "softmax": {"Softmax", "reshape"}, "reduce_mean": {"reshape"}, "flatten_map": {"reshape"}}
 
 
@@ -227,6 +243,27 @@ def test_a_shortcut_becomes_one_exact_convolution():
     (y,) = reference.evaluate(placed, placed.nodes[1], [x, *(placed.constants[c] for c in placed.nodes[1].inputs[1:])])
     np.testing.assert_array_equal(y[:, 2:7], x[:, :, ::2, ::2])
     assert (y[:, :2] == 3).all() and (y[:, 7:] == 3).all()
+
+
+@given(st.integers(1, 4), st.integers(1, 3), st.integers(1, 3), st.integers(1, 3), st.integers(0, 2 ** 31))
+def test_widened_weights_compute_the_same(merged, rest, each_in, each_out, seed):
+    rng, groups = np.random.default_rng(seed), merged * rest
+    w = rng.integers(-128, 128, (groups * each_out, each_in, 2, 1)).astype(np.int8)
+    x = rng.integers(-128, 128, (1, groups * each_in, 3, 3)).astype(np.int8)
+    qnt = scale_lanes(len(w), 0.01, 0, TensorType((), "int8", 1.0, 0), {}, "half_even")
+    attrs = dict(strides=(1, 1), pads=(1, 0, 0, 0), dilations=(1, 1), groups=groups, pad_value=-9)
+    (narrow,) = KERNELS["conv2d"](attrs, x, w, qnt)
+    (wide,) = KERNELS["conv2d"](attrs | {"groups": rest}, x, widened(w, groups, merged), qnt)
+    np.testing.assert_array_equal(narrow, wide)
+
+
+def test_widening_counts_only_the_networks_own_work():
+    q = Qdq((1, 32, 4, 4))
+    graph = frontend.load(q.model(q.op("Conv", [q.x, *q.weights(q.x, (32, 1, 3, 3))], group=32)).SerializeToString(), "wide")
+    placed = graph_passes.run(graph, DEFAULT)
+    node = next(n for n in placed.nodes if n.op == "conv2d")
+    assert (node.attrs["groups"], placed.tensors[node.inputs[1]].shape) == (2, (32, 16, 3, 3))
+    assert placed.macs(node) == 32 * 2 * 2 * 9
 
 
 def test_host_and_accelerator_take_turns_as_seldom_as_they_can():

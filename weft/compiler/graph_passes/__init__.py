@@ -20,9 +20,11 @@ from .legalise import Legalise
 from .order import Order
 from .place import Place
 from .select import Select
+from .widen_groups import WidenGroups
 
 __all__ = ["PASSES", "AbsorbQuantisation", "Canonicalise", "FoldConstants", "FoldPads", "FuseActivations", "FuseClamps",
-           "Layout", "Legalise", "Order", "Pass", "Place", "Select", "run"]
+           "Layout", "Legalise", "Order", "Pass", "Place", "Select", "WidenGroups",
+           "run"]
 
 
 class Pass(Protocol):
@@ -36,7 +38,7 @@ class Pass(Protocol):
 
 PASSES: tuple[Pass, ...] = (
     FoldConstants(), Canonicalise(), FuseActivations(), AbsorbQuantisation(), Layout(), Legalise(), FoldPads(), Select(),
-    FuseClamps(), FoldConstants("fold-real-constants", dequantise=True), Place(), Order(),
+    FuseClamps(), WidenGroups(), FoldConstants("fold-real-constants", dequantise=True), Place(), Order(),
 )
 
 

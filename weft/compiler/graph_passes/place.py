@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from weft.isa import Config
+from weft.isa import Config, Opcode
+from weft.isa.table import layouts
 
 from ..graph import ACCELERATOR, Graph, Node
 
@@ -20,11 +21,11 @@ class Place:
 
     def __call__(self, graph: Graph, config: Config) -> None:
         for node in graph.nodes:
-            reason = host_reason(graph, node)
+            reason = host_reason(graph, node, config)
             node.where, node.reason = ("host", node.reason or reason) if reason else ("accel", "")
 
 
-def host_reason(graph: Graph, node: Node) -> str:
+def host_reason(graph: Graph, node: Node, config: Config) -> str:
     """Why a node cannot run on the accelerator; "" where it can."""
     if node.op not in ACCELERATOR:
         if node.op[0].isupper():
@@ -33,8 +34,23 @@ def host_reason(graph: Graph, node: Node) -> str:
     ranks = {len(graph.tensors[name].shape) for name in (node.inputs[0], node.outputs[0])}
     if not ranks <= {2, 4}:
         return f"the accelerator's tensors have 2 or 4 axes, not {max(ranks)}"
-    if node.op == "conv2d" and node.attrs["groups"] != 1:
-        return f"it has {node.attrs['groups']} groups"
+    if node.op == "conv2d" and not _whole_blocks(graph, node, config):
+        return f"its {node.attrs['groups']} groups share blocks of {config.block_in} channels"
+    if "pads" in node.attrs and not _can_pad(graph, node, config):
+        return f"it pads {node.attrs['pads']}, more than the machine or its kernel can"
     if node.inputs[-1] not in graph.constants and node.op != "max_pool":
         return "its parameters are not constant"
     return ""
+
+
+def _whole_blocks(graph: Graph, node: Node, config: Config) -> bool:
+    groups, (o, each_in, *_) = node.attrs["groups"], graph.tensors[node.inputs[1]].shape
+    return groups == 1 or each_in % config.block_in == 0 and o // groups % config.block_out == 0
+
+
+def _can_pad(graph: Graph, node: Node, config: Config) -> bool:
+    """Whether LOAD can pad so far, and no window lies in the padding altogether."""
+    kernel = node.attrs.get("kernel") or graph.tensors[node.inputs[1]].shape[2:]
+    most = layouts(config)[Opcode.LOAD].fields["y_pad_0"].bounds[1]
+    reach = [(k - 1) * d for k, d in zip(kernel, node.attrs.get("dilations", (1, 1)), strict=True)] * 2
+    return all(pad <= min(most, far) for pad, far in zip(node.attrs["pads"], reach, strict=True))

@@ -81,7 +81,7 @@ def _replace(graph: Graph, selection: _Selection, type_: TensorType) -> None:
     lanes = scale_lanes(len(shown), 1.0, np.where(shown, -type_.zero_point, 0), type_, {}, graph.rounding)
     names = [graph.add_constant(f"{last.name}.weights", weight, 1.0, 0), graph.add_constant(f"{last.name}.qnt", lanes)]
     attrs = {"strides": selection.strides, "pads": (0, 0, 0, 0), "dilations": (1, 1), "groups": 1,
-             "pad_value": type_.zero_point}
+             "pad_value": type_.zero_point, "macs_per_output": 0}
     made = Node(last.name, "conv2d", [selection.chain[0].inputs[0], *names], list(last.outputs), attrs)
     graph.nodes[graph.nodes.index(last)] = made
     for node in selection.chain[:-1]:
