@@ -133,8 +133,8 @@ def test_a_reader_outside_of_the_loop_is_refused():
     s[c.sums].compute_at(s[c.y], c.y.axes[0])
     with pytest.raises(WeftError) as error:
         lower(s, "two", {"x": c.x, "w": c.w, "other": other})
-    assert str(error.value) == ("stage 'sums': all readers of a stage are within the loop that it is computed at, but found 'other' is "
-                                "not; try: compute_at an outer loop, or at the root")
+    assert str(error.value) == ("stage 'sums': all readers of a stage are within the loop that it is computed at, but "
+                                "found 'other' is not; try: compute_at an outer loop, or at the root")
 
 
 def test_a_stage_is_not_computed_within_what_it_reads():
@@ -143,8 +143,8 @@ def test_a_stage_is_not_computed_within_what_it_reads():
     s[c.sums].compute_at(s[c.more], c.more.axes[0])
     with pytest.raises(WeftError) as error:
         c.program(s)
-    assert str(error.value) == ("stage 'sums': a stage is computed within one that comes after it and reads it, but found 'more'; "
-                                "try: compute_at a reader")
+    assert str(error.value) == ("stage 'sums': a stage is computed within one that comes after it and reads it, but found "
+                                "'more'; try: compute_at a reader")
 
 
 def test_a_loop_that_is_gone_is_refused():
@@ -154,15 +154,16 @@ def test_a_loop_that_is_gone_is_refused():
     s[c.y].split(c.y.axes[0], 2)
     with pytest.raises(WeftError) as error:
         c.program(s)
-    assert str(error.value) == ("stage 'sums': compute_at takes a loop of the other stage, but found 'i', which was split or fused since; "
-                                "try: compute_at after the other stage's loops are final")
+    assert str(error.value) == ("stage 'sums': compute_at takes a loop of the other stage, but found 'i', which was split "
+                                "or fused since; try: compute_at after the other stage's loops are final")
 
 
 def test_a_placeholder_that_is_no_argument_is_refused():
     c = Correlation(4, 4, 1, 1)
     with pytest.raises(WeftError) as error:
         lower(Schedule(c.y), "partial", {"x": c.x, "y": c.y})
-    assert str(error.value) == "tensor 'w': a placeholder is an argument of the program, but found it is none; try: arguments"
+    assert str(error.value) == ("tensor 'w': a placeholder is an argument of the program, but found it is none; "
+                                "try: arguments")
 
 
 def walk(stmt: Stmt):

@@ -207,15 +207,19 @@ def test_cache_write_in_acc_narrows_on_the_way_out():
 
 
 REFUSED = [
-    (lambda e: e.s[e.c].split(e.c.axes[0], 0), "split needs a factor of at least 1, but found 0; try: 1 to the loop's extent"),
+    (lambda e: e.s[e.c].split(e.c.axes[0], 0),
+     "split needs a factor of at least 1, but found 0; try: 1 to the loop's extent"),
     (lambda e: e.s[e.c].split(e.b.axes[0], 2),
      "split takes one of the stage's loops (i, j), but found 'i'; try: an axis that was not split or fused before"),
     (lambda e: e.s[e.c].reorder(e.c.axes[0], e.c.axes[0]), "reorder takes a loop once, but found i, i; try: no repetitions"),
     (lambda e: e.s[e.c].reorder(*reversed(e.s[e.c].split(e.c.axes[0], 4))),
-     "the inner loop of a split with a tail stays inside the outer one, but found i_i outside of i_o; try: a factor that divides 6"),
+     "the inner loop of a split with a tail stays inside the outer one, but found i_i outside of i_o; try: a factor that "
+     "divides 6"),
     (lambda e: e.s[e.c].fuse(*reversed(e.c.axes)),
-     "fuse takes two neighbouring loops, both of data or both of reduction, the outer one first, but found j, i; try: reorder first"),
-    (lambda e: e.s[e.c].set_scope("heap"), "a scope is one of dram, inp, wgt, acc, qnt, but found 'heap'; try: one of these"),
+     "fuse takes two neighbouring loops, both of data or both of reduction, the outer one first, but found j, i; try: "
+     "reorder first"),
+    (lambda e: e.s[e.c].set_scope("heap"),
+     "a scope is one of dram, inp, wgt, acc, qnt, but found 'heap'; try: one of these"),
     (lambda e: e.s[e.c].set_scope("acc"),
      "an output lives in dram, but found 'acc'; try: cache_write for a copy in a scratchpad"),
     (lambda e: e.s[e.c].compute_inline(),
@@ -244,12 +248,13 @@ def test_a_reduction_is_no_virtual_thread():
     y = te.compute("y", {"i": 1}, lambda i: te.sum(x[k], [k]), 1)
     with pytest.raises(WeftError) as error:
         Schedule(y)[y].vthread(k)
-    assert str(error.value) == "stage 'y': a virtual thread is a loop over data, but found reduction axis 'k'; try: a data axis"
+    assert str(error.value) == ("stage 'y': a virtual thread is a loop over data, but found reduction axis 'k'; "
+                                "try: a data axis")
 
 
 def test_a_placeholder_has_no_stage():
     example = Example()
     with pytest.raises(WeftError) as error:
         example.s[example.x]
-    assert str(error.value) == ("tensor 'x': a stage belongs to a tensor that the schedule computes, but found a placeholder; "
-                                "try: cache_read for a copy")
+    assert str(error.value) == ("tensor 'x': a stage belongs to a tensor that the schedule computes, but found a "
+                                "placeholder; try: cache_read for a copy")

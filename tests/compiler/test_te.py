@@ -10,7 +10,8 @@ from weft.isa import WeftError
 def product(rows: int = 2, depth: int = 3):
     x = te.placeholder("x", {"i": rows, "k": depth}, "int8")
     k = te.reduce_axis("k", depth)
-    return x, te.compute("y", {"i": rows, "j": 1}, lambda i, j: te.sum(x[i, k].astype("int32") * x[j, k].astype("int32"), [k]))
+    return x, te.compute("y", {"i": rows, "j": 1}, lambda i, j: te.sum(
+        x[i, k].astype("int32") * x[j, k].astype("int32"), [k]))
 
 
 def test_a_definition_knows_its_type_and_its_sources():

@@ -10,6 +10,7 @@ from math import prod
 import numpy as np
 
 from weft.isa.quantise import QNT_LANE, requantise, unpack_lanes
+from weft.isa.table import shift_right
 
 from .expr import Binary, Cast, Const, Expr, Load, Select, Var, walk
 from .stmt import Alloc, Buffer, For, LoopProgram, Seq, Stmt, Store
@@ -64,7 +65,7 @@ class _Interpreter:
                 del self.memory[buffer]
             case For():
                 self._loop(stmt, at)
-            case Store(buffer, indices, value):
+            case Store():
                 self._store(stmt, at, (), ())
             case _:
                 self.run(stmt.meaning, at)
@@ -85,7 +86,7 @@ class _Interpreter:
         return max(int(self._value(loop.extent, at)), 0)
 
     def _store(self, store: Store, at: Environment, variables, extents) -> bool:
-        """Runs a store for all values of the variables at once. False, with nothing done, where turns may depend on turns."""
+        """Runs a store for all values of the variables at once. False, with nothing done, where turns may depend."""
         if 0 in extents:
             return True
         grid = {v: np.arange(n).reshape([-1 if i == k else 1 for i in range(len(extents))])
@@ -140,8 +141,6 @@ class _Interpreter:
             case Binary("requant", a, lane):
                 return requantise(self._value(a, env, where), **unpack_lanes(np.asarray(self._value(lane, env, where))))
             case Binary("shr", a, b):
-                from weft.isa.table import shift_right
-
                 return shift_right(self._value(a, env, where), self._value(b, env, where))
             case Binary(op, a, b):
                 left, right = self._value(a, env, where), self._value(b, env, where)

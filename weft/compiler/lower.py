@@ -1,7 +1,8 @@
 """Lowering: bound inference, and from a schedule to a loop program.
 
-Stages are placed from the outputs back to what they read. The place of a stage fixes the loops around it; the region that its
-readers touch while those loops stand still is what it computes there, and gives its buffer's shape. Loops of one turn vanish.
+Stages are placed from the outputs back to what they read. The place of a stage fixes the loops around it; the region that
+its readers touch while those loops stand still is what it computes there, and gives its buffer's shape. Loops of one turn
+vanish.
 """
 
 from dataclasses import dataclass, field
@@ -56,10 +57,11 @@ class _Lowering:
         if stage.attach is not None:
             target, axis = stage.attach
             if target not in self.placed:
-                raise stage.refuse("a stage is computed within one that comes after it and reads it", f"'{target.tensor.name}'",
-                                   "compute_at a reader")
+                raise stage.refuse("a stage is computed within one that comes after it and reads it",
+                                   f"'{target.tensor.name}'", "compute_at a reader")
             if axis not in target.leaves:
-                raise stage.refuse("compute_at takes a loop of the other stage", f"'{axis.name}', which was split or fused since",
+                raise stage.refuse("compute_at takes a loop of the other stage",
+                                   f"'{axis.name}', which was split or fused since",
                                    "compute_at after the other stage's loops are final")
             outer = self.placed[target]
             reached = target.leaves[:target.leaves.index(axis) + 1]
@@ -91,7 +93,8 @@ class _Lowering:
                     else:
                         low[d], high[d] = _hull(stage, low[d], high[d], begin, end, self.last)
         if low and low[0] is None:
-            raise stage.refuse("a tensor in the schedule is read", "no reader", "cache_read and cache_write in another order")
+            raise stage.refuse("a tensor in the schedule is read", "no reader",
+                               "cache_read and cache_write in another order")
         return low, [prune([end - begin + 1 for end in ends], self.last) for begin, ends in zip(low, high)]
 
     def _touched(self, stage: Stage, around: list[Loop], reader: Placed, load: Load):
@@ -122,7 +125,8 @@ class _Lowering:
             else:
                 sizes = [extents[a] for a in (relation.outer, relation.inner)]
                 if any(len(e) > 1 or e[0].terms for e in sizes):
-                    raise stage.refuse("fused loops have constant extents", f"a tail in {relation.fused.name}", "fuse before split")
+                    raise stage.refuse("fused loops have constant extents", f"a tail in {relation.fused.name}",
+                                       "fuse before split")
                 extents[relation.fused] = constant(sizes[0][0].constant * sizes[1][0].constant)
         keep = _element_leaves(stage)
         for leaf in stage.leaves:
@@ -162,9 +166,10 @@ class _Lowering:
         sums = []
         for e in extent:
             linear = Linear.of(substitute(e.expr(), placed.values))
-            unknown = [v.name for v, _ in e.terms] if linear is None else [v.name for v, _ in linear.terms if v not in outside]
+            unknown = [v.name for v, _ in (e if linear is None else linear).terms if linear is None or v not in outside]
             if unknown:
-                raise stage.refuse("the extent of a loop is known outside of it", f"{leaf.name} depends on {', '.join(unknown)}",
+                raise stage.refuse("the extent of a loop is known outside of it",
+                                   f"{leaf.name} depends on {', '.join(unknown)}",
                                    "the inner loop of a split with a tail inside its outer one, and neither fused")
             sums.append(linear)
         return prune(sums, self.last)
@@ -204,7 +209,8 @@ class _Lowering:
         return Store(target, indices, value)
 
     def _own_indices(self, placed: Placed) -> tuple[Expr, ...]:
-        return tuple(_affine_or_same(_minus(placed.values[axis], low)) for axis, low in zip(placed.stage.data_axes, placed.low))
+        return tuple(_affine_or_same(_minus(placed.values[axis], low))
+                     for axis, low in zip(placed.stage.data_axes, placed.low))
 
     def _lower_expr(self, value: Expr, placed: Placed) -> Expr:
         """The value over loops and buffers in place of axes and tensors."""
@@ -217,7 +223,8 @@ class _Lowering:
             low = source.low if source else [Linear()] * len(e.indices)
             buffer = source.buffer if source else self.buffers.get(e.buffer)
             if buffer is None:
-                raise WeftError(f"tensor '{e.buffer.name}'", "a placeholder is an argument of the program", "it is none", "arguments")
+                raise WeftError(f"tensor '{e.buffer.name}'", "a placeholder is an argument of the program", "it is none",
+                                "arguments")
             return Load(buffer, tuple(_affine_or_same(_minus(i, begin)) for i, begin in zip(e.indices, low)))
 
         return te.map_expr(value, change)

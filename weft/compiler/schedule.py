@@ -144,7 +144,8 @@ class Stage:
             c[i * 2 + j] = b[i * 2 + j]    c[i * 2 + j] = b[j]
         """
         if self.is_output:
-            raise self.refuse("an output is computed at the root", f"compute_at {stage.tensor.name}", "compute_at for what it reads")
+            raise self.refuse("an output is computed at the root", f"compute_at {stage.tensor.name}",
+                              "compute_at for what it reads")
         stage._leaf(axis, "compute_at")
         self.attach = (stage, axis)
 
@@ -209,7 +210,8 @@ class Schedule:
     def __getitem__(self, tensor: Tensor) -> Stage:
         if tensor not in self._stage_of:
             raise WeftError(f"tensor '{tensor.name}'", "a stage belongs to a tensor that the schedule computes",
-                            "a placeholder" if tensor.body is None else "a tensor of another schedule", "cache_read for a copy")
+                            "a placeholder" if tensor.body is None else "a tensor of another schedule",
+                            "cache_read for a copy")
         return self._stage_of[tensor]
 
     def readers(self, tensor: Tensor) -> list[Stage]:
@@ -231,7 +233,8 @@ class Schedule:
         stages = sorted((self[r] for r in readers), key=self.stages.index)
         for stage in stages:
             if stage not in self.readers(tensor):
-                raise stage.refuse("cache_read takes stages that read the tensor", f"no access of '{tensor.name}'", "its readers")
+                raise stage.refuse("cache_read takes stages that read the tensor", f"no access of '{tensor.name}'",
+                                   "its readers")
         if not stages:
             raise WeftError(f"tensor '{tensor.name}'", "cache_read needs a reader", "none", "the tensors that read it")
         wide = scope == "acc" and tensor.dtype == "int8"
@@ -255,8 +258,8 @@ class Schedule:
                                "cache_write first")
         body, narrow = stage.body, scope == "acc" and stage.body.dtype == "int8"
         if narrow and not isinstance(body, Cast):
-            raise stage.refuse("an int8 tensor computed in acc is the int8 cast of an int32 expression", f"{type(body).__name__}",
-                               ".astype('int8') outermost")
+            raise stage.refuse("an int8 tensor computed in acc is the int8 cast of an int32 expression",
+                               f"{type(body).__name__}", ".astype('int8') outermost")
         inner = body.a if narrow else body
         names = _named(tensor)
         cache = te.compute(f"{tensor.name}_{scope}", names, lambda *new: _with_axes(inner, dict(zip(tensor.axes, new))),

@@ -56,7 +56,8 @@ class Tensor:
     def __getitem__(self, indices) -> Load:
         indices = indices if isinstance(indices, tuple) else (indices,)
         if len(indices) != len(self.shape):
-            raise WeftError(f"tensor '{self.name}'", f"takes {len(self.shape)} indices", f"{len(indices)}", "one index for each axis")
+            raise WeftError(f"tensor '{self.name}'", f"takes {len(self.shape)} indices", f"{len(indices)}",
+                            "one index for each axis")
         return Load(self, tuple(as_expr(i) for i in indices))
 
 
@@ -89,13 +90,15 @@ def compute(name: str, axes: dict[str, int], define: Callable[..., Expr | Reduce
     """
     for axis, extent in axes.items():
         if extent < 1:
-            raise WeftError(f"tensor '{name}'", "extents must be at least 1", f"{axis} = {extent}", "a tensor with something in it")
+            raise WeftError(f"tensor '{name}'", "extents must be at least 1", f"{axis} = {extent}",
+                            "a tensor with something in it")
     variables = tuple(Axis(axis, extent) for axis, extent in axes.items())
     body = define(*variables)
     bound = set(variables) | (set(body.axes) if isinstance(body, Reduce) else set())
     for e in walk(value_of(body)):
         if isinstance(e, Var) and e not in bound:
-            raise WeftError(f"tensor '{name}'", "every axis used must be its own or reduced over", f"'{e}'", "sum(..., [axis])")
+            raise WeftError(f"tensor '{name}'", "every axis used must be its own or reduced over", f"'{e}'",
+                            "sum(..., [axis])")
     return Tensor(name, tuple(axes.values()), body.dtype, variables, body, element_rank)
 
 

@@ -20,7 +20,8 @@ def packed(network: Network, config: Config, inputs: dict[str, np.ndarray]) -> d
     for name, value in network.graph.constants.items():
         arrays[name] = pack_qnt(value, config) if value.dtype.names else pack_weight(value, config)
     for node in network.graph.nodes:
-        arrays[node.outputs[0]] = np.full(activation_shape(network.graph.tensors[node.outputs[0]].shape, config), 77, np.int8)
+        arrays[node.outputs[0]] = np.full(activation_shape(network.graph.tensors[node.outputs[0]].shape, config), 77,
+                                          np.int8)
     return arrays
 
 

@@ -11,8 +11,8 @@ from weft.isa import Config
 MULTIPLIERS = st.sampled_from([1, -1, 7]) | st.integers(-2**15, 2**15 - 1)
 
 
-@given(st.tuples(st.integers(1, 3), st.integers(1, 50), st.integers(1, 9), st.integers(1, 9)), st.tuples(MULTIPLIERS, MULTIPLIERS),
-       st.booleans(), CONFIGS, THREADS)
+@given(st.tuples(st.integers(1, 3), st.integers(1, 50), st.integers(1, 9), st.integers(1, 9)),
+       st.tuples(MULTIPLIERS, MULTIPLIERS), st.booleans(), CONFIGS, THREADS)
 def test_random_sums(shape, multipliers, same, config, threads):
     network = Network()
     a = network.input(*shape)

@@ -22,8 +22,8 @@ def convolutions(draw, largest: int = 40):
     size = [draw(st.integers(max(1, reach[d] + 1 - pads[d] - pads[d + 2]), 9 + reach[d])) for d in (0, 1)]
     network = Network(draw(st.integers(0, 99)))
     x = network.input(draw(st.integers(1, 3)), draw(st.integers(1, largest)), *size)
-    network.conv2d(x, draw(st.integers(1, largest)), kernel, (draw(st.integers(1, 3)), draw(st.integers(1, 2))), pads, dilation,
-                   draw(st.integers(-128, 127)))
+    network.conv2d(x, draw(st.integers(1, largest)), kernel, (draw(st.integers(1, 3)), draw(st.integers(1, 2))), pads,
+                   dilation, draw(st.integers(-128, 127)))
     return network
 
 
@@ -68,8 +68,8 @@ def test_tiles_of_large_layers_fit(channels, size, outputs, kernel, stride, conf
 def large(channels: int, size: int, outputs: int, kernel: int, stride: int, config: Config) -> Shape:
     pad, b = kernel // 2, config.block_in
     out = (size + 2 * pad - kernel) // stride + 1
-    return Shape(1, -(-channels // b), -(-outputs // b), size, size, out, out, Window(kernel, kernel, (stride,) * 2, (pad,) * 4),
-                 0, config.batch, b)
+    window = Window(kernel, kernel, (stride,) * 2, (pad,) * 4)
+    return Shape(1, -(-channels // b), -(-outputs // b), size, size, out, out, window, 0, config.batch, b)
 
 
 @pytest.mark.parametrize("channels, size, outputs, stride", [
@@ -89,23 +89,23 @@ def refused(network: Network, config: Config) -> str:
 def test_pads_beyond_the_kernel_are_refused():
     network = Network()
     network.conv2d(network.input(1, 16, 8, 8), 16, 3, pad=3)
-    assert refused(network, DEFAULT) == ("node 'conv2d0' (conv2d): pads are smaller than the kernel, but found pads (3, 3, 3, 3), "
-                                         "kernel 3 x 3; try: a separate Pad before it")
+    assert refused(network, DEFAULT) == ("node 'conv2d0' (conv2d): pads are smaller than the kernel, but found pads "
+                                         "(3, 3, 3, 3), kernel 3 x 3; try: a separate Pad before it")
 
 
 def test_pads_beyond_the_field_are_refused():
     network = Network()
     network.conv2d(network.input(1, 16, 8, 8), 16, 3, pad=16, dilation=10)
-    assert refused(network, DEFAULT) == ("node 'conv2d0' (conv2d): pads are at most 15 on a side, but found (16, 16, 16, 16); "
-                                         "try: a separate Pad before it")
+    assert refused(network, DEFAULT) == ("node 'conv2d0' (conv2d): pads are at most 15 on a side, but found "
+                                         "(16, 16, 16, 16); try: a separate Pad before it")
 
 
 def test_groups_within_a_block_are_refused():
     network = Network()
     network.conv2d(network.input(1, 32, 8, 8), 32, 3, pad=1, groups=4)
     assert refused(network, DEFAULT) == (
-        "node 'conv2d0' (conv2d): channels of a group are a multiple of the block of 16, in and out, but found 8 in and 8 out; "
-        "try: weights widened with zeros to whole blocks, or the host")
+        "node 'conv2d0' (conv2d): channels of a group are a multiple of the block of 16, in and out, but found 8 in "
+        "and 8 out; try: weights widened with zeros to whole blocks, or the host")
 
 
 def test_a_kernel_larger_than_the_scratchpads_is_refused():
@@ -113,5 +113,5 @@ def test_a_kernel_larger_than_the_scratchpads_is_refused():
     network = Network()
     network.conv2d(network.input(1, 16, 8, 8), 16, 7, pad=3)
     assert refused(network, config) == (
-        "node 'conv2d0' (conv2d): the smallest tile must fit the scratchpads of config 'small', but found inp 49 of 32, wgt 49 of 32 "
-        "elements; try: a larger inp_buffer and wgt_buffer")
+        "node 'conv2d0' (conv2d): the smallest tile must fit the scratchpads of config 'small', but found inp 49 of 32, "
+        "wgt 49 of 32 elements; try: a larger inp_buffer and wgt_buffer")

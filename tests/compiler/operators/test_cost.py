@@ -54,8 +54,8 @@ def test_a_later_group_is_taken_only_where_nothing_before_fits():
 def test_nothing_fits():
     with pytest.raises(WeftError) as error:
         cost.choose("node 'x'", DEFAULT, [[Product(7000)], [Product(5000)]], SIZES)
-    assert str(error.value) == ("node 'x': the smallest tile must fit the scratchpads of config 'default', but found acc 5000 of 2048 "
-                                "elements; try: a larger acc_buffer")
+    assert str(error.value) == ("node 'x': the smallest tile must fit the scratchpads of config 'default', but found acc "
+                                "5000 of 2048 elements; try: a larger acc_buffer")
 
 
 def test_loops_are_no_longer_than_the_machine_counts():

@@ -13,7 +13,8 @@ from weft.isa import PRESETS
 def test_random_windows(data, config, threads):
     kernel = data.draw(st.integers(1, 5))
     network = Network(data.draw(st.integers(0, 99)))
-    x = network.input(data.draw(st.integers(1, 2)), data.draw(st.integers(1, 40)), *(data.draw(st.integers(kernel, 12)) for _ in "hw"))
+    size = [data.draw(st.integers(kernel, 12)) for _ in "hw"]
+    x = network.input(data.draw(st.integers(1, 2)), data.draw(st.integers(1, 40)), *size)
     clamp = data.draw(st.fixed_dictionaries({}, optional={"minimum": st.integers(-128, 0), "maximum": st.integers(1, 127)}))
     network.max_pool(x, kernel, data.draw(st.integers(1, 3)), data.draw(st.integers(0, kernel - 1)), **clamp)
     assert_operator(network, config, threads)

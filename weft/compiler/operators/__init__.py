@@ -21,6 +21,6 @@ def build(node, graph, config: Config, virtual_threads: int = 2) -> LoopProgram:
         the smallest tile fits its scratchpads.
     """
     if node.op not in OPERATORS:
-        raise WeftError(f"node '{node.name}' ({node.op})", f"the accelerator's operators are {', '.join(OPERATORS)}", f"'{node.op}'",
-                        "the host")
+        raise WeftError(f"node '{node.name}' ({node.op})", f"the accelerator's operators are {', '.join(OPERATORS)}",
+                        f"'{node.op}'", "the host")
     return OPERATORS[node.op](node, graph, config, virtual_threads)

@@ -16,7 +16,8 @@ def build(node, graph, config: Config, virtual_threads: int = 2) -> LoopProgram:
     b = a if first == second else te.placeholder("b", axes, "int8")
     qnt = te.placeholder("qnt", {"c": axes["c"], "cb": axes["cb"]}, "qnt", element_rank=1)
     factors = node.attrs["multipliers"]
-    terms = [x if m == 1 and a is not b else te.compute(f"{name}_scaled", axes, lambda *i, x=x, m=m: x[i].astype("int32") * int(m))
+    terms = [x if m == 1 and a is not b else
+             te.compute(f"{name}_scaled", axes, lambda *i, x=x, m=m: x[i].astype("int32") * int(m))
              for name, x, m in zip("ab", (a, b), factors)]
     total = te.compute("total", axes, lambda *i: terms[0][i].astype("int32") + terms[1][i].astype("int32"))
     y = te.compute("y", axes, lambda n, c, p, nb, cb: qnt[c, cb].requantise(total[n, c, p, nb, cb]).astype("int8"))

@@ -70,8 +70,8 @@ def check_window(node, window: Window, config: Config):
         raise WeftError(subject(node), f"pads are at most {most} on a side", str(window.pads), "a separate Pad before it")
     reach = [(window.kh - 1) * window.dilations[0], (window.kw - 1) * window.dilations[1]] * 2
     if any(pad > r for pad, r in zip(window.pads, reach)):
-        raise WeftError(subject(node), "pads are smaller than the kernel", f"pads {window.pads}, kernel {window.kh} x {window.kw}",
-                        "a separate Pad before it")
+        raise WeftError(subject(node), "pads are smaller than the kernel",
+                        f"pads {window.pads}, kernel {window.kh} x {window.kw}", "a separate Pad before it")
 
 
 def image(shape: tuple[int, ...], config: Config) -> tuple[int, int, int, int]:

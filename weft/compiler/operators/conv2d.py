@@ -30,7 +30,8 @@ def define(s: Shape) -> Conv2d:
     """y = int8(requant(sum of padded x * w, qnt)). Axis g, over groups, is there only if there are several."""
     window, g = s.window, {"g": s.g} if s.g > 1 else {}
     x = te.placeholder("x", {"n": s.n, **g, "ci": s.ci, "h": s.h, "w": s.w, "nb": s.batch, "k": s.block}, "int8")
-    w = te.placeholder("w", {**g, "co": s.co, "ci": s.ci, "kh": window.kh, "kw": window.kw, "cb": s.block, "k": s.block}, "int8")
+    w = te.placeholder("w", {**g, "co": s.co, "ci": s.ci, "kh": window.kh, "kw": window.kw, "cb": s.block, "k": s.block},
+                       "int8")
     qnt = te.placeholder("qnt", {**g, "co": s.co, "cb": s.block}, "qnt", element_rank=1)
     padded = pad(x, window, s.oh, s.ow, s.pad_value)
     ci, kh, kw = te.reduce_axis("ci", s.ci), te.reduce_axis("kh", window.kh), te.reduce_axis("kw", window.kw)

@@ -1,7 +1,6 @@
 """The tile of a convolution: what fits, and of that what is estimated to take the fewest cycles."""
 
 import itertools
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -128,7 +127,7 @@ class Plan:
         return cost.total(work, getattr(s, self.axis), t[self.axis], self.threads)
 
     def _exposed(self, held, step, count: cost.Sizes):
-        """Cycles of loading what is held that no other thread's step hides: all threads come to the end of a turn together."""
+        """Cycles of loading what is held that no other thread's step hides: threads come to the end of a turn together."""
         if not self.hold:
             return 0.0
         loads = np.prod([count[axis] for axis in OUTER[self.order]], axis=0)

@@ -49,7 +49,7 @@ def total(work: Work, extent: int, size, threads: int):
 
 
 def _lonely(extent: int, size, threads: int):
-    """The share of the work that no other thread runs beside: of the last round, where its tiles are too few or too short."""
+    """The share of work that no other thread runs beside: of a last round whose tiles are too few or too short."""
     if threads == 1:
         return 1.0
     count = tiles(extent, size)
@@ -58,7 +58,7 @@ def _lonely(extent: int, size, threads: int):
 
 
 def sizes(extent: int, most: int = 64) -> np.ndarray:
-    """Tile sizes worth a try along an axis: the smallest for each number of tiles; at most `most` of them, evenly thinned."""
+    """Tile sizes worth a try along an axis: the smallest for each number of tiles; thinned evenly to `most` of them."""
     found = sorted({-(-extent // count) for count in range(1, extent + 1)})
     if len(found) > most:
         found = [found[i] for i in np.unique(np.linspace(0, len(found) - 1, most).round().astype(int))]

@@ -7,7 +7,6 @@ import numpy as np
 
 from weft.isa import Config
 
-from .. import te
 from ..lower import lower
 from ..schedule import Schedule
 from ..stmt import LoopProgram
@@ -87,7 +86,8 @@ def schedule(y: Tensor, qnt: Tensor, reads: Sequence[tuple[Tensor, Tensor]], til
     return s
 
 
-def program(node, graph, config: Config, threads: int, inputs: dict[str, Tensor], qnt: Tensor, y: Tensor, reads) -> LoopProgram:
+def program(node, graph, config: Config, threads: int, inputs: dict[str, Tensor], qnt: Tensor, y: Tensor,
+            reads) -> LoopProgram:
     """The loop program of a definition; `inputs` by their tensors' names."""
     operations = len([stage for stage in Schedule(y).stages])
     tile = choose(subject(node), axes_of(node.outputs[0], graph, config), config, threads, len(reads), operations)

@@ -12,7 +12,7 @@ LOWEST, HIGHEST = -128, 127  # of int8
 
 
 def build(node, graph, config: Config, virtual_threads: int = 2) -> LoopProgram:
-    """The loop program of a max_pool node: x int8 -> int8, clamped to the attributes minimum and maximum if they are there."""
+    """The loop program of a max_pool node: x int8 -> int8, clamped to the attributes minimum and maximum, if any."""
     s = pool.shape_of(node, graph, config)
     x = te.placeholder("x", pool.input_axes(s, config), "int8")
     padded = pad(x, s.window, s.oh, s.ow, LOWEST, "int32")

@@ -13,5 +13,6 @@ def build(node, graph, config: Config, virtual_threads: int = 2) -> LoopProgram:
     axes = axes_of(node.outputs[0], graph, config)
     x = te.placeholder("x", axes, "int8")
     qnt = te.placeholder("qnt", {"c": axes["c"], "cb": axes["cb"]}, "qnt", element_rank=1)
-    y = te.compute("y", axes, lambda n, c, p, nb, cb: qnt[c, cb].requantise(x[n, c, p, nb, cb].astype("int32")).astype("int8"))
+    y = te.compute("y", axes, lambda n, c, p, nb, cb:
+                   qnt[c, cb].requantise(x[n, c, p, nb, cb].astype("int32")).astype("int8"))
     return elementwise.program(node, graph, config, virtual_threads, {node.inputs[0]: x}, qnt, y, [(x, y)])
