@@ -82,7 +82,7 @@ def networks(draw) -> Network:
     return network
 
 
-@settings(max_examples=60)
+@settings(max_examples=2 * settings().max_examples)
 @given(networks(), st.sampled_from(list(PRESETS.values())), st.integers(1, 3))
 def test_random_networks(network, config, threads):
     assert_right(network, config, threads)

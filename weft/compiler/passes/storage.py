@@ -63,7 +63,7 @@ def _may_alias(access: Access, load: Load, every: list[Access], k: int, home: di
     others = [e for e in access.reads() if e.buffer in (source, store.buffer) and e != load]
     if others or any(store.buffer in a.buffers for a in every[:k]) or any(source in a.buffers for a in every[k + 1:]):
         return False
-    places = sorted((access.path.index(home[b]) for b in (source, store.buffer)))
+    places = sorted(access.path.index(home[b]) for b in (source, store.buffer))
     if any(isinstance(s, For) for s in access.path[places[0]:places[1]]):
         return False
     loops = access.loops_within(access.path[places[1]])

@@ -111,7 +111,7 @@ class _Unifier:
             try:
                 return self.value(formal.b, actual.a, self.value(formal.a, actual.b, match))
             except Mismatch as other:
-                raise max(miss, other, key=lambda m: m.agreed)
+                raise max(miss, other, key=lambda m: m.agreed) from None
 
     def access(self, formal: Load, actual: Load, match: Match) -> Match:
         """As `value`, for an element: the same memory, and the formal variables in the element's axes."""
