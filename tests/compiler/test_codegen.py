@@ -29,6 +29,14 @@ def test_convolutions(config, threads, kernel, stride, pad):
 
 
 @CONFIGS
+@pytest.mark.parametrize("threads", (1, 2))
+def test_groups_of_whole_blocks(config, threads):
+    network, channels = Network(threads), 3 * config.block_in
+    network.conv2d(network.input(1, channels, 9, 8), 2 * channels, 3, 1, 1, pad_value=6, groups=3)
+    assert_right(network, config, threads)
+
+
+@CONFIGS
 def test_dense(config):
     network = Network()
     network.dense(network.dense(network.input(3, 200), 100), 10)
