@@ -56,7 +56,7 @@ def test_loads(config):
     m, offered = Module(), Signal()
     m.submodules.dut = dut
     m.d.comb += dut.begin.eq(offered & dut.ready)
-    commands = [random_command(rng, config) for _ in range(60)]
+    commands = [random_command(rng, config) for _ in range(25)]
     queue, seen = [], []  # beats on their way; one list of (element, bytes) a command
 
     async def give(ctx):

@@ -9,6 +9,7 @@ from tests.conformance import programs
 from tests.hw.bench import assert_events_are_paired, bit, image_of, read_register, run_stream, write_register
 from tests.random_programs import random_program
 from weft.isa import PRESETS, Instruction, Memory, Module, Opcode, decode, encode
+from weft.isa.registers import TOKEN_QUEUE_DEPTH
 from weft.sim.functional import FunctionalDevice
 
 SMALL = PRESETS["1x8x8"]
@@ -114,10 +115,12 @@ def test_an_error_on_the_bus_is_told():
 
 
 def test_tokens_are_never_lost_when_a_queue_is_full():
-    """More pushes than a queue holds: load waits until compute, which waits for the last load's neighbour, takes some."""
-    pushes = [Instruction(Opcode.LOAD, {"memory_type": Memory.INP, "push_next": 1})] * 300
-    pops = [Instruction(Opcode.GEMM, {"pop_prev": 1})] * 300
-    order = [i for pair in zip(pushes, pops) for i in pair]
-    _, seen, events = run(TINY, [*order, FINISH])
+    """More pushes than a queue holds, before any pop: the load module waits for room, and goes on as compute pops."""
+    count = TOKEN_QUEUE_DEPTH + 20
+    pushes = [Instruction(Opcode.LOAD, {"memory_type": Memory.INP, "push_next": 1})] * count
+    pops = [Instruction(Opcode.GEMM, {"pop_prev": 1})] * count
+    _, seen, events = run(TINY, [*pushes, *pops, FINISH])
     assert seen["tokens"] == 0 and seen["status"] == 0
-    assert_events_are_paired(events, {"load": 300, "compute": 301, "store": 0})
+    assert_events_are_paired(events, {"load": count, "compute": count + 1, "store": 0})
+    starts = {m: [c for c, module, e in events if (module, e) == (m, "start")] for m in ("load", "compute")}
+    assert starts["load"][TOKEN_QUEUE_DEPTH - 1] < starts["compute"][0] < starts["load"][TOKEN_QUEUE_DEPTH]
