@@ -1,6 +1,6 @@
 """One lane of the ALU: the operations that take no cycle of their own. Requantisation is in requant.py."""
 
-from amaranth import Cat, Module, Mux, Signal, signed
+from amaranth import Module, Mux, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 

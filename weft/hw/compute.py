@@ -5,7 +5,8 @@
     operands and on: datapath.py
 
 The next instruction's steps follow the last one's without a gap; the stages before `operands` stand still while a step
-must wait there. A LOAD begins when the steps before it are issued, and writes when they have ended. An instruction without steps passes as a bubble, to end in order.
+must wait there. A LOAD begins when the steps before it are issued, and writes when they have ended.
+An instruction without steps passes as a bubble, to end in order.
 """
 
 from amaranth import Cat, Module, Signal
@@ -123,7 +124,8 @@ class Compute(wiring.Component):
             loads.eq(is_load & known_memory & (load.x_size != 0)),
             head.valid.eq((is_gemm | is_alu & known_op) & ~loops.none), head.finish.eq(is_finish),
             head.push_prev.eq(load.push_prev), head.push_next.eq(load.push_next),
-            head.gemm.eq(is_gemm), head.reset.eq(gemm.reset), head.long.eq(is_alu & (alu.alu_opcode == REQUANT) & head.valid),
+            head.gemm.eq(is_gemm), head.reset.eq(gemm.reset),
+            head.long.eq(is_alu & (alu.alu_opcode == REQUANT) & head.valid),
             head.op.eq(alu.alu_opcode), head.use_imm.eq(alu.use_imm), head.imm.eq(alu.imm),
         ]
 
@@ -132,6 +134,7 @@ class Compute(wiring.Component):
         wiring.connect(m, gate.from_next, wiring.flipped(self.from_store))
         for mine, theirs in ((gate.to_prev, self.to_load), (gate.to_next, self.to_store)):
             m.d.comb += [mine.space.eq(theirs.space), theirs.reserve.eq(mine.reserve)]
-        m.d.comb += [getattr(gate, name).eq(getattr(header, name)) for name in ("pop_prev", "pop_next", "push_prev", "push_next")]
+        m.d.comb += [getattr(gate, name).eq(getattr(header, name))
+                     for name in ("pop_prev", "pop_next", "push_prev", "push_next")]
         m.d.comb += [gate.clear.eq(self.clear), self.waits_prev.eq(gate.waits_prev), self.waits_next.eq(gate.waits_next),
                      self.full_prev.eq(gate.full_prev), self.full_next.eq(gate.full_next), self.trace.start.eq(gate.start)]

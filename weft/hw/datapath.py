@@ -52,7 +52,8 @@ class Datapath(wiring.Component):
         super().__init__({
             "step": In(STEP), "indices": In(index_layout(config)), "stall": Out(1), "ended": Out(STEP), "busy": Out(1),
             "load_write": In(write_signature(config)), "own_write": In(write_signature(config)), "wrote": Out(1),
-            "out_address": In(exact_log2(config.out_depth)), "out_enable": In(1), "out_data": Out(config.out_bits).array(lanes)})
+            "out_address": In(exact_log2(config.out_depth)), "out_enable": In(1),
+            "out_data": Out(config.out_bits).array(lanes)})
 
     def elaborate(self, platform):
         m = Module()
@@ -115,8 +116,10 @@ class Datapath(wiring.Component):
         shape, kind = self._own(Memory.QNT)
         offsets = [lane * QNT_LANE_BYTES + word * 4 for lane in range(self.config.block_out) for word in range(QNT_WORDS)]
         chosen = self.own_write.valid & (self.own_write.kind == kind)
-        m.d.comb += [qnt.write_address.eq(self.own_write.address), qnt.write_enable.eq(enables(chosen, self.own_write, shape, offsets))]
-        m.d.comb += [qnt.write_data[index].eq(bits_of(self.own_write, shape, offset, 32)) for index, offset in enumerate(offsets)]
+        m.d.comb += [qnt.write_address.eq(self.own_write.address),
+                     qnt.write_enable.eq(enables(chosen, self.own_write, shape, offsets))]
+        m.d.comb += [qnt.write_data[index].eq(bits_of(self.own_write, shape, offset, 32))
+                     for index, offset in enumerate(offsets)]
 
     def _own(self, memory):
         return Shape(self.config, memory), self.memories.index(memory)
@@ -143,7 +146,8 @@ class Datapath(wiring.Component):
             channel, x = channels[lane % config.block_out], acc.dst_data[lane]
             m.d.comb += [
                 short.op.eq(alu.op), short.gemm.eq(alu.gemm), short.clear.eq(alu.reset), short.x.eq(x),
-                short.y.eq(Mux(alu.use_imm, alu.imm.as_signed(), acc.src_data[lane].as_signed())), short.total.eq(dots.sums[lane]),
+                short.y.eq(Mux(alu.use_imm, alu.imm.as_signed(), acc.src_data[lane].as_signed())),
+                short.total.eq(dots.sums[lane]),
                 requant.enables.eq(channel.enables), requant.x.eq(x),
                 requant.bias.eq(qnt.read_data[lane % config.block_out * QNT_WORDS]),
                 requant.multiplier_1.eq(channel.multiplier_1),

@@ -51,8 +51,8 @@ class Shape:
         return (self.first_slot(address) + elements + (self.slots - 1)) >> exact_log2(self.slots)
 
 
-COMMAND = {"kind": 3, "address": ADDRESS_BITS, "sram": 16, "x_size": 16, "y_size": 16, "x_stride": 16, "x_pad_0": 4, "x_pad_1": 4,
-           "y_pad_0": 4, "y_pad_1": 4, "pad_value": 8, "push_prev": 1, "push_next": 1}
+COMMAND = {"kind": 3, "address": ADDRESS_BITS, "sram": 16, "x_size": 16, "y_size": 16, "x_stride": 16, "x_pad_0": 4,
+           "x_pad_1": 4, "y_pad_0": 4, "y_pad_1": 4, "pad_value": 8, "push_prev": 1, "push_next": 1}
 command = wiring.Signature({name: Out(width) for name, width in COMMAND.items()})
 """A LOAD or STORE as a DMA unit wants it: the byte address is complete, and the tokens to push come along.
 
@@ -60,9 +60,9 @@ Commands and writes are not one wide word: what computes with 64 bits at a time 
 
 
 def write_signature(config) -> wiring.Signature:
-    """What goes into a scratchpad: a part of element `address`, or with `every` all of its parts alike; `last`: it is complete."""
-    return wiring.Signature({"valid": Out(1), "kind": Out(3), "address": Out(16), "part": Out(8), "every": Out(1), "last": Out(1),
-                             "data": Out(config.bus_bits)})
+    """Into a scratchpad: a part of element `address`, or with `every` all of its parts alike; `last`: that completes it."""
+    return wiring.Signature({"valid": Out(1), "kind": Out(3), "address": Out(16), "part": Out(8), "every": Out(1),
+                             "last": Out(1), "data": Out(config.bus_bits)})
 
 
 def keep(m, condition, source, name):

@@ -43,8 +43,8 @@ class Fetch(wiring.Component):
         wiring.connect(m, wiring.flipped(self.memory.beats), buffer.w_stream)
         coming = Signal(range(BUFFER_BEATS + 1))
         m.d.comb += self.quiet.eq(coming == 0)
-        m.d.sync += coming.eq(coming + Mux(self.memory.bursts.valid & self.memory.bursts.ready, self.memory.bursts.p.beats, 0)
-                              - (self.memory.beats.valid & self.memory.beats.ready))
+        bursts, comes = self.memory.bursts, self.memory.beats.valid & self.memory.beats.ready
+        m.d.sync += coming.eq(coming + Mux(bursts.valid & bursts.ready, bursts.p.beats, 0) - comes)
 
         # A launch waits in these registers until the stream before it is handed out.
         waiting, left = Signal(), Signal(32)

@@ -1,10 +1,10 @@
 """The queue of instructions before each module, and which module an instruction goes to."""
 
-from amaranth import Const, Module, Mux, ResetInserter, Signal
+from amaranth import Const, Module, Mux, ResetInserter
 from amaranth.lib import fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from weft.isa import MEMORIES, Memory, Module as Unit, Opcode
+from weft.isa import MEMORIES, Module as Unit, Opcode
 from weft.isa.table import INSTRUCTION_BITS
 
 from .layouts import view

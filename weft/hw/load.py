@@ -1,6 +1,6 @@
 """The load module: LOAD of INP and WGT. The next instruction's reads begin while the last one's data still comes."""
 
-from amaranth import Module, Signal
+from amaranth import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 

@@ -55,7 +55,8 @@ class MemoryRead(wiring.Component):
                          client.beats.valid.eq(full & (owner == index))]
             taken = taken | client.bursts.valid
         leaves = Cat(client.beats.valid & client.beats.ready for client in self._clients()).any()
-        m.d.comb += [axi.rready.eq(~full | leaves), self.beat.eq(axi.rvalid & axi.rready), self.error.eq(self.beat & (axi.rresp != 0))]
+        m.d.comb += [axi.rready.eq(~full | leaves), self.beat.eq(axi.rvalid & axi.rready),
+                     self.error.eq(self.beat & (axi.rresp != 0))]
         with m.If(leaves):
             m.d.sync += full.eq(0)
         with m.If(self.beat):

@@ -1,6 +1,6 @@
 """The host's registers behind AXI4-Lite, generated from weft.isa.registers."""
 
-from amaranth import Module, Mux, Signal
+from amaranth import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -35,7 +35,8 @@ class Registers(wiring.Component):
 
     def _write(self, m):
         bus, taken = self.bus, Signal()
-        m.d.comb += [taken.eq(bus.awvalid & bus.wvalid & (~bus.bvalid | bus.bready)), bus.awready.eq(taken), bus.wready.eq(taken)]
+        m.d.comb += [taken.eq(bus.awvalid & bus.wvalid & (~bus.bvalid | bus.bready)),
+                     bus.awready.eq(taken), bus.wready.eq(taken)]
         with m.If(bus.bready):
             m.d.sync += bus.bvalid.eq(0)
         with m.If(taken):

@@ -60,8 +60,9 @@ class AccScratchpad(wiring.Component):
         written_enable = Signal(self.lanes, reset_less=True)
         m.d.sync += [written_address.eq(self.write_address), written_enable.eq(self.write_enable)]
         for lane in range(self.lanes):
-            m.submodules[f"acc_{lane}"] = acc = memory.Memory(shape=self.config.acc_bits, depth=self.config.acc_depth, init=[])
-            m.submodules[f"out_{lane}"] = out = memory.Memory(shape=self.config.out_bits, depth=self.config.out_depth, init=[])
+            config = self.config
+            m.submodules[f"acc_{lane}"] = acc = memory.Memory(shape=config.acc_bits, depth=config.acc_depth, init=[])
+            m.submodules[f"out_{lane}"] = out = memory.Memory(shape=config.out_bits, depth=config.out_depth, init=[])
             write, shadow = acc.write_port(), out.write_port()
             written = Signal(self.config.acc_bits, name=f"written_{lane}", reset_less=True)
             m.d.comb += [write.addr.eq(self.write_address), write.en.eq(self.write_enable[lane]),

@@ -92,7 +92,7 @@ class Packer(wiring.Component):
 
 
 class Store(wiring.Component):
-    """Members: `instructions` in; `bursts`, `beats`, `taken`, `done` to the memory engine's write side; `out_*`: read port of OUT."""
+    """Members: `instructions` in; `bursts`, `beats`, `done` to the memory engine's write side; `out_*`: read port of OUT."""
 
     def __init__(self, config):
         self.config = config
@@ -132,7 +132,8 @@ class Store(wiring.Component):
             gate.from_next.available.eq(1), gate.to_next.space.eq(1),
             gate.to_prev.space.eq(self.to_compute.space), self.to_compute.reserve.eq(gate.to_prev.reserve),
             self.waits_prev.eq(gate.waits_prev), self.full.eq(gate.full_prev),
-            self.illegal.eq(gate.start & ~legal & (insn.x_size != 0)), self.trace.start.eq(gate.start), self.trace.end.eq(ended)]
+            self.illegal.eq(gate.start & ~legal & ~nothing),
+            self.trace.start.eq(gate.start), self.trace.end.eq(ended)]
         return m
 
     def _answers(self, m, splitter, walked, active, gate, insn):
