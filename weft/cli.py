@@ -184,22 +184,25 @@ def disasm(program: Path, output: Annotated[Optional[Path], typer.Option("-o", "
 
 @app.command()
 def check(program: Path, config: ConfigOption = "default", as_json: JsonOption = False):
-    """Static check of a module or a raw program: tokens, deadlocks, races, addresses."""
-    from weft.isa.check import check
-
+    """Checks a module or a raw program: tokens, deadlocks, races, addresses; of a module also what it computes."""
     if program.suffix == ".npz":
-        programs = [RawProgram.load(program, load_config(config))]
+        from weft.isa.check import check
+
+        raw = RawProgram.load(program, load_config(config))
+        findings, instructions = check(decode(raw.insns, raw.config), raw.config, raw.dram_before, raw.dram_base), len(raw.insns)
     else:
+        from weft.runtime.validate import validate
+
         module = weft.load(program)
-        programs = [_launch_program(module, launch) for launch in module.launches]
-    findings = [f for p in programs for f in check(decode(p.insns, p.config), p.config, p.dram_before, p.dram_base)]
+        with err.status("checks, and one random input on the functional device"):
+            findings, instructions = validate(module), sum(launch.insn_count for launch in module.launches)
     errors = sum(f.level == "error" for f in findings)
     if as_json:
-        _print_json({"errors": errors, "instructions": sum(len(p.insns) for p in programs), "findings": [dataclasses.asdict(f) for f in findings]})
+        _print_json({"errors": errors, "instructions": instructions, "findings": [dataclasses.asdict(f) for f in findings]})
     else:
         for finding in findings:
             out.print(str(finding), highlight=False, style="red" if finding.level == "error" else None)
-        out.print(f"{sum(len(p.insns) for p in programs):,} instructions, {errors} errors, {len(findings) - errors} notes")
+        out.print(f"{instructions:,} instructions, {errors} errors, {len(findings) - errors} notes")
     if errors:
         raise typer.Exit(1)
 

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from weft.isa import Config, WeftError, decode, encode
-from weft.isa.check import check
-from weft.isa.table import INSTRUCTION_BYTES
+from weft.isa import Config, WeftError, encode
 from weft.runtime.module import Launch, Module, Operator, TensorInfo
+from weft.runtime.validate import static_findings
 
 from . import codegen, frontends, graph_passes, memory, operators, passes
 from .graph import Graph, Node
@@ -121,13 +120,9 @@ class _Builder:
 
     def _check(self, module: Module):
         """The checker proves each stream, apart from the passes that made it."""
-        dram = np.zeros(module.memory_size, np.uint8)
-        dram[:module.image.size] = module.image
-        for launch in module.launches:
-            stream = dram[launch.insn_address:launch.insn_address + launch.insn_count * INSTRUCTION_BYTES]
-            for finding in check(decode(stream, self.config), self.config, dram):
-                raise WeftError(f"compiled module '{module.name}'", "the checker must find nothing", str(finding),
-                                "`--print-after instructions`, and to report this: it is a fault of the compiler")
+        for finding in static_findings(module):
+            raise WeftError(f"compiled module '{module.name}'", "the checker must find nothing", str(finding),
+                            "`--print-after instructions`, and to report this: it is a fault of the compiler")
 
 
 class _Listing:

@@ -40,7 +40,7 @@ class FunctionalDevice(ArrayDram):
         counters = {k: v - before[k] for k, v in self.pads.counters.items()}
         events = None
         if trace:
-            events = np.zeros(len(order), EVENT)
+            events = np.zeros(len(instructions), EVENT)
             for step, index in enumerate(order):
                 events[index] = (instructions[index].module, step, step + 1)
         return LaunchReport(None, events, {**counters, "seconds": time.perf_counter() - began})

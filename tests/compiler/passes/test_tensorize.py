@@ -56,7 +56,7 @@ def test_sums_and_products_match_either_way_round():
     (lambda x, q: x + x, "add"),
     (lambda x, q: x.shift_right(const(3)), "shr imm"),
     (lambda x, q: q.requantise(x), "requant"),
-], ids=str)
+], ids=("reset", "max imm", "imm max", "add", "shr imm", "requant"))
 def test_alu_forms(value, name):
     nest = element_nest(DEFAULT, [("h", 4), ("w", 6)], lambda h, w, n, c: Store(
         ACC, (h, w, n, c), value(Load(ACC, (h, w, n, c)), Load(QNT, (h, c)))))
