@@ -50,14 +50,14 @@ class Network:
         return output
 
     def conv2d(self, x: str, channels: int, kernel: int | tuple[int, int], stride=1, pad=0, dilation=1, pad_value=0,
-               groups=1) -> str:
+               groups=1, parts=1) -> str:
         pair = lambda v: v if isinstance(v, tuple) else (v, v)  # noqa: E731
         kernel, pads = pair(kernel), pad if isinstance(pad, tuple) else (pad,) * 4
         c = self.graph.tensors[x].shape[1] // groups
-        w = self.graph.add_constant("w", self.rng.integers(-128, 128, (channels, c, *kernel), np.int8))
-        qnt = self._lanes(channels, c * kernel[0] * kernel[1])
-        return self._node("conv2d", [x, w, qnt], {"strides": pair(stride), "pads": pads, "dilations": pair(dilation),
-                                                  "groups": groups, "pad_value": pad_value})
+        w = self.graph.add_constant("w", self.rng.integers(-128, 128, (channels, c, parts * kernel[0], kernel[1]), np.int8))
+        qnt = self._lanes(channels, c * parts * kernel[0] * kernel[1])
+        attrs = {"strides": pair(stride), "pads": pads, "dilations": pair(dilation), "groups": groups, "pad_value": pad_value}
+        return self._node("conv2d", [x, w, qnt], attrs | ({"parts": parts} if parts > 1 else {}))
 
     def dense(self, x: str, channels: int) -> str:
         c = self.graph.tensors[x].shape[1]

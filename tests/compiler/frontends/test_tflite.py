@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tflite
 
-from weft.compiler import frontends, graph_passes, reference
+from weft.compiler import frontends, graph_passes, pipeline, reference
 from weft.compiler.frontends import tflite as frontend
 from weft.isa import DEFAULT, WeftError
 
@@ -27,7 +27,7 @@ def stored(t: T, values):
     return np.clip(np.trunc(scaled + np.copysign(0.5, scaled)) + t.zero_point, info.min, info.max)
 
 
-def convolution(dtype="int8", options=None, depthwise=False, seed=0):
+def convolution(dtype="int8", options=None, depthwise=False, seed=0, weight_zero=None):
     """x [1, 7, 6, 4] -> conv 3x3 stride 2 SAME RELU -> y; returns (bytes, x, y, what y is for an image)."""
     rng = np.random.default_rng(seed)
     lift = 128 if dtype == "uint8" else 0
@@ -36,6 +36,9 @@ def convolution(dtype="int8", options=None, depthwise=False, seed=0):
     x = T("x", (1, 7, 6, 4), dtype, 0.05, -4 + lift)
     w = T("w", (1, 3, 3, o) if depthwise else (o, 3, 3, 4), "int8", scale, 0, 3 if depthwise else 0)
     w.data = rng.integers(-127, 128, w.shape).astype(np.int8)
+    if weight_zero is not None:  # uint8 with one scale
+        scale = scale[:1].repeat(o)
+        w = T("w", w.shape, "uint8", scale[0], weight_zero, data=rng.integers(0, 256, w.shape).astype(np.uint8))
     b = T("b", (o,), "int32", scale * np.float32(0.05), 0, 0, rng.integers(-900, 900, o).astype(np.int32))
     y = T("y", (1, 4, 3, o), dtype, 0.03, -128 + lift)
     kind, table = ("DEPTHWISE_CONV_2D", "DepthwiseConv2DOptions") if depthwise else ("CONV_2D", "Conv2DOptions")
@@ -66,6 +69,32 @@ def test_convolution(dtype, depthwise):
     actual, expected = reference.run(placed, {"x": image})[name].astype(int), meaning(image)
     assert np.abs(actual - expected).max() <= 1 and (actual == expected).mean() >= 0.98
     assert [n.where for n in placed.nodes if n.op == "conv2d"] == ["accel"]
+
+
+@pytest.mark.parametrize("weight_zero", [0, 128, 204])  # weights from 0 to 255: three parts; of int8; from -204 to 51: two
+@pytest.mark.parametrize("depthwise", [False, True])
+def test_weights_with_a_zero_point(depthwise, weight_zero):
+    data, x, _, meaning = convolution("uint8", depthwise=depthwise, weight_zero=weight_zero)
+    placed = graph_passes.run(frontend.load(data, "conv"), DEFAULT)
+    image = np.random.default_rng(3).integers(0, 256, x.shape).astype(np.uint8)
+    actual, expected = reference.run(placed, {"x": image})[placed.outputs[0]].astype(int), meaning(image)
+    assert np.abs(actual - expected).max() <= 1 and (actual == expected).mean() >= 0.98
+    (node,) = (n for n in placed.nodes if n.where == "accel")
+    assert (node.op, node.attrs.get("parts", 1)) == ("conv2d", {0: 3, 128: 1, 204: 2}[weight_zero])
+    assert placed.macs(node) == expected.size * 9 * (1 if depthwise else 4)
+
+
+def test_a_matrix_product_of_weights_with_a_zero_point():
+    rng = np.random.default_rng(5)
+    x, y = T("x", (1, 20), "uint8", 0.05, 100), T("y", (1, 3), "uint8", 0.6, 128)
+    w = T("w", (3, 20), "uint8", 0.01, 40, data=rng.integers(0, 256, (3, 20)).astype(np.uint8))
+    data = build([x, w, y], [Op("FULLY_CONNECTED", [0, 1], [2], ("FullyConnectedOptions", {}))], [0], [2])
+    placed = graph_passes.run(frontend.load(data, "m"), DEFAULT)
+    assert [n.op for n in placed.nodes if n.where == "accel"] == ["dense"]
+    image = rng.integers(0, 256, x.shape).astype(np.uint8)
+    actual = reference.run(placed, {"x": image})[placed.outputs[0]].astype(int)
+    assert np.abs(actual - stored(y, real(x, image) @ real(w).T)).max() <= 1
+    assert pipeline.build(placed, DEFAULT).run(image)[1].bit_exact
 
 
 def classifier(softmax_beta=1.0):

@@ -13,7 +13,7 @@ from weft.isa import DEFAULT, PRESETS, Config, WeftError
 
 
 @st.composite
-def convolutions(draw, largest: int = 40):
+def convolutions(draw, largest: int = 40, parts: int = 1):
     """A network of one convolution: asymmetric padding, dilation, strides, any kernel."""
     kernel = draw(st.sampled_from([(1, 1), (3, 3), (1, 3), (3, 1), (2, 2), (5, 5), (7, 7)]))
     dilation = draw(st.integers(1, 2))
@@ -23,12 +23,17 @@ def convolutions(draw, largest: int = 40):
     network = Network(draw(st.integers(0, 99)))
     x = network.input(draw(st.integers(1, 3)), draw(st.integers(1, largest)), *size)
     network.conv2d(x, draw(st.integers(1, largest)), kernel, (draw(st.integers(1, 3)), draw(st.integers(1, 2))), pads,
-                   dilation, draw(st.integers(-128, 127)))
+                   dilation, draw(st.integers(-128, 127)), parts=parts)
     return network
 
 
 @given(convolutions(), CONFIGS, THREADS)
 def test_random_convolutions(network, config, threads):
+    assert_operator(network, config, threads)
+
+
+@given(convolutions(24, parts=2), CONFIGS, THREADS)
+def test_random_convolutions_of_two_kernels(network, config, threads):
     assert_operator(network, config, threads)
 
 

@@ -50,7 +50,10 @@ def _whole_blocks(graph: Graph, node: Node, config: Config) -> bool:
 
 def _can_pad(graph: Graph, node: Node, config: Config) -> bool:
     """Whether LOAD can pad so far, and no window lies in the padding altogether."""
-    kernel = node.attrs.get("kernel") or graph.tensors[node.inputs[1]].shape[2:]
+    kernel = node.attrs.get("kernel")
+    if kernel is None:
+        rows, columns = graph.tensors[node.inputs[1]].shape[2:]
+        kernel = rows // node.attrs.get("parts", 1), columns
     most = layouts(config)[Opcode.LOAD].fields["y_pad_0"].bounds[1]
     reach = [(k - 1) * d for k, d in zip(kernel, node.attrs.get("dilations", (1, 1)), strict=True)] * 2
     return all(pad <= min(most, far) for pad, far in zip(node.attrs["pads"], reach, strict=True))

@@ -36,7 +36,7 @@ def _widen(graph: Graph, node: Node, block: int) -> None:
         return
     node.inputs[1] = graph.add_constant(f"{name}.wide", widened(weight, groups, merged), type_.scale, type_.zero_point,
                                         type_.axis)
-    node.attrs |= {"groups": groups // merged, "macs_per_output": weight[0].size}
+    node.attrs = {"macs_per_output": weight[0].size} | node.attrs | {"groups": groups // merged}
 
 
 def widened(weight: np.ndarray, groups: int, merged: int) -> np.ndarray:

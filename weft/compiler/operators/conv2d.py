@@ -27,20 +27,23 @@ class Conv2d:
 
 
 def define(s: Shape) -> Conv2d:
-    """y = int8(requant(sum of padded x * w, qnt)). Axis g, over groups, is there only if there are several."""
+    """y = int8(requant(sum of padded x * w, qnt)). Axis g, over groups, is there only if there are several; likewise r, over
+    kernels that lie one below the other and whose sum is the kernel."""
     window, g = s.window, {"g": s.g} if s.g > 1 else {}
     x = te.placeholder("x", {"n": s.n, **g, "ci": s.ci, "h": s.h, "w": s.w, "nb": s.batch, "k": s.block}, "int8")
-    w = te.placeholder("w", {**g, "co": s.co, "ci": s.ci, "kh": window.kh, "kw": window.kw, "cb": s.block, "k": s.block},
+    w = te.placeholder("w", {**g, "co": s.co, "ci": s.ci, "kh": s.parts * window.kh, "kw": window.kw, "cb": s.block, "k": s.block},
                        "int8")
     qnt = te.placeholder("qnt", {**g, "co": s.co, "cb": s.block}, "qnt", element_rank=1)
     padded = pad(x, window, s.oh, s.ow, s.pad_value)
     ci, kh, kw = te.reduce_axis("ci", s.ci), te.reduce_axis("kh", window.kh), te.reduce_axis("kw", window.kw)
     k = te.reduce_axis("k", s.block)
+    part = [te.reduce_axis("r", s.parts)] if s.parts > 1 else []
 
     def product(n, *rest):
         *group, co, oh, ow, nb, cb = rest
         seen = padded[n, *group, ci, *window.at(oh, ow, kh, kw), nb, k]
-        return te.sum(seen.astype("int32") * w[*group, co, ci, kh, kw, cb, k].astype("int32"), [ci, kh, kw, k])
+        row = part[0] * window.kh + kh if part else kh
+        return te.sum(seen.astype("int32") * w[*group, co, ci, row, kw, cb, k].astype("int32"), [ci, *part, kh, kw, k])
 
     def quantise(n, *rest):
         *group, co, oh, ow, nb, cb = rest
@@ -78,9 +81,9 @@ def schedule(conv: Conv2d, tile: Tile) -> Schedule:
 def _order_sums(sums: Stage, tile: Tile) -> Axis:
     """Reduction outside of space, so that steps in a row meet different accumulators. Returns the loop over tiles of ci."""
     *space, nb, cb = sums.data_axes
-    ci, kh, kw, k = sums.reduce_axes
+    ci, *kernel, k = sums.reduce_axes
     ci_outer, ci_inner = sums.split(ci, tile.ci)
-    sums.reorder(ci_outer, ci_inner, kh, kw, *space, nb, cb, k)
+    sums.reorder(ci_outer, ci_inner, *kernel, *space, nb, cb, k)
     return ci_outer
 
 
@@ -101,14 +104,15 @@ def shape_of(node, graph, config: Config) -> Shape:
     n, ci, h, w_ = image(x, config)
     _, co, oh, ow = image(graph.tensors[node.outputs[0]].shape, config)
     kh, kw = w[2:] or (1, 1)
-    window = Window(kh, kw, *(tuple(node.attrs.get(key, default)) for key, default in
+    parts = node.attrs.get("parts", 1)
+    window = Window(kh // parts, kw, *(tuple(node.attrs.get(key, default)) for key, default in
                               (("strides", (1, 1)), ("pads", (0, 0, 0, 0)), ("dilations", (1, 1)))))
     check_window(node, window, config)
     g, block = node.attrs.get("groups", 1), config.block_in
     if g > 1 and (w[1] % block or w[0] // g % block):
         raise WeftError(subject(node), f"channels of a group are a multiple of the block of {block}, in and out",
                         f"{w[1]} in and {w[0] // g} out", "weights widened with zeros to whole blocks, or the host")
-    return Shape(n, ci // g, co // g, h, w_, oh, ow, window, node.attrs.get("pad_value", 0), config.batch, block, g)
+    return Shape(n, ci // g, co // g, h, w_, oh, ow, window, node.attrs.get("pad_value", 0), config.batch, block, g, parts)
 
 
 def build(node, graph, config: Config, virtual_threads: int = 2) -> LoopProgram:

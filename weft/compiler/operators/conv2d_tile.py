@@ -19,7 +19,7 @@ SPACE = ("n", "g", "co", "oh", "ow")
 @dataclass(frozen=True)
 class Shape:
     """A convolution in elements: n, ci, co count blocks, the latter two of one of g groups; h, w are the input's, oh, ow the
-    output's sizes."""
+    output's sizes. The kernel is the sum of `parts` kernels of int8."""
 
     n: int
     ci: int
@@ -33,6 +33,12 @@ class Shape:
     batch: int
     block: int
     g: int = 1
+    parts: int = 1
+
+    @property
+    def taps(self) -> int:
+        """Multiplications for each value of input under the kernel."""
+        return self.parts * self.window.kh * self.window.kw
 
 
 @dataclass(frozen=True)
@@ -105,10 +111,10 @@ class Plan:
         hold_w, hold_x = (self.hold and self.order == held for held in OUTER)
         return {
             "inp": t["n"] * t["g"] * rows * columns * (s.ci if hold_x else t["ci"]) * self._copies(t, hold_x),
-            "wgt": t["g"] * t["co"] * s.window.kh * s.window.kw * (s.ci if hold_w else t["ci"]) * self._copies(t, hold_w),
+            "wgt": t["g"] * t["co"] * s.taps * (s.ci if hold_w else t["ci"]) * self._copies(t, hold_w),
             "acc": t["n"] * t["g"] * t["co"] * t["oh"] * t["ow"] * self._copies(t, False),
             "qnt": t["g"] * t["co"] * self._copies(t, self.order == "weights"),
-            "uop": cost.micro_ops(t["ci"], s.window.kh, s.window.kw, t["n"], t["g"], t["co"], t["oh"], t["ow"]),
+            "uop": cost.micro_ops(t["ci"], s.parts, s.window.kh, s.window.kw, t["n"], t["g"], t["co"], t["oh"], t["ow"]),
         }
 
     def cycles(self, t: cost.Sizes) -> np.ndarray:
@@ -116,7 +122,7 @@ class Plan:
         turns = count["n"] * count["g"] * count["co"] * count["oh"] * count["ow"]
         outputs = s.n * s.g * s.co * s.oh * s.ow
         load_x, load_w = self._load_inputs(t, count), self._load_weights(t, count)
-        compute = cost.steps(outputs * s.ci * s.window.kh * s.window.kw, turns * count["ci"])
+        compute = cost.steps(outputs * s.ci * s.taps, turns * count["ci"])
         compute = compute + 2 * cost.steps(outputs, turns) + self._load_parameters(count)
         whole = t["ow"] == s.ow  # rows of a tile lie one after the other
         rows = np.where(whole, outputs // (s.oh * s.ow) * count["oh"], outputs // s.ow * count["ow"])
@@ -157,5 +163,5 @@ class Plan:
         s, hold = self.s, self.order == "weights" and self.hold
         again = 1 if hold else count["n"] * count["oh"] * count["ow"]
         pieces = 1 if hold else count["ci"]
-        bytes_ = s.g * s.co * s.ci * s.window.kh * s.window.kw * self.config.wgt_bytes
+        bytes_ = s.g * s.co * s.ci * s.taps * self.config.wgt_bytes
         return cost.transfer(self.config, bytes_, s.g * s.co * pieces, count["g"] * count["co"] * pieces) * again

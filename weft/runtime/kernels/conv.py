@@ -5,7 +5,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from .quantise import apply_lanes
 from .registry import kernel
-from .windows import exact_float, resolve_pads
+from .windows import exact_float, resolve_pads, whole_weights
 
 
 def windows(x: np.ndarray, kernel_shape, strides, pads, dilations, pad_value) -> np.ndarray:
@@ -32,10 +32,11 @@ def convolve(x: np.ndarray, w: np.ndarray, strides, pads, dilations, groups: int
 def conv2d(attrs, x, w, qnt):
     """x int8 [N, C, H, W], w int8 [O, C/groups, KH, KW], qnt [O] -> int8 [N, O, OH, OW].
 
-    attrs: strides, pads (top, left, bottom, right), dilations, groups, pad_value (what padding holds, as stored).
+    attrs: strides, pads (top, left, bottom, right), dilations, groups, pad_value (what padding holds, as stored), optional
+    parts: the weights are the sum of that many, which lie one below the other, [O, C/groups, parts * KH, KW].
     """
     real = exact_float(w[0].size)
-    acc = convolve(x.astype(real), w.astype(real), attrs["strides"], attrs["pads"], attrs["dilations"],
+    acc = convolve(x.astype(real), whole_weights(attrs, w).astype(real), attrs["strides"], attrs["pads"], attrs["dilations"],
                    attrs["groups"], attrs["pad_value"])
     return (apply_lanes(acc.astype(np.int64).astype(np.int32), qnt),)
 

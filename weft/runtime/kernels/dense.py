@@ -4,13 +4,14 @@ import numpy as np
 
 from .quantise import apply_lanes
 from .registry import kernel
-from .windows import exact_float
+from .windows import exact_float, whole_weights
 
 
 @kernel("dense")
 def dense(attrs, x, w, qnt):
-    """x int8 [N, C] or [N, C, 1, 1], w int8 [O, C], qnt [O] -> int8 [N, O]."""
-    real = exact_float(w.shape[1])
+    """x int8 [N, C] or [N, C, 1, 1], w int8 [O, C], qnt [O] -> int8 [N, O]. With attribute parts, w is [O, C, parts, 1]."""
+    real = exact_float(w[0].size)
+    w = whole_weights(attrs, w).reshape(w.shape[:2])
     acc = x.reshape(len(x), -1).astype(real) @ w.T.astype(real)
     return (apply_lanes(acc.astype(np.int64).astype(np.int32), qnt),)
 

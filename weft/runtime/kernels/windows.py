@@ -8,6 +8,15 @@ def exact_float(products: int) -> np.dtype:
     return np.dtype(np.float32 if products << 14 <= 1 << 24 else np.float64)
 
 
+def whole_weights(attrs: dict, w: np.ndarray) -> np.ndarray:
+    """The weights themselves, or the sum int32 of attrs["parts"] int8 weights that lie one below the other along axis 2."""
+    parts = attrs.get("parts", 1)
+    if parts == 1:
+        return w
+    o, c, rows, *columns = w.shape
+    return w.reshape(o, c, parts, rows // parts, *columns).sum(2, dtype=np.int32)
+
+
 def resolve_pads(attrs: dict, size, kernel_shape) -> tuple[int, int, int, int]:
     """(top, left, bottom, right) from ONNX's pads or auto_pad, for an input of size (H, W)."""
     mode = attrs.get("auto_pad", "NOTSET")
