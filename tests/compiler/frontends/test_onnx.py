@@ -84,10 +84,16 @@ def test_refuses_one_spatial_axis():
 
 
 def test_refuses_a_dynamic_shape_and_takes_one_that_is_given():
-    data = model([node("Relu", "x")], ("batch", 3, 8, 8))
-    assert refusal(data) == ("input 'x': its shape must be static, but found shape [batch, 3, 8, 8]; "
-                             "try: to give one, as in input_shapes={'x': (1, 3, 8, 8)}")
-    assert frontend.load(data, "m", {"x": (2, 3, 8, 8)}).tensors["x"].shape == (2, 3, 8, 8)
+    data = model([node("Relu", "x")], (1, 3, "height", 8))
+    assert refusal(data) == ("input 'x': its shape must be static, but found shape [1, 3, height, 8]; "
+                             "try: to give one, as in input_shapes={'x': (1, 3, 1, 8)}")
+    assert frontend.load(data, "m", {"x": (1, 3, 5, 8)}).tensors["y"].shape == (1, 3, 5, 8)
+
+
+def test_an_open_batch_is_one():
+    graph = frontend.load(model([node("Relu", "x")], ("batch", 3, 8, 8)), "m")
+    assert graph.tensors["x"].shape == graph.tensors["y"].shape == (1, 3, 8, 8)
+    assert frontend.load(model([node("Relu", "x")], ("batch", 3, 8, 8)), "m", {"x": (2, 3, 8, 8)}).tensors["y"].shape[0] == 2
 
 
 def test_refuses_a_shape_that_depends_on_values():

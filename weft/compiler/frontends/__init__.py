@@ -17,7 +17,7 @@ def load(path: str | Path, input_shapes: Mapping[str, tuple[int, ...]] | None = 
 
     Parameters
     ----------
-    input_shapes: sizes for inputs that the file leaves open, by name.
+    input_shapes: sizes for inputs that the file leaves open, by name. An open batch, the first of several axes, is 1 without it.
 
     Raises
     ------

@@ -57,6 +57,7 @@ def _infer(model: onnx.ModelProto, name: str, input_shapes: Mapping[str, tuple[i
             for size in input_shapes[value.name]:
                 dims.dim.add().dim_value = size
         elif value.name not in constants:
+            _close_batch(value)
             _check_static(value)
     try:
         inferred = shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
@@ -66,6 +67,13 @@ def _infer(model: onnx.ModelProto, name: str, input_shapes: Mapping[str, tuple[i
     except (shape_inference.InferenceError, ValueError) as error:
         raise WeftError(f"model {name}", "the shapes of all tensors must follow from the inputs", _first_line(error),
                         "to run the ONNX checker on the model") from None
+
+
+def _close_batch(value: onnx.ValueInfoProto) -> None:
+    """A first axis of open size is the batch, and a compiled network takes one at a time."""
+    dims = value.type.tensor_type.shape.dim
+    if len(dims) > 1 and not dims[0].HasField("dim_value"):
+        dims[0].dim_value = 1
 
 
 def _check_static(value: onnx.ValueInfoProto) -> None:
