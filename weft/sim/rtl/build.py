@@ -97,7 +97,7 @@ def _build(verilog: str, flavour: Flavour, verilator: Verilator, library: Path):
         _run([str(verilator.executable), *COMMON, *flavour.verilator, "-CFLAGS", f"{flavour.cxx} -I{SOURCES}",
               "-LDFLAGS", "-shared", "-Mdir", str(folder), "-o", library.name, str(folder / "top.v"),
               str(SOURCES / "harness.cpp")], folder, verilator)
-        if flavour is TRACED:
+        if flavour.name == TRACED.name:
             (folder / "signals.h").write_text(signals_header(folder, TOP))
         runtime = library.parent / f"runtime-{content_hash('runtime', verilator.version, repr(flavour), compiler())}"
         for ready in runtime.glob("*.o"):

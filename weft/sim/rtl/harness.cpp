@@ -38,6 +38,8 @@ struct Machine {
     ~Machine() {
         close_vcd();
         top.final();
+        static VerilatedContext survivor;  // Verilator's runtime reads the context that this thread saw last, alive or not
+        Verilated::threadContextp(&survivor);
     }
 
     // What memory.h reads of the accelerator's ports.
@@ -176,6 +178,7 @@ private:
 #ifdef WEFT_TRACE
 void Machine::open_vcd(const char* path) {
     close_vcd();
+    Verilated::threadContextp(&context);
     context.traceEverOn(true);
     vcd = std::make_unique<VerilatedVcdC>();
     top.trace(vcd.get(), 99);
