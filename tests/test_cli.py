@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.conformance import FOLDER
+from tests.conftest import ROOT
 from weft.cli import main
 
 
@@ -64,6 +65,24 @@ def test_disasm_asm_check(weft, tmp_path):
     weft("asm", source, "-o", program)
     status, out, _ = weft("check", program)
     assert status == 1 and "error: " in out
+
+
+def test_quantize(weft, tmp_path):
+    model, data, made = ROOT / "examples" / "digits" / "digits_float.onnx", tmp_path / "digits.npz", tmp_path / "int8.onnx"
+    np.savez(data, image=np.random.default_rng(0).uniform(size=(8, 1, 8, 8)))
+    status, out, _ = weft("quantize", model, "--data", data, "-o", made, "--ranges", "percentile", "--percentile", "99.9", "--equalise", "--json")
+    report = json.loads(out)
+    assert status == 0 and (report["ranges"], report["samples"], report["equalised_pairs"]) == ("percentile 99.9", 8, 1)
+    assert [layer["name"] for layer in report["layers"] if layer["op"] == "Conv"] == ["conv1", "conv2", "conv3"]
+    status, out, _ = weft("quantize", model, "--data", data, "-o", made, "--no-bias-correction", "--samples", "4")
+    text = " ".join(out.split())  # the terminal of tests is narrow
+    assert status == 0 and "ranges by minmax of 4 samples, no bias correction" in text and "8 operators in int8; in real numbers: none" in text
+    assert weft("compile", made, "-o", tmp_path / "digits.weft")[0] == 0
+    before = made.read_bytes()
+    message = "weft: refused: model int8: it must be a float network, but found node 'image.quantize' (quantize), already quantised\n" \
+              "try: the float model that it was made from\n"
+    assert weft("quantize", made, "--data", data, "-o", made) == (1, "", message)
+    assert made.read_bytes() == before and {path.name for path in tmp_path.iterdir()} == {"digits.npz", "int8.onnx", "digits.weft"}
 
 
 @pytest.mark.parametrize("arguments, message", [

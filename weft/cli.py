@@ -69,6 +69,31 @@ def compile(model: Path, output: Annotated[Path, typer.Option("-o", "--output")]
 
 
 @app.command()
+def quantize(model: Path, data: Annotated[Path, typer.Option(help=".npz with an array named as the input, or folder of .npy; samples along axis 0")],
+             output: Annotated[Path, typer.Option("-o", "--output", help="QDQ model (.onnx)")],
+             ranges: Annotated[str, typer.Option(help="minmax, percentile or mse")] = "minmax",
+             percentile: Annotated[float, typer.Option(help="for --ranges percentile")] = 99.99,
+             bias_correction: Annotated[bool, typer.Option(help="take the mean error of each channel off its bias")] = True,
+             equalise: Annotated[bool, typer.Option("--equalise", help="bring channels between layers to one size")] = False,
+             samples: Annotated[Optional[int], typer.Option(help="use the first of them only")] = None, as_json: JsonOption = False):
+    """Quantises a float network (ONNX or TFLite) to int8 QDQ ONNX, and reports what each layer loses."""
+    from weft.compiler import quantizer
+
+    options = quantizer.Options(ranges, percentile, bias_correction, equalise, samples)
+    with _progress() as bar:
+        task = bar.add_task("quantize", total=None)
+        made, report = quantizer.quantise(model, data, options, lambda done, total, title: bar.update(
+            task, completed=done, total=total, description=title))
+    write_atomically(output, made.SerializeToString())
+    if as_json:
+        return _print_json({"output": str(output), **report.to_dict()})
+    from weft.tables import quantisation_table
+
+    out.print(quantisation_table(report))
+    out.print(f"{output}: {len(report.layers)} operators in int8; in real numbers: {', '.join(report.on_float) or 'none'}", highlight=False)
+
+
+@app.command()
 def run(module: Path, inputs: list[Path], device: DeviceOption = "functional",
         trace: Annotated[Optional[Path], typer.Option(help="write the timeline here (Chrome JSON, for Perfetto)")] = None,
         output: Annotated[Optional[Path], typer.Option("-o", "--output", help="write the outputs here (.npz)")] = None,

@@ -1,4 +1,8 @@
-"""What the command line shows a person: tables of configurations, placements, runs and conformance."""
+"""What the command line shows a person: tables of configurations, placements, runs, quantisation and conformance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 
@@ -7,6 +11,9 @@ from weft.isa.manual import field_rows, size_rows
 from weft.runtime.module import Module
 from weft.runtime.report import RunReport
 from weft.sim.conform import ConformReport
+
+if TYPE_CHECKING:  # importing it takes ONNX along
+    from weft.compiler.quantizer.report import QuantisationReport
 
 
 def _table(title: str, *columns: str, right: tuple[str, ...] = ()) -> Table:
@@ -60,3 +67,22 @@ def conform_table(report: ConformReport, device: str) -> Table:
     table = _table(f"conformance on {device}", "passed", "failed", "cycles", "cycles a second", right=("passed", "failed", "cycles", "cycles a second"))
     table.add_row(str(report.passed), str(report.failed), _number(report.cycles), _number(report.cycles_per_second, ",.0f"))
     return table
+
+
+def quantisation_table(report: QuantisationReport) -> Table:
+    """A row a layer: its range and how much of its signal is left; the layer that by itself loses most is marked."""
+    bias = "" if report.bias_correction else ", no bias correction"
+    equalised = f", {report.equalised} pairs equalised" if report.equalised else ""
+    table = _table(f"{report.model}: ranges by {report.ranges} of {report.samples} samples{bias}{equalised}", "layer", "operator",
+                   "low", "high", "SNR dB", "of the layer alone", right=("low", "high", "SNR dB", "of the layer alone"))
+    for x in report.layers:
+        table.add_row(x.name, x.op, f"{x.quantisation.low:.4g}", f"{x.quantisation.high:.4g}", _decibels(x.snr), _decibels(x.alone),
+                      style="yellow" if x is report.worst else None)
+    table.add_section()
+    for name, snr in report.outputs.items():
+        table.add_row(f"output {name}", "", "", "", _decibels(snr), "", style="bold")
+    return table
+
+
+def _decibels(ratio: float | None) -> str:
+    return "exact" if ratio is None else f"{ratio:.1f}"

@@ -1,0 +1,107 @@
+"""Small float networks with seeded weights, of every form that quantisation treats on its own."""
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from weft.compiler.frontends import onnx as frontend
+from weft.compiler.graph import Graph
+
+CHANNELS, SIZE, CLASSES = 8, 8, 5
+
+
+class Builder:
+    """Adds nodes and constants; `model` closes it."""
+
+    def __init__(self, seed: int):
+        self.rng = np.random.default_rng(seed)
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
+
+    def constant(self, name: str, value: np.ndarray) -> str:
+        self.constants.append(numpy_helper.from_array(value, name))
+        return name
+
+    def add(self, op: str, inputs: list[str], name: str, **attrs) -> str:
+        self.nodes.append(helper.make_node(op, inputs, [name], f"{name}.node", **attrs))
+        return name
+
+    def conv(self, source: str, name: str, channels: int, outputs: int, kernel: int, group: int = 1, bias: bool = True) -> str:
+        weight = self.rng.normal(size=(outputs, channels // group, kernel, kernel)) / np.sqrt(channels // group * kernel ** 2)
+        names = [source, self.constant(f"{name}.weight", weight.astype(np.float32))]
+        if bias:
+            names.append(self.constant(f"{name}.bias", self.rng.normal(size=outputs).astype(np.float32) / 4))
+        return self.add("Conv", names, name, kernel_shape=[kernel] * 2, pads=[kernel // 2] * 4, group=group)
+
+    def batch_norm(self, source: str, name: str, channels: int) -> str:
+        values = {"gain": self.rng.uniform(0.5, 2, channels), "offset": self.rng.normal(size=channels) / 4,
+                  "mean": self.rng.normal(size=channels) / 4, "variance": self.rng.uniform(0.5, 2, channels)}
+        names = [self.constant(f"{name}.{k}", v.astype(np.float32)) for k, v in values.items()]
+        return self.add("BatchNormalization", [source, *names], name)
+
+    def clip(self, source: str, name: str, low: float, high: float) -> str:
+        names = [self.constant(f"{name}.{k}", np.float32(v)) for k, v in (("low", low), ("high", high))]
+        return self.add("Clip", [source, *names], name)
+
+    def model(self, inputs: dict[str, list[int]], outputs: dict[str, list[int]]) -> onnx.ModelProto:
+        values = [[helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in each.items()] for each in (inputs, outputs)]
+        model = helper.make_model(helper.make_graph(self.nodes, "small", *values, self.constants),
+                                  opset_imports=[helper.make_opsetid("", 13)])
+        model.ir_version = 8
+        onnx.checker.check_model(model, full_check=True)
+        return model
+
+
+def depthwise(seed: int = 0, clip: float | None = None, spread: float = 0.0) -> onnx.ModelProto:
+    """conv 3x3, relu or clip, depthwise 3x3, relu, conv 1x1, the sum with a shortcut, max pool, average, dense.
+
+    spread: channels of the first convolution differ by up to 2**spread.
+    """
+    b = Builder(seed)
+    b.conv("image", "first", 3, CHANNELS, 3, bias=False)
+    b.batch_norm("first", "norm", CHANNELS)
+    for tensor in b.constants:
+        if spread and tensor.name in ("norm.gain", "norm.offset"):
+            value = numpy_helper.to_array(tensor) * np.exp2(-np.linspace(0, spread, CHANNELS)).astype(np.float32)
+            tensor.CopyFrom(numpy_helper.from_array(value, tensor.name))
+    a = b.add("Relu", ["norm"], "a") if clip is None else b.clip("norm", "a", 0.0, clip)
+    b.conv(a, "dw", CHANNELS, CHANNELS, 3, group=CHANNELS)
+    b.add("Relu", ["dw"], "dw.relu")
+    b.conv("dw.relu", "last", CHANNELS, CHANNELS, 1)
+    b.conv("image", "side", 3, CHANNELS, 1)
+    b.add("Add", ["last", "side"], "sum")
+    b.add("Relu", ["sum"], "sum.relu")
+    b.add("MaxPool", ["sum.relu"], "pool", kernel_shape=[2, 2], strides=[2, 2])
+    b.add("GlobalAveragePool", ["pool"], "mean")
+    b.add("Flatten", ["mean"], "flat")
+    weight = b.constant("dense.weight", b.rng.normal(size=(CHANNELS, CLASSES)).astype(np.float32))
+    b.add("Gemm", ["flat", weight, b.constant("dense.bias", b.rng.normal(size=CLASSES).astype(np.float32))], "logits", alpha=0.5,
+          beta=2.0)
+    return b.model({"image": [1, 3, SIZE, SIZE]}, {"logits": [1, CLASSES]})
+
+
+def mixed(seed: int = 0) -> onnx.ModelProto:
+    """What is left on real numbers, or moves: a batch norm at the front, slice, pad, concat, sigmoid, two outputs."""
+    b = Builder(seed)
+    b.batch_norm("image", "norm", 3)
+    b.conv("norm", "conv", 3, CHANNELS, 3)
+    b.add("Relu", ["conv"], "a")
+    names = [b.constant(n, np.array(v, np.int64)) for n, v in (("starts", [0, 0]), ("ends", [SIZE, SIZE]), ("axes", [2, 3]),
+                                                             ("steps", [2, 2]))]
+    b.add("Slice", ["a", *names], "slice")
+    b.add("Pad", ["slice", b.constant("pads", np.array([0, 2, 0, 0, 0, 2, 0, 0], np.int64))], "pad")
+    b.conv("pad", "second", CHANNELS + 4, CHANNELS, 3)
+    b.add("Sigmoid", ["second"], "gate")
+    b.add("Concat", ["second", "slice"], "both", axis=1)
+    b.add("AveragePool", ["both"], "mean", kernel_shape=[2, 2], strides=[2, 2])
+    b.conv("mean", "third", 2 * CHANNELS, CLASSES, 1)
+    half = SIZE // 2
+    return b.model({"image": [1, 3, SIZE, SIZE]}, {"gate": [1, CHANNELS, half, half], "third": [1, CLASSES, half // 2, half // 2]})
+
+
+def graph_of(model: onnx.ModelProto) -> Graph:
+    return frontend.load(model.SerializeToString(), "small")
+
+
+def images(count: int, seed: int = 1) -> dict[str, np.ndarray]:
+    return {"image": np.random.default_rng(seed).normal(size=(count, 3, SIZE, SIZE)).astype(np.float32)}

@@ -1,0 +1,76 @@
+"""The QDQ model: valid, on the accelerator whole, and the same in ONNX Runtime."""
+
+import numpy as np
+import onnx
+import pytest
+
+from weft.compiler import graph_passes, reference
+from weft.compiler.quantizer import quantise_graph
+from weft.compiler.quantizer.export import clips_alike, to_onnx
+from weft.compiler.quantizer.prepare import prepare
+from weft.compiler.quantizer.ranges import from_range
+from weft.isa import Config
+
+from .networks import depthwise, graph_of, images, mixed
+
+NETWORKS = {"relu": depthwise(), "clip": depthwise(clip=0.7), "mixed": mixed()}
+
+
+@pytest.fixture(params=NETWORKS)
+def network(request):
+    exported, _ = quantise_graph(graph_of(NETWORKS[request.param]), images(16))
+    return request.param, exported
+
+
+def test_everything_that_can_is_on_the_accelerator(network):
+    name, exported = network
+    placed = graph_passes.run(graph_of(exported), Config())
+    on_host = {node.op for node in placed.nodes if node.where == "host"}
+    assert on_host <= {"quantize", "dequantize"} | ({"Sigmoid", "concat"} if name == "mixed" else set())
+    ops = [node.op for node in placed.nodes if node.where == "accel"]
+    assert ops.count("conv2d") + ops.count("dense") >= sum(n.op_type in ("Conv", "Gemm") for n in NETWORKS[name].graph.node)
+
+
+def test_weights_and_biases_as_runtimes_expect_them(network):
+    name, exported = network
+    onnx.checker.check_model(exported, full_check=True)
+    values = {t.name: onnx.numpy_helper.to_array(t) for t in exported.graph.initializer}
+    makers = {o: n for n in exported.graph.node for o in n.output}
+    for node in exported.graph.node:
+        if node.op_type in ("Conv", "Gemm"):
+            stored, scale, zero = (values[n] for n in makers[node.input[1]].input)
+            assert stored.dtype == np.int8 and scale.shape == (len(stored),) and not zero.any()
+            bias, bias_scale, _ = (values[n] for n in makers[node.input[2]].input)
+            source = values[makers[node.input[0]].input[1]]
+            assert bias.dtype == np.int32 and np.array_equal(bias_scale, (scale * source).astype(np.float32))
+    clips = [n.op_type for n in exported.graph.node if n.op_type in ("Relu", "Clip")]
+    assert clips == (["Relu"] if name == "mixed" else [])  # its output shares a range that reaches below 0
+
+
+def test_the_same_in_onnx_runtime(network):
+    runtime = pytest.importorskip("onnxruntime")
+    _, exported = network
+    session = runtime.InferenceSession(exported.SerializeToString(), providers=["CPUExecutionProvider"])
+    graph = graph_of(exported)
+    placed = graph_passes.run(graph, Config())
+    for sample in images(8, 9)["image"]:
+        feeds = {"image": sample[None]}
+        ours = reference.run(placed, feeds)
+        for name, theirs in zip(graph.outputs, session.run(graph.outputs, feeds), strict=True):
+            step = np.ptp(theirs) / 255
+            assert np.abs(ours[name] - theirs).max() <= 4 * step  # a unit a layer, some layers deep
+
+
+@pytest.mark.parametrize("low, high, limits, alike", [
+    (0, 5.9, (0, 6), True), (0, 6, (0, 6), True), (-1, 6, (0, 6), False), (0, 7, (0, 6), False), (0, 3, (0, np.inf), True),
+])
+def test_a_range_that_clips_needs_no_clip(low, high, limits, alike):
+    assert clips_alike(from_range(low, high), *limits) is alike
+
+
+@pytest.mark.parametrize("model", NETWORKS.values(), ids=NETWORKS)
+def test_a_float_graph_is_written_as_it_is(model):
+    graph, x = prepare(graph_of(model)), images(1)
+    again = graph_of(to_onnx(graph))
+    expected = reference.run(graph, x)
+    assert all(np.allclose(v, expected[k], rtol=1e-5, atol=1e-6) for k, v in reference.run(again, x).items())

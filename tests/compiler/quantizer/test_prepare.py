@@ -1,0 +1,63 @@
+"""The prepared network computes what the model does, and has the form that the rest relies on."""
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from weft.compiler import reference
+from weft.compiler.quantizer.prepare import is_product, prepare
+from weft.isa import WeftError
+
+from .networks import depthwise, graph_of, images, mixed
+
+NETWORKS = {"relu": depthwise(), "clip": depthwise(clip=1.0), "mixed": mixed()}
+
+
+@pytest.mark.parametrize("model", NETWORKS.values(), ids=NETWORKS)
+def test_the_same_function(model):
+    original, x = graph_of(model), images(1)
+    graph = prepare(original)
+    expected = reference.run(original, x)
+    assert graph.inputs == original.inputs and graph.outputs == original.outputs
+    assert all(np.allclose(y, expected[name], rtol=1e-4, atol=1e-5) for name, y in reference.run(graph, x).items())
+    assert "BatchNormalization" in {node.op for node in original.nodes}  # it was left as it was
+
+
+def test_folded_and_fused():
+    graph = prepare(graph_of(depthwise(clip=1.0)))
+    assert [node.op for node in graph.nodes] == ["Conv", "Conv", "Conv", "Conv", "Add", "MaxPool", "GlobalAveragePool", "Reshape", "Gemm"]
+    assert all(is_product(graph, node) and len(node.inputs) == 3 for node in graph.nodes if node.op in ("Conv", "Gemm"))
+    assert [node.attrs.get("maximum") for node in graph.nodes[:2]] == [1.0, None] and graph.nodes[4].attrs["minimum"] == 0
+
+
+def test_a_batch_norm_without_a_product_before_it_is_a_depthwise_convolution():
+    graph = prepare(graph_of(mixed()))
+    assert graph.nodes[0].op == "Conv" and graph.nodes[0].attrs["group"] == 3
+
+
+def test_shared_weights_get_parted():
+    model = depthwise()
+    names = [node.name for node in model.graph.node]
+    twin = onnx.NodeProto()
+    twin.CopyFrom(model.graph.node[names.index("last.node")])
+    twin.name, twin.output[0] = "twin.node", "twin"
+    total = model.graph.node[names.index("sum.node")]
+    total.input[1] = "twin"
+    model.graph.node.insert(names.index("sum.node"), twin)
+    graph = prepare(graph_of(model))
+    weights = [name for node in graph.nodes if is_product(graph, node) for name in node.inputs[1:]]
+    assert len(weights) == len(set(weights))
+
+
+def test_weights_that_are_not_finite():
+    model = depthwise()
+    for tensor in model.graph.initializer:
+        if tensor.name == "dw.weight":
+            value = numpy_helper.to_array(tensor).copy()
+            value[0, 0, 0, 0] = np.nan
+            tensor.CopyFrom(numpy_helper.from_array(value, tensor.name))
+    with pytest.raises(WeftError) as error:
+        prepare(graph_of(model))
+    assert str(error.value) == ("constant 'dw.weight': weights must be finite, but found NaN or infinity; "
+                                "try: to train or export the model again")
