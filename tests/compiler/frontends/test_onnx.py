@@ -4,10 +4,13 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
+from onnx.reference import ReferenceEvaluator
 
-from weft.compiler import frontends, graph_passes, reference
+from weft.compiler import frontends, graph_passes, pipeline, reference
 from weft.compiler.frontends import onnx as frontend
+from weft.compiler.frontends.onnx_operators import ATTRIBUTES
 from weft.isa import DEFAULT, WeftError
+from weft.runtime.module import from_bytes, to_bytes
 
 from .qdq import Qdq
 
@@ -58,10 +61,25 @@ def test_random_damage_never_ends_in_a_traceback():
             pass
 
 
-def test_refuses_an_unknown_operator():
-    message = refusal(model([node("Sin", "x")]))
-    assert message.startswith("node 'n' (Sin): an operator must be one that weft can import, but found Sin; "
-                              "try: to replace it by any of Abs, Add, AveragePool, ")
+def assert_runs_on_the_host(data, reason, shape=(1, 3, 8, 8)):
+    """The model's only node is ONNX's own, it gives what ONNX says, and so does the compiled module."""
+    placed = graph_passes.run(frontend.load(data, "m"), DEFAULT)
+    (only,) = placed.nodes
+    assert (only.op, only.where, only.reason) == ("Onnx", "host", f"ONNX's reference evaluator computes it: {reason}")
+    x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    (expected,) = ReferenceEvaluator(onnx.load_from_string(data)).run(None, {"x": x})
+    np.testing.assert_array_equal(reference.run(placed, {"x": x})["y"], expected)
+    module = from_bytes(to_bytes(pipeline.build(placed, DEFAULT)))
+    np.testing.assert_array_equal(module.run(x)[0]["y"], expected)
+
+
+def test_other_operators_run_as_onnx_defines_them():
+    operators = ", ".join(sorted(ATTRIBUTES))
+    data = model([node("LRN", "x", size=3)])
+    assert_runs_on_the_host(data, "an operator must be one that weft can import, but found LRN")
+    assert refusal(model([node("RandomNormalLike", "x")])) == (
+        "node 'n' (RandomNormalLike): an operator must be one that weft can import, but found RandomNormalLike; "
+        f"try: to replace it by any of {operators}")
 
 
 def test_refuses_an_operator_of_another_domain():
@@ -72,15 +90,48 @@ def test_refuses_an_operator_of_another_domain():
     assert "node 'n' (Gelu): an operator must be one that weft can import, but found com.microsoft.Gelu; " in refusal(data)
 
 
-def test_refuses_an_attribute_that_changes_the_meaning():
-    data = model([node("MaxPool", "x", kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1)], output_shape=(1, 3, 4, 4))
-    assert refusal(data) == ("node 'n' (MaxPool): ceil_mode must be 0, but found 1; try: padding in place of ceil_mode")
+def test_an_attribute_that_changes_the_meaning_is_left_to_onnx():
+    data = model([node("Pad", "x", "pads", mode="reflect")], output_shape=(1, 3, 10, 8),
+                 constants={"pads": np.int64([0, 0, 1, 0, 0, 0, 1, 0])})
+    placed = graph_passes.run(frontend.load(data, "m"), DEFAULT)
+    x = np.random.default_rng(0).standard_normal((1, 3, 8, 8)).astype(np.float32)
+    np.testing.assert_array_equal(reference.run(placed, {"x": x})["y"], np.pad(x, ((0, 0), (0, 0), (1, 1), (0, 0)), "reflect"))
 
 
-def test_refuses_one_spatial_axis():
+def test_one_spatial_axis_is_left_to_onnx():
     data = model([node("MaxPool", "x", kernel_shape=[2])], (1, 3, 8), (1, 3, 7))
-    assert refusal(data) == ("node 'n' (MaxPool): there must be two spatial axes, but found (2,); "
-                             "try: a two-dimensional operator")
+    assert_runs_on_the_host(data, "there must be two spatial axes, but found (2,)", (1, 3, 8))
+
+
+def test_sums_and_dropouts():
+    nodes = [helper.make_node("Dropout", ["x"], ["d", ""], "d"), helper.make_node("Sum", ["d", "x"], ["s"], "s"),
+             node("Sum", "s", "x", "d")]
+    graph = frontend.load(model(nodes), "m")
+    assert [n.op for n in graph.nodes] == ["Identity", "Add", "Sum"]
+    x = np.random.default_rng(0).standard_normal((1, 3, 8, 8)).astype(np.float32)
+    np.testing.assert_array_equal(reference.run(graph, {"x": x})["y"], x + x + x + x)
+
+
+def test_refuses_windows_beyond_the_input():
+    data = model([node("MaxPool", "x", kernel_shape=[2, 2], strides=[3, 3], pads=[0, 0, 1, 1], ceil_mode=1)],
+                 output_shape=("n", "c", "h", "w"))
+    assert refusal(data) == ("node 'n' (MaxPool): its windows must begin inside the input, which gives an output of [3, 3], "
+                             "but found [4, 4]; try: padding in place of ceil_mode")
+
+
+@pytest.mark.parametrize("op", ["MaxPool", "AveragePool"])
+@pytest.mark.parametrize("attrs", [
+    dict(kernel_shape=[3, 3], strides=[2, 4], ceil_mode=1), dict(kernel_shape=[3, 3], strides=[2, 2], pads=[1, 0, 0, 1], ceil_mode=1),
+    dict(kernel_shape=[3, 2], strides=[2, 3], pads=[1, 0, 1, 1], count_include_pad=1, ceil_mode=1), dict(kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4)])
+def test_pools_in_real_numbers(op, attrs):
+    runtime = pytest.importorskip("onnxruntime")
+    attrs = {k: v for k, v in attrs.items() if op == "AveragePool" or k != "count_include_pad"}
+    data = model([node(op, "x", **attrs)], (1, 3, 8, 10), ("n", "c", "h", "w"))
+    x = np.random.default_rng(0).standard_normal((1, 3, 8, 10)).astype(np.float32)
+    graph = frontend.load(data, "m")
+    expected = runtime.InferenceSession(data).run(None, {"x": x})[0]
+    assert graph.tensors["y"].shape == expected.shape
+    np.testing.assert_allclose(reference.run(graph, {"x": x})["y"], expected, rtol=1e-5, atol=1e-6)
 
 
 def test_refuses_a_dynamic_shape_and_takes_one_that_is_given():

@@ -108,6 +108,14 @@ def network_max_pool_of_another_scale(q):
     return q.op("MaxPool", [q.x], (0.013, -7), kernel_shape=[2, 2], strides=[2, 2])
 
 
+def network_max_pool_beyond_the_edge(q):
+    return q.op("MaxPool", [q.x], (0.02, 3), kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1)
+
+
+def network_average_pool_beyond_the_edge(q):
+    return q.op("AveragePool", [q.x], kernel_shape=[3, 2], strides=[2, 2], ceil_mode=1)
+
+
 def network_average_pool(q):
     return q.op("AveragePool", [q.x], kernel_shape=[2, 3], strides=[2, 2])
 
@@ -178,6 +186,7 @@ def network_softmax(q):
 NETWORKS = {name.removeprefix("network_"): f for name, f in globals().items() if name.startswith("network_")}
 EDGE = {"quantize", "dequantize"}
 ON_HOST = {"far_pads": {"conv2d"}, "add_broadcast": {"Add"}, "average_pool_of_fewer": {"AveragePool"},
+           "average_pool_beyond_the_edge": {"AveragePool"},
            "concat": {"concat"}, "softmax": {"Softmax", "reshape"}, "reduce_mean": {"reshape"}, "flatten_map": {"reshape"}}
 
 

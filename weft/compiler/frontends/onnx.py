@@ -1,7 +1,8 @@
-"""ONNX models, opset 13 and up (older ones are converted), with QDQ quantisation in int8 or uint8, or in float.
+"""ONNX models, opset 13 and up (older ones are converted), quantised to int8 or uint8 by QDQ or QLinear operators, or in float.
 
-`QuantizeLinear` and `DequantizeLinear` become `quantize` and `dequantize`; all other operators keep their ONNX names. uint8
-tensors become int8 by lowering their zero points by 128; at the network's edge a node converts.
+`QuantizeLinear` and `DequantizeLinear` become `quantize` and `dequantize`; other operators keep their ONNX names, and those
+that have no kernel become `Onnx`, which ONNX's reference evaluator computes. uint8 tensors become int8 by lowering their zero
+points by 128; at the network's edge a node converts.
 """
 
 from collections.abc import Mapping
@@ -12,9 +13,11 @@ from google.protobuf.message import DecodeError
 from onnx import helper, numpy_helper, shape_inference, version_converter
 
 from weft.isa import WeftError
+from weft.runtime.kernels.windows import pool_pads
 
 from ..graph import DTYPES, Graph, Node, TensorType, check_type
-from .onnx_operators import QUANTISERS, check_operator
+from .onnx_operators import QUANTISERS, cannot_import, reference_node
+from .onnx_qlinear import expand_quantised
 from .onnx_shapes import fold_shapes
 
 OLDEST = 13
@@ -22,8 +25,8 @@ OLDEST = 13
 
 def load(data: bytes, name: str, input_shapes: Mapping[str, tuple[int, ...]] | None = None) -> Graph:
     """The graph of a serialised ONNX model; errors as for `frontends.load`."""
-    model = _infer(_parse(data, name), name, input_shapes or {})
-    return _Importer(model.graph, name).graph
+    model = _infer(expand_quantised(_parse(data, name)), name, input_shapes or {})
+    return _Importer(model.graph, name, {o.domain: o.version for o in model.opset_import}).graph
 
 
 def _parse(data: bytes, name: str) -> onnx.ModelProto:
@@ -98,8 +101,8 @@ def _dtype(subject: str, elem_type: int) -> str:
 class _Importer:
     """Builds the graph node by node. `self.graph` is the result."""
 
-    def __init__(self, source: onnx.GraphProto, name: str):
-        self.graph = Graph(name)
+    def __init__(self, source: onnx.GraphProto, name: str, opsets: Mapping[str, int]):
+        self.graph, self.opsets = Graph(name), opsets
         self.uint8: set[str] = set()  # tensors that were uint8 and are stored as int8
         for tensor in source.initializer:
             self._constant(tensor.name, numpy_helper.to_array(tensor))
@@ -147,8 +150,14 @@ class _Importer:
         name = proto.name or (proto.output[0] if proto.output else f"node {index}")
         subject = f"node '{name}' ({proto.op_type})"
         attrs = {a.name: _attribute(subject, a) for a in proto.attribute}
-        check_operator(subject, proto, attrs)
-        if proto.op_type == "Constant":
+        rule, found, hint = cannot_import(proto, attrs)
+        op, reason = proto.op_type, ""
+        if rule:
+            attrs = reference_node(proto, self.opsets.get(proto.domain, 1))
+            if attrs is None:
+                raise WeftError(subject, rule, found, hint)
+            op, reason = "Onnx", f"ONNX's reference evaluator computes it: {rule}, but found {found}"
+        elif proto.op_type == "Constant":
             self._constant(proto.output[0], _constant_value(subject, attrs))
             return
         inputs = [f"{i}.int8" if f"{i}.int8" in self.graph.tensors and i in self.graph.inputs else i for i in proto.input]
@@ -164,12 +173,30 @@ class _Importer:
         outputs = [o for o in proto.output if o]
         for output in outputs:
             self.graph.tensors[output] = self._inferred_type(subject, output)
-        if proto.op_type == "Cast":
+        if op in ("MaxPool", "AveragePool"):
+            self._check_pool(subject, inputs[0], outputs[0], attrs)
+        if op == "Cast":
             attrs = {"to": _dtype(subject, attrs["to"])}
-        if proto.op_type == "ConstantOfShape":
+        elif op == "ConstantOfShape":
             value = attrs.get("value", np.zeros(1, np.float32))
             attrs = {"value": value.reshape(-1)[0].item(), "dtype": value.dtype.name}
-        self.graph.nodes.append(Node(name, proto.op_type, inputs, outputs, attrs))
+        elif op == "Dropout":  # which does nothing but in training
+            op, inputs, attrs = "Identity", inputs[:1], {}
+        elif op == "Sum" and len(inputs) == 2:
+            op = "Add"
+        self.graph.nodes.append(Node(name, op, inputs, outputs, attrs, reason=reason))
+
+    def _check_pool(self, subject: str, source: str, target: str, attrs: dict) -> None:
+        """Runtimes leave out windows that would begin beyond the input; ONNX's shape inference counts them."""
+        size, kernel = self.graph.tensors[source].shape[2:], attrs["kernel_shape"]
+        (top, left, bottom, right), extra = pool_pads(attrs, size, kernel)
+        reach = [(k - 1) * d + 1 for k, d in zip(kernel, attrs.get("dilations", (1, 1)), strict=True)]
+        whole = (size[0] + top + bottom + extra[0] - reach[0], size[1] + left + right + extra[1] - reach[1])
+        found = tuple(n // s + 1 for n, s in zip(whole, attrs.get("strides", (1, 1)), strict=True))
+        stated = self.graph.tensors[target].shape[2:]
+        if found != stated:
+            raise WeftError(subject, f"its windows must begin inside the input, which gives an output of {list(found)}",
+                            str(list(stated)), "padding in place of ceil_mode")
 
     def _inferred_type(self, subject: str, name: str) -> TensorType:
         value = self.inferred.get(name)

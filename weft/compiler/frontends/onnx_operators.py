@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import onnx
 
-from weft.isa import WeftError
+from weft.runtime.kernels.onnx_node import evaluator
 
+RANDOM = ("Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike")
 QUANTISERS = {"QuantizeLinear": "quantize", "DequantizeLinear": "dequantize"}
 
 _CONV = "auto_pad dilations group kernel_shape pads strides"
@@ -15,7 +16,8 @@ ATTRIBUTES: dict[str, str] = {
     "GlobalAveragePool": "", "ReduceMean": "axes keepdims noop_with_empty_axes",
     "Gemm": "alpha beta transA transB", "MatMul": "",
     **dict.fromkeys(("Add", "Sub", "Mul", "Div", "Pow", "Neg", "Abs", "Sqrt", "Exp", "Log", "Tanh", "Erf", "Min", "Max",
-                     "Relu", "Sigmoid", "HardSwish", "Clip", "Identity"), ""),
+                     "Relu", "Sigmoid", "HardSwish", "Clip", "Identity", "Sum"), ""),
+    "Dropout": "seed",
     "LeakyRelu": "alpha", "HardSigmoid": "alpha beta", "Softmax": "axis",
     "BatchNormalization": "epsilon momentum training_mode", "LayerNormalization": "axis epsilon stash_type",
     "Transpose": "perm", "Reshape": "allowzero", "Flatten": "axis", "Squeeze": "", "Unsqueeze": "", "Concat": "axis",
@@ -27,8 +29,6 @@ ATTRIBUTES: dict[str, str] = {
 Check = tuple[str, Callable[[object], bool], str]
 REQUIRED: dict[tuple[str, str], Check] = {
     ("MaxPool", "storage_order"): ("storage_order must be 0", lambda v: v == 0, "storage_order = 0"),
-    ("MaxPool", "ceil_mode"): ("ceil_mode must be 0", lambda v: v == 0, "padding in place of ceil_mode"),
-    ("AveragePool", "ceil_mode"): ("ceil_mode must be 0", lambda v: v == 0, "padding in place of ceil_mode"),
     ("AveragePool", "dilations"): ("dilations must be 1", lambda v: set(v) == {1}, "a convolution"),
     ("Pad", "mode"): ("mode must be constant", lambda v: v == "constant", "constant padding"),
     ("BatchNormalization", "training_mode"): ("training_mode must be 0", lambda v: v == 0, "to export for inference"),
@@ -40,19 +40,34 @@ for _op in ("Conv", "MaxPool", "AveragePool"):
     REQUIRED[_op, "kernel_shape"] = ("there must be two spatial axes", lambda v: len(v) == 2, "a two-dimensional operator")
 
 
-def check_operator(subject: str, node: onnx.NodeProto, attrs: dict) -> None:
-    """Refuses an operator, a domain or an attribute that weft does not know (WeftError)."""
+def cannot_import(node: onnx.NodeProto, attrs: dict) -> tuple[str, str, str]:
+    """(rule, what was found, hint) of an operator, a domain or an attribute that weft has no kernel for; ("", "", "") if it has."""
     if node.domain not in ("", "ai.onnx") or node.op_type not in ATTRIBUTES:
         operator = f"{node.domain}.{node.op_type}" if node.domain not in ("", "ai.onnx") else node.op_type
-        raise WeftError(subject, "an operator must be one that weft can import", operator,
-                        f"to replace it by any of {', '.join(sorted(ATTRIBUTES))}")
+        return "an operator must be one that weft can import", operator, f"to replace it by any of {', '.join(sorted(ATTRIBUTES))}"
     known = ATTRIBUTES[node.op_type].split()
     for key, value in attrs.items():
         if key not in known:
-            raise WeftError(subject, f"an attribute must be one of {', '.join(known) or 'none'}", f"'{key}'",
-                            "to export the model without it")
+            return f"an attribute must be one of {', '.join(known) or 'none'}", f"'{key}'", "to export the model without it"
         rule, holds, hint = REQUIRED.get((node.op_type, key), ("", lambda _: True, ""))
         if not holds(value):
-            raise WeftError(subject, rule, str(value), hint)
-    if node.op_type in ("MaxPool", "LayerNormalization", "BatchNormalization") and len(node.output) > 1:
-        raise WeftError(subject, "it must have one output", str(len(node.output)), "to remove the others")
+            return rule, str(value), hint
+    outputs = sum(map(bool, node.output))
+    if node.op_type in ("MaxPool", "LayerNormalization", "BatchNormalization", "Dropout") and outputs > 1:
+        return "it must have one output", str(outputs), "to remove the others"
+    return "", "", ""
+
+
+def reference_node(node: onnx.NodeProto, opset: int) -> dict | None:
+    """Attributes of the `Onnx` node that computes this one by ONNX's reference evaluator; None where that cannot.
+
+    The evaluator knows nothing of how tensors are quantised here, nor are random numbers anything to compile.
+    """
+    if node.op_type in QUANTISERS or node.op_type in RANDOM:
+        return None
+    attrs = {"operator": node.op_type, "node": node.SerializeToString().hex(), "opset": opset}
+    try:
+        evaluator(attrs["node"], opset)
+    except Exception:  # it raises its own errors, and what its parts raise
+        return None
+    return attrs

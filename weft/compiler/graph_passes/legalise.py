@@ -14,7 +14,7 @@ import numpy as np
 
 from weft.isa import Config
 from weft.runtime.kernels.shape import slice_ranges
-from weft.runtime.kernels.windows import resolve_pads
+from weft.runtime.kernels.windows import pool_pads, resolve_pads
 
 from ..graph import Graph, Node
 from ..reference import quantisation_attrs
@@ -174,9 +174,11 @@ def _max_pool(graph: Graph, node: Node) -> None:
 
 
 def _window(node: Node, shape: tuple[int, ...]) -> dict:
+    """Attributes of a pool. What ceil_mode adds is padding too."""
     kernel = tuple(node.attrs["kernel_shape"])
+    (top, left, bottom, right), (rows, columns) = pool_pads(node.attrs, shape[2:], kernel)
     return {"kernel": kernel, "strides": tuple(node.attrs.get("strides", (1, 1))),
-            "pads": resolve_pads(node.attrs, shape[2:], kernel)}
+            "pads": (top, left, bottom + rows, right + columns)}
 
 
 def _average_pool(graph: Graph, node: Node) -> None:
@@ -186,7 +188,8 @@ def _average_pool(graph: Graph, node: Node) -> None:
     attrs = {"kernel": source.shape[2:], "strides": (1, 1), "pads": (0, 0, 0, 0)}
     if node.op == "AveragePool":
         attrs = _window(node, source.shape)
-    if any(attrs["pads"]) and not node.attrs.get("count_include_pad", 0):
+    counted = bool(node.attrs.get("count_include_pad", 0))
+    if any(attrs["pads"]) and not (counted and attrs["pads"] == resolve_pads(node.attrs, source.shape[2:], attrs["kernel"])):
         raise _NotInteger("its windows at the edge count fewer values than the others")
     count = int(np.prod(attrs["kernel"]))
     if graph.rounding == "half_away" and source.quantisation == target.quantisation:

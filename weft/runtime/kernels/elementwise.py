@@ -42,6 +42,7 @@ _ERF = np.vectorize(math.erf, otypes=[np.float64])
 _FUNCTIONS = {
     "Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Div": _divide, "Pow": np.power,
     "Neg": np.negative, "Abs": np.abs, "Sqrt": np.sqrt, "Exp": np.exp, "Log": np.log, "Tanh": np.tanh, "Erf": _ERF,
+    "Sum": lambda *arrays: functools.reduce(np.add, arrays),
     "Min": lambda *arrays: functools.reduce(np.minimum, arrays),
     "Max": lambda *arrays: functools.reduce(np.maximum, arrays),
     "Relu": lambda x: np.maximum(x, 0),

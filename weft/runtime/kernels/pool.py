@@ -5,7 +5,7 @@ import numpy as np
 from .conv import windows
 from .quantise import apply_lanes
 from .registry import kernel
-from .windows import resolve_pads
+from .windows import pool_pads
 
 
 @kernel("max_pool")
@@ -25,25 +25,26 @@ def avg_pool(attrs, x, qnt):
     return (apply_lanes(view.sum((4, 5), dtype=np.int32), qnt),)
 
 
-def _onnx_windows(attrs: dict, x: np.ndarray, fill) -> np.ndarray:
-    top, left, bottom, right = resolve_pads(attrs, x.shape[2:], attrs["kernel_shape"])
-    strides = attrs.get("strides", (1, 1))
-    return windows(x, attrs["kernel_shape"], strides, (top, left, bottom, right), attrs.get("dilations", (1, 1)), fill)
+def _onnx_windows(attrs: dict, x: np.ndarray, fill, fill_extra) -> np.ndarray:
+    """fill: what padding holds; fill_extra: what is beyond the padding, where ceil_mode makes windows reach so far."""
+    (top, left, bottom, right), (rows, columns) = pool_pads(attrs, x.shape[2:], attrs["kernel_shape"])
+    x = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=fill)
+    return windows(x, attrs["kernel_shape"], attrs.get("strides", (1, 1)), (0, 0, rows, columns),
+                   attrs.get("dilations", (1, 1)), fill_extra)
 
 
 @kernel("MaxPool")
 def onnx_max_pool(attrs, x):
-    """ONNX MaxPool of two spatial axes, without indices and with ceil_mode 0."""
-    return (_onnx_windows(attrs, x, -np.inf).max((4, 5)),)
+    """ONNX MaxPool of two spatial axes, without indices."""
+    return (_onnx_windows(attrs, x, -np.inf, -np.inf).max((4, 5)),)
 
 
 @kernel("AveragePool")
 def onnx_average_pool(attrs, x):
-    """ONNX AveragePool of two spatial axes with ceil_mode 0; count_include_pad as there."""
-    total = _onnx_windows(attrs, x, 0).sum((4, 5))
-    if attrs.get("count_include_pad", 0):
-        return ((total / np.prod(attrs["kernel_shape"])).astype(x.dtype),)
-    return ((total / _onnx_windows(attrs, np.ones_like(x), 0).sum((4, 5))).astype(x.dtype),)
+    """ONNX AveragePool of two spatial axes; count_include_pad as there."""
+    total = _onnx_windows(attrs, x, 0, 0).sum((4, 5))
+    counted = _onnx_windows(attrs, np.ones_like(x[:1, :1]), attrs.get("count_include_pad", 0), 0).sum((4, 5))
+    return ((total / counted).astype(x.dtype),)
 
 
 @kernel("GlobalAveragePool")

@@ -32,3 +32,21 @@ def resolve_pads(attrs: dict, size, kernel_shape) -> tuple[int, int, int, int]:
         before.append(small if mode == "SAME_UPPER" else large)
         after.append(large if mode == "SAME_UPPER" else small)
     return (*before, *after)
+
+
+def pool_pads(attrs: dict, size, kernel_shape) -> tuple[tuple[int, int, int, int], tuple[int, int]]:
+    """(pads, extra) of ONNX's pools for an input of size (H, W): rows and columns that ceil_mode adds below and on the right.
+
+    extra is not in pads. A window that would begin beyond the padded input is none.
+    """
+    pads = resolve_pads(attrs, size, kernel_shape)
+    if not attrs.get("ceil_mode", 0) or attrs.get("auto_pad", "NOTSET") != "NOTSET":
+        return pads, (0, 0)
+    strides, dilations = attrs.get("strides", (1, 1)), attrs.get("dilations", (1, 1))
+    extra = []
+    for n, k, s, d, before, after in zip(size, kernel_shape, strides, dilations, pads[:2], pads[2:], strict=True):
+        span = n + before + after - (k - 1) * d - 1
+        last = -(-span // s) * s  # where the last window begins
+        last -= s if last >= n + before else 0
+        extra.append(max(last - span, 0))
+    return pads, tuple(extra)

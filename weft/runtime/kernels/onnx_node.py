@@ -1,0 +1,30 @@
+"""`Onnx`: any operator of ONNX that has no kernel here, computed by ONNX's reference evaluator. Slow, and always there."""
+
+import functools
+
+import numpy as np
+import onnx
+from onnx.reference import ReferenceEvaluator
+
+from .registry import kernel
+
+
+@functools.cache
+def evaluator(node: str, opset: int) -> ReferenceEvaluator:
+    """The evaluator of a NodeProto, its bytes as hexadecimal digits.
+
+    Raises
+    ------
+    Exception: of several kinds, where the evaluator does not know the operator.
+    """
+    proto = onnx.NodeProto()
+    proto.ParseFromString(bytes.fromhex(node))
+    return ReferenceEvaluator(proto, opsets={proto.domain: opset})
+
+
+@kernel("Onnx")
+def onnx_node(attrs, *arrays):
+    """attrs: operator, its name; node, the bytes of the NodeProto in hexadecimal digits; opset, the version of its domain."""
+    run = evaluator(attrs["node"], attrs["opset"])
+    feeds = {name: array for name, array in zip(run.input_names, arrays, strict=False) if name}
+    return tuple(np.asarray(y) for name, y in zip(run.output_names, run.run(None, feeds), strict=True) if name)
