@@ -132,6 +132,41 @@ def network_reduce_mean(q):
     return q.op("ReduceMean", [q.x, q.constant(np.int64([2, 3]))], keepdims=0)
 
 
+def network_subtract(q):
+    inputs, attrs = conv(q, q.x, 5, 5)
+    return q.op("Relu", [q.plain("Sub", [q.x, q.op("Conv", inputs, **attrs)])])
+
+
+def network_multiply(q):
+    inputs, attrs = conv(q, q.x, 5, 5)
+    return q.op("Mul", [q.x, q.op("Conv", inputs, **attrs)])
+
+
+def network_squeeze_and_excite(q):
+    gate = q.op("Sigmoid", [q.op("GlobalAveragePool", [q.x])], (1 / 256, -128))
+    return q.op("Mul", [q.x, gate])
+
+
+def network_constants_that_broadcast(q):
+    stored = [q.quantise(q.constant(q.rng.standard_normal((5, 1, 1)).astype(np.float32)), 0.02, 9) for _ in range(2)]
+    return q.op("Mul", [q.op("Add", [q.x, stored[0]]), stored[1]])
+
+
+def network_tables(q):
+    y = q.op("HardSwish", [q.op("LeakyRelu", [q.op("Tanh", [q.x])], alpha=0.1)])
+    return q.op("Sigmoid", [y], (1 / 256, -128))
+
+
+def network_concat_of_three(q):
+    inputs, attrs = conv(q, q.x, 19, 5)
+    y = q.op("Conv", inputs, (0.02, 3), **attrs)
+    return q.op("Concat", [q.x, y, q.x], (0.02, 3), axis=1)
+
+
+def network_concat_of_rows(q):
+    return q.op("Concat", [q.x, q.x], (0.02, 3), axis=2)
+
+
 def network_pad_conv(q):
     padded = q.op("Pad", [q.x, q.constant(np.int64([0, 0, 1, 2, 0, 0, 0, 1])), q.constant(np.float32(0))], (0.02, 3))
     inputs, attrs = conv(q, padded, 4, 5, pads=[0, 0, 0, 0])
@@ -187,7 +222,8 @@ NETWORKS = {name.removeprefix("network_"): f for name, f in globals().items() if
 EDGE = {"quantize", "dequantize"}
 ON_HOST = {"far_pads": {"conv2d"}, "add_broadcast": {"Add"}, "average_pool_of_fewer": {"AveragePool"},
            "average_pool_beyond_the_edge": {"AveragePool"},
-           "concat": {"concat"}, "softmax": {"Softmax", "reshape"}, "reduce_mean": {"reshape"}, "flatten_map": {"reshape"}}
+           "concat_of_rows": {"concat"}, "multiply": {"mul"}, "squeeze_and_excite": {"lut", "mul"}, "tables": {"lut"},
+           "constants_that_broadcast": {"mul"}, "softmax": {"Softmax", "reshape"}, "reduce_mean": {"reshape"}, "flatten_map": {"reshape"}}
 
 
 @pytest.mark.parametrize("unsigned", [False, True], ids=["int8", "uint8"])
@@ -278,7 +314,7 @@ def test_widening_counts_only_the_networks_own_work():
 def test_host_and_accelerator_take_turns_as_seldom_as_they_can():
     q = Qdq((1, 5, 8, 9))
     a = q.op("Conv", [q.x, *q.weights(q.x, (5, 5, 1, 1))])
-    sums = [q.op("Add", [q.op("Sigmoid", [a]), a]), q.op("Add", [q.op("Tanh", [a]), a])]  # host, accel, host, accel
+    sums = [q.op("Add", [q.op("Softmax", [a], axis=1), a]), q.op("Add", [q.op("Softmax", [a], axis=2), a])]  # host, accel, host, accel
     graph = frontend.load(q.model(q.op("Add", sums)).SerializeToString(), "turns")
     stages = {}
     placed = graph_passes.run(graph, DEFAULT, lambda name, g: stages.__setitem__(name, g))

@@ -16,7 +16,8 @@ from ..graph import Graph, Node
 from .rewrite import only_reader, substitute
 
 MOVES = ("Reshape", "Transpose", "Slice", "MaxPool")  # of one input; Pad and Concat bring values of their own
-ABSORBING = ("Conv", "Gemm", "Add", "Clip", "AveragePool", "GlobalAveragePool", "Pad", "Concat", "Identity", *MOVES)
+TABLES = ("Sigmoid", "Tanh", "HardSwish", "HardSigmoid", "LeakyRelu", "Erf", "Exp", "Abs", "Neg")  # of one value, never NaN
+ABSORBING = ("Conv", "Gemm", "Add", "Sub", "Mul", "Clip", "AveragePool", "GlobalAveragePool", "Pad", "Concat", "Identity", *TABLES, *MOVES)
 
 
 @dataclass(frozen=True)

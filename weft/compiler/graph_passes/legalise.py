@@ -1,7 +1,7 @@
 """Operators on quantised tensors become integer operators; what has none runs on the host in real numbers.
 
-    Conv -> conv2d, Gemm -> dense, Add -> add, MaxPool -> max_pool, AveragePool and GlobalAveragePool -> avg_pool,
-    Clip and Identity -> requantise, Transpose, Reshape, Slice, Pad, Concat -> the same on stored values
+    Conv -> conv2d, Gemm -> dense, Add and Sub -> add, Mul -> mul, MaxPool -> max_pool, AveragePool and GlobalAveragePool -> avg_pool,
+    Clip and Identity -> requantise, Sigmoid, Tanh and other functions of one value -> lut, Transpose, Reshape, Slice, Pad, Concat -> the same on stored values
     anything else -> quantize(op(dequantize(x)))
 """
 
@@ -17,7 +17,8 @@ from weft.runtime.kernels.shape import slice_ranges
 from weft.runtime.kernels.windows import pool_pads, resolve_pads
 
 from ..graph import Graph, Node
-from ..reference import quantisation_attrs
+from ..reference import evaluate, quantisation_attrs
+from .absorb_quantisation import TABLES
 from .lanes import LanesError, activation_range, add_multipliers, product_lanes, scale_lanes, stored_average_lanes
 from .weight_parts import split
 
@@ -49,7 +50,7 @@ class Legalise:
 
 
 def _check_activations(graph: Graph, node: Node) -> None:
-    for name in (*(node.inputs if node.op in ("Add", "Concat") else node.inputs[:1]), *node.outputs):
+    for name in (*(node.inputs if node.op in ("Add", "Sub", "Mul", "Concat") else node.inputs[:1]), *node.outputs):
         type_ = graph.tensors[name]
         if type_.dtype != "int8" or not type_.quantised or type_.axis is not None:
             raise _NotInteger(f"'{name}' is not int8 with one scale")
@@ -147,15 +148,46 @@ def _gemm(graph: Graph, node: Node) -> None:
     _emit(graph, node, "dense", [node.inputs[0], weight, qnt], parts)
 
 
+def _broadcast_constants(graph: Graph, node: Node) -> list[str]:
+    """The inputs, constants among them in the shape of the output."""
+    shape, inputs = graph.tensors[node.outputs[0]].shape, []
+    for name in node.inputs:
+        type_ = graph.tensors[name]
+        if name in graph.constants and type_.shape != shape:
+            name = graph.add_constant(f"{name}.whole", np.broadcast_to(graph.constants[name], shape), type_.scale,
+                                      type_.zero_point)
+        inputs.append(name)
+    return inputs
+
+
 def _add(graph: Graph, node: Node) -> None:
-    a, b = (graph.tensors[name] for name in node.inputs)
+    inputs = _broadcast_constants(graph, node)
+    a, b = (graph.tensors[name] for name in inputs)
     target = graph.tensors[node.outputs[0]]
     if a.shape != b.shape or len(a.shape) < 2:
         raise _NotInteger(f"it broadcasts {a.shape} and {b.shape}")
-    multipliers, scale = add_multipliers(a.scale, b.scale)
+    (ma, mb), scale = add_multipliers(a.scale, b.scale)
+    multipliers = (ma, -mb if node.op == "Sub" else mb)
     bias = -(a.zero_point * multipliers[0] + b.zero_point * multipliers[1])
     lanes = scale_lanes(a.shape[1], scale / target.scale, bias, target, node.attrs, graph.rounding)
-    _emit(graph, node, "add", [*node.inputs, graph.add_constant(f"{node.name}.qnt", lanes)], {"multipliers": multipliers})
+    _emit(graph, node, "add", [*inputs, graph.add_constant(f"{node.name}.qnt", lanes)], {"multipliers": multipliers})
+
+
+def _mul(graph: Graph, node: Node) -> None:
+    inputs = _broadcast_constants(graph, node)
+    a, b = (graph.tensors[name] for name in inputs)
+    target = graph.tensors[node.outputs[0]]
+    if len(target.shape) < 2:
+        raise _NotInteger("it has no axis of channels")
+    lanes = scale_lanes(target.shape[1], a.scale * b.scale / target.scale, 0, target, node.attrs, graph.rounding)
+    _emit(graph, node, "mul", [*inputs, graph.add_constant(f"{node.name}.qnt", lanes)],
+          {"zero_points": (a.zero_point, b.zero_point)})
+
+
+def _table(graph: Graph, node: Node) -> None:
+    """The function at each of the 256 stored values, entry x & 255 for x: exactly what it gives in real numbers."""
+    (entries,) = evaluate(graph, node, [np.arange(256, dtype=np.uint8).view(np.int8)])
+    _emit(graph, node, "lut", [node.inputs[0], graph.add_constant(f"{node.name}.table", entries)])
 
 
 def _max_pool(graph: Graph, node: Node) -> None:
@@ -271,7 +303,7 @@ def _concat(graph: Graph, node: Node) -> None:
 
 
 _FORMS: dict[str, Callable[[Graph, Node], None]] = {
-    "Conv": _conv, "Gemm": _gemm, "Add": _add, "MaxPool": _max_pool, "AveragePool": _average_pool,
+    "Conv": _conv, "Gemm": _gemm, "Add": _add, "Sub": _add, "Mul": _mul, **dict.fromkeys(TABLES, _table), "MaxPool": _max_pool, "AveragePool": _average_pool,
     "GlobalAveragePool": _average_pool, "Clip": _clip, "Identity": _identity, "Transpose": _transpose, "Reshape": _reshape,
     "Slice": _slice, "Pad": _pad, "Concat": _concat,
 }

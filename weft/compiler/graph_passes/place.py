@@ -8,6 +8,7 @@ from weft.isa.table import layouts
 
 from ..graph import ACCELERATOR, Graph, Node
 
+QUANTISABLE = ("Conv", "Gemm", "Add", "Sub", "Mul", "Clip", "MaxPool", "AveragePool", "GlobalAveragePool", "Concat")
 _EDGE = {
     "quantize": "makes int8 of real numbers", "dequantize": "makes real numbers of int8",
     "transpose": "changes the layout", "reshape": "changes the layout",
@@ -28,6 +29,8 @@ class Place:
 def host_reason(graph: Graph, node: Node, config: Config) -> str:
     """Why a node cannot run on the accelerator; "" where it can."""
     if node.op not in ACCELERATOR:
+        if node.op in QUANTISABLE:
+            return "it is not quantised: `weft quantize` first"
         if node.op[0].isupper():
             return "computes with real numbers"
         return _EDGE.get(node.op, f"the accelerator has no operator for {node.op}")

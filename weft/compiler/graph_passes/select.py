@@ -1,6 +1,7 @@
 """Slices with a step and pads of channels become one convolution with weights 0 and 1, exact and on the accelerator.
 
     pad(slice(x, step 2 along H and W), channels) -> conv2d(x) 1 by 1, strides 2, weight 1 from each channel to its place
+    concat(x, y) of channels                      -> add(pad(x), pad(y)), and those pads likewise
 """
 
 from dataclasses import dataclass, field
@@ -30,8 +31,36 @@ class Select:
 
     def __call__(self, graph: Graph, config: Config) -> None:
         for node in list(graph.nodes):
+            if node.op == "concat" and node.attrs["axis"] == 1:
+                _add_up(graph, node)
+        for node in list(graph.nodes):
             if node in graph.nodes and node.op in ("slice", "pad"):
                 _rewrite(graph, node)
+
+
+def _add_up(graph: Graph, node: Node) -> None:
+    """Each input padded to all channels with the zero point, which adds nothing; the sum is exact."""
+    type_ = graph.tensors[node.outputs[0]]
+    if len(type_.shape) != 4 or type_.dtype != "int8" or not type_.quantised or len(node.inputs) < 2 \
+            or any(name in graph.constants for name in node.inputs):
+        return
+    channels, first, made, total = type_.shape[1], 0, [], ""
+    lanes = graph.add_constant(f"{node.name}.qnt", scale_lanes(channels, 1.0, -2 * type_.zero_point, type_, {}, graph.rounding))
+    for i, name in enumerate(node.inputs):
+        count = graph.tensors[name].shape[1]
+        placed = graph.add_tensor(f"{node.outputs[0]}.part{i}", type_)
+        attrs = {"before": (0, first, 0, 0), "after": (0, channels - first - count, 0, 0), "value": type_.zero_point}
+        made.append(Node(f"{node.name}.part{i}", "pad", [name], [placed], attrs))
+        first += count
+        if i:
+            last = i == len(node.inputs) - 1
+            sums = node.outputs[0] if last else graph.add_tensor(f"{node.outputs[0]}.sum{i}", type_)
+            made.append(Node(node.name if last else f"{node.name}.sum{i}", "add", [total, placed, lanes], [sums],
+                             {"multipliers": (1, 1)}))
+            placed = sums
+        total = placed
+    at = graph.nodes.index(node)
+    graph.nodes[at:at + 1] = made
 
 
 def _rewrite(graph: Graph, first: Node) -> None:

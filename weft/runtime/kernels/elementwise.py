@@ -1,4 +1,4 @@
-"""One value out for each value in: `add` on int8 with requantisation, and ONNX's functions on real numbers."""
+"""One value out for each value in: `add` and `mul` on int8 with requantisation, and ONNX's functions on real numbers."""
 
 import functools
 import math
@@ -14,6 +14,13 @@ def add(attrs, a, b, qnt):
     """a, b int8 [N, C, ...], qnt [C] -> int8: requantised a * multipliers[0] + b * multipliers[1]."""
     ma, mb = attrs["multipliers"]
     return (apply_lanes(a.astype(np.int32) * np.int32(ma) + b.astype(np.int32) * np.int32(mb), qnt),)
+
+
+@kernel("mul")
+def mul(attrs, a, b, qnt):
+    """a, b int8, shapes that broadcast to [N, C, ...], qnt [C] -> int8: requantised (a - za) * (b - zb). attrs: zero_points."""
+    za, zb = attrs["zero_points"]
+    return (apply_lanes((a.astype(np.int32) - np.int32(za)) * (b.astype(np.int32) - np.int32(zb)), qnt),)
 
 
 @kernel("Clip")

@@ -7,6 +7,11 @@ from weft.isa.quantise import requantise, unpack_lanes
 from .registry import kernel
 
 
+def look_up(x: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """Entry x & 255 of the table for each int8 of x."""
+    return table[x.view(np.uint8)]
+
+
 def apply_lanes(acc: np.ndarray, qnt: np.ndarray) -> np.ndarray:
     """int8 of int32 sums [N, C, ...] by lanes [C]."""
     shape = (-1,) + (1,) * (acc.ndim - 2)
@@ -51,6 +56,12 @@ def dequantize(attrs, x):
 def requantise_channels(attrs, x, qnt):
     """x int8 [N, C, ...], qnt [C] -> int8 of the same shape."""
     return (apply_lanes(x.astype(np.int32), qnt),)
+
+
+@kernel("lut")
+def lut(attrs, x, table):
+    """x int8 -> int8 of the same shape: any function of one value, as a table [256]; entry x & 255 is for x."""
+    return (look_up(x, table),)
 
 
 @kernel("uint8_to_int8")
