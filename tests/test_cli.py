@@ -85,7 +85,26 @@ def test_quantize(weft, tmp_path):
     assert made.read_bytes() == before and {path.name for path in tmp_path.iterdir()} == {"digits.npz", "int8.onnx", "digits.weft"}
 
 
+DIGITS = FOLDER.parents[1] / "examples" / "digits" / "digits_int8.onnx"
+
+
+def test_import_says_what_would_run_where(weft):
+    status, text, _ = weft("import", DIGITS, "--json")
+    placed = json.loads(text)
+    assert status == 0 and (placed["model"], placed["config"]) == ("digits_int8", "default")
+    assert placed["inputs"] == [{"name": "image", "shape": [1, 1, 8, 8], "dtype": "float32", "scale": None, "zero_point": None}]
+    host = {o["op"]: o["reason"] for o in placed["operators"] if o["where"] == "host"}
+    assert host == {"quantize": "makes int8 of real numbers", "dequantize": "makes real numbers of int8"}
+    assert placed["macs"] == sum(o["macs"] for o in placed["operators"] if o["where"] == "accel") > 0
+    status, text, _ = weft("import", DIGITS)
+    total = len(placed["operators"])
+    assert status == 0 and text.endswith(f"\n{total - 2} of {total} operators and {placed['macs']:,} of {placed['macs']:,} MACs "
+                                         "on the accelerator\n")
+
+
 @pytest.mark.parametrize("arguments, message", [
+    (("import", "/no/such.onnx"), "weft: refused: model such.onnx: a model must be a file that can be read, but found No such file or "
+                                  "directory\ntry: to check the path\n"),
     (("conform", "/no/such"), "weft: refused: folder /no/such: raw programs are read from a folder, but found no such folder\ntry: a path to .npz files\n"),
     (("conform", FOLDER, "--device", "gpu"), "weft: refused: device 'gpu': a device is one of functional, rtl, but found 'gpu'\ntry: one of these names\n"),
     (("conform", FOLDER, "--latency", "3"), "weft: refused: device 'functional': it has no clock, so no DRAM timing, but found latency\ntry: --device rtl\n"),

@@ -93,6 +93,30 @@ def quantize(model: Path, data: Annotated[Path, typer.Option(help=".npz with an 
     out.print(f"{output}: {len(report.layers)} operators in int8; in real numbers: {', '.join(report.on_float) or 'none'}", highlight=False)
 
 
+@app.command("import")
+def import_(model: Path, config: ConfigOption = "default", as_json: JsonOption = False):
+    """Reads a network and says what would run where, and why; compiles nothing."""
+    from weft.compiler import pipeline
+
+    placed = pipeline.place(model, load_config(config))
+    if as_json:
+        return _print_json({"model": placed.name, "config": placed.config.name, "macs": placed.macs,
+                            "inputs": [_tensor(placed, name) for name in placed.inputs],
+                            "outputs": [_tensor(placed, name) for name in placed.outputs],
+                            "operators": [{"name": o.name, "op": o.attrs.get("operator", o.op), "where": o.where, "reason": o.reason,
+                                           "macs": o.macs, "shape": placed.tensors[o.outputs[0]].shape} for o in placed.operators]})
+    from weft.tables import placement_table
+
+    out.print(placement_table(placed))
+    accelerated = [o for o in placed.operators if o.where == "accel"]
+    out.print(f"{len(accelerated)} of {len(placed.operators)} operators and {sum(o.macs for o in accelerated):,} of {placed.macs:,} MACs "
+              "on the accelerator", highlight=False)
+
+
+def _tensor(placed, name: str) -> dict:
+    return {"name": name, **dataclasses.asdict(placed.tensors[name])}
+
+
 @app.command()
 def run(module: Path, inputs: list[Path], device: DeviceOption = "functional",
         trace: Annotated[Optional[Path], typer.Option(help="write the timeline here (Chrome JSON, for Perfetto)")] = None,

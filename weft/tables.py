@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from typing import TYPE_CHECKING
+
 from rich.table import Table
 
 from weft.isa import Config
@@ -11,6 +13,9 @@ from weft.isa.manual import field_rows, size_rows
 from weft.runtime.module import Module
 from weft.runtime.report import RunReport
 from weft.sim.conform import ConformReport
+
+if TYPE_CHECKING:
+    from weft.compiler.pipeline import Placement
 
 if TYPE_CHECKING:  # importing it takes ONNX along
     from weft.compiler.quantizer.report import QuantisationReport
@@ -40,12 +45,12 @@ def config_tables(config: Config) -> list[Table]:
     return [sizes, fields]
 
 
-def placement_table(module: Module) -> Table:
+def placement_table(module: "Module | Placement") -> Table:
     """Which operator runs where, and why not on the accelerator."""
     table = _table(f"{module.name} for {module.config.name}", "operator", "kind", "where", "shape", "MACs", "why not on the accelerator",
                    right=("MACs",))
     for o in module.operators:
-        table.add_row(o.name, o.op, o.where, "x".join(map(str, module.tensors[o.outputs[0]].shape)), f"{o.macs:,}" if o.macs else "",
+        table.add_row(o.name, o.attrs.get("operator", o.op), o.where, "x".join(map(str, module.tensors[o.outputs[0]].shape)), f"{o.macs:,}" if o.macs else "",
                       o.reason if o.where == "host" else "", style=None if o.where == "accel" else "yellow")
     return table
 

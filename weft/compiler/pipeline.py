@@ -1,6 +1,7 @@
 """From a model file to a module: the stages of the compiler in the order in which a network passes them."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from weft.runtime.module import Launch, Module, Operator, TensorInfo
 from weft.runtime.validate import static_findings
 
 from . import codegen, frontends, graph_passes, memory, operators, passes
-from .graph import Graph, Node
+from .graph import Graph
 
 Progress = Callable[[int, int, str], None]
 
@@ -49,6 +50,35 @@ def compile(model: "str | Path | Graph", config: Config, *, virtual_threads: int
     after("import", graph)
     graph = graph_passes.run(graph, config, after=after)
     return build(graph, config, virtual_threads=virtual_threads, after=after, progress=progress)
+
+
+@dataclass(frozen=True)
+class Placement:
+    """What would run where: a module's description without its code. Fields as of Module."""
+
+    name: str
+    config: Config
+    operators: list[Operator]
+    tensors: dict[str, TensorInfo]
+    inputs: list[str]
+    outputs: list[str]
+
+    @property
+    def macs(self) -> int:
+        return sum(o.macs for o in self.operators)
+
+
+def place(model: "str | Path | Graph", config: Config) -> Placement:
+    """What `compile` would put where, and why; it generates no code. Arguments and errors as of `compile`."""
+    graph = graph_passes.run(model if isinstance(model, Graph) else frontends.load(model), config)
+    return Placement(graph.name, config, *_described(graph), list(graph.inputs), list(graph.outputs))
+
+
+def _described(graph: Graph) -> tuple[list[Operator], dict[str, TensorInfo]]:
+    """Operators and tensors as a module lists them."""
+    operators = [Operator(n.name, n.op, tuple(n.inputs), tuple(n.outputs), n.attrs, n.where, n.reason, int(graph.macs(n)))
+                 for n in graph.nodes]
+    return operators, {name: TensorInfo(tuple(map(int, t.shape)), t.dtype, *_scalar(t)) for name, t in graph.tensors.items()}
 
 
 def build(graph: Graph, config: Config, *, virtual_threads: int = 2, after: Callable[[str, object], None] = lambda name, program: None,
@@ -107,16 +137,11 @@ class _Builder:
 
     def _module(self, image: np.ndarray, launches: list[Launch]) -> Module:
         g = self.graph
-        tensors = {name: TensorInfo(tuple(map(int, t.shape)), t.dtype, *_scalar(t)) for name, t in g.tensors.items()}
-        made = [self._operator(node) for node in g.nodes]
+        made, tensors = _described(g)
         return Module(g.name, self.config, tensors, made, launches, dict(g.constants), image, self.end,
                       {k: int(v) for k, v in self.plan.addresses.items()}, list(g.inputs), list(g.outputs),
                       {"virtual_threads": self.virtual_threads, "activation_peak": int(self.plan.peak),
                        "activation_lower_bound": int(self.plan.lower_bound)})
-
-    def _operator(self, node: Node) -> Operator:
-        return Operator(node.name, node.op, tuple(node.inputs), tuple(node.outputs), node.attrs, node.where, node.reason,
-                        int(self.graph.macs(node)))
 
     def _check(self, module: Module):
         """The checker proves each stream, apart from the passes that made it."""

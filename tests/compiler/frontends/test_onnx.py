@@ -65,7 +65,7 @@ def assert_runs_on_the_host(data, reason, shape=(1, 3, 8, 8)):
     """The model's only node is ONNX's own, it gives what ONNX says, and so does the compiled module."""
     placed = graph_passes.run(frontend.load(data, "m"), DEFAULT)
     (only,) = placed.nodes
-    assert (only.op, only.where, only.reason) == ("Onnx", "host", f"ONNX's reference evaluator computes it: {reason}")
+    assert (only.op, only.where, only.reason) == ("Onnx", "host", f"ONNX's reference evaluator computes it{reason}")
     x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
     (expected,) = ReferenceEvaluator(onnx.load_from_string(data)).run(None, {"x": x})
     np.testing.assert_array_equal(reference.run(placed, {"x": x})["y"], expected)
@@ -76,7 +76,7 @@ def assert_runs_on_the_host(data, reason, shape=(1, 3, 8, 8)):
 def test_other_operators_run_as_onnx_defines_them():
     operators = ", ".join(sorted(ATTRIBUTES))
     data = model([node("LRN", "x", size=3)])
-    assert_runs_on_the_host(data, "an operator must be one that weft can import, but found LRN")
+    assert_runs_on_the_host(data, "")
     assert refusal(model([node("RandomNormalLike", "x")])) == (
         "node 'n' (RandomNormalLike): an operator must be one that weft can import, but found RandomNormalLike; "
         f"try: to replace it by any of {operators}")
@@ -100,7 +100,7 @@ def test_an_attribute_that_changes_the_meaning_is_left_to_onnx():
 
 def test_one_spatial_axis_is_left_to_onnx():
     data = model([node("MaxPool", "x", kernel_shape=[2])], (1, 3, 8), (1, 3, 7))
-    assert_runs_on_the_host(data, "there must be two spatial axes, but found (2,)", (1, 3, 8))
+    assert_runs_on_the_host(data, ": there must be two spatial axes, but found (2,)", (1, 3, 8))
 
 
 def test_sums_and_dropouts():

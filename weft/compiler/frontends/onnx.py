@@ -16,7 +16,7 @@ from weft.isa import WeftError
 from weft.runtime.kernels.windows import pool_pads
 
 from ..graph import DTYPES, Graph, Node, TensorType, check_type
-from .onnx_operators import QUANTISERS, cannot_import, reference_node
+from .onnx_operators import QUANTISERS, UNKNOWN, cannot_import, reference_node
 from .onnx_qlinear import expand_quantised
 from .onnx_shapes import fold_shapes
 
@@ -156,7 +156,8 @@ class _Importer:
             attrs = reference_node(proto, self.opsets.get(proto.domain, 1))
             if attrs is None:
                 raise WeftError(subject, rule, found, hint)
-            op, reason = "Onnx", f"ONNX's reference evaluator computes it: {rule}, but found {found}"
+            op, reason = "Onnx", "ONNX's reference evaluator computes it"
+            reason += "" if rule == UNKNOWN else f": {rule}, but found {found}"
         elif proto.op_type == "Constant":
             self._constant(proto.output[0], _constant_value(subject, attrs))
             return

@@ -6,6 +6,7 @@ import onnx
 
 from weft.runtime.kernels.onnx_node import evaluator
 
+UNKNOWN = "an operator must be one that weft can import"
 RANDOM = ("Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike")
 QUANTISERS = {"QuantizeLinear": "quantize", "DequantizeLinear": "dequantize"}
 
@@ -44,7 +45,7 @@ def cannot_import(node: onnx.NodeProto, attrs: dict) -> tuple[str, str, str]:
     """(rule, what was found, hint) of an operator, a domain or an attribute that weft has no kernel for; ("", "", "") if it has."""
     if node.domain not in ("", "ai.onnx") or node.op_type not in ATTRIBUTES:
         operator = f"{node.domain}.{node.op_type}" if node.domain not in ("", "ai.onnx") else node.op_type
-        return "an operator must be one that weft can import", operator, f"to replace it by any of {', '.join(sorted(ATTRIBUTES))}"
+        return UNKNOWN, operator, f"to replace it by any of {', '.join(sorted(ATTRIBUTES))}"
     known = ATTRIBUTES[node.op_type].split()
     for key, value in attrs.items():
         if key not in known:

@@ -1,22 +1,27 @@
 """`Onnx`: any operator of ONNX that has no kernel here, computed by ONNX's reference evaluator. Slow, and always there."""
 
 import functools
+from typing import TYPE_CHECKING
 
 import numpy as np
-import onnx
-from onnx.reference import ReferenceEvaluator
 
 from .registry import kernel
 
+if TYPE_CHECKING:
+    from onnx.reference import ReferenceEvaluator
+
 
 @functools.cache
-def evaluator(node: str, opset: int) -> ReferenceEvaluator:
+def evaluator(node: str, opset: int) -> "ReferenceEvaluator":
     """The evaluator of a NodeProto, its bytes as hexadecimal digits.
 
     Raises
     ------
     Exception: of several kinds, where the evaluator does not know the operator.
     """
+    import onnx  # slow to import, and most networks do without
+    from onnx.reference import ReferenceEvaluator
+
     proto = onnx.NodeProto()
     proto.ParseFromString(bytes.fromhex(node))
     return ReferenceEvaluator(proto, opsets={proto.domain: opset})
