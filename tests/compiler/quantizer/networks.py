@@ -26,8 +26,10 @@ class Builder:
         self.nodes.append(helper.make_node(op, inputs, [name], f"{name}.node", **attrs))
         return name
 
-    def conv(self, source: str, name: str, channels: int, outputs: int, kernel: int, group: int = 1, bias: bool = True) -> str:
-        weight = self.rng.normal(size=(outputs, channels // group, kernel, kernel)) / np.sqrt(channels // group * kernel ** 2)
+    def conv(self, source: str, name: str, channels: int, outputs: int, kernel: int, group: int = 1,
+             bias: bool = True) -> str:
+        weight = self.rng.normal(size=(outputs, channels // group, kernel, kernel))
+        weight /= np.sqrt(channels // group * kernel ** 2)
         names = [source, self.constant(f"{name}.weight", weight.astype(np.float32))]
         if bias:
             names.append(self.constant(f"{name}.bias", self.rng.normal(size=outputs).astype(np.float32) / 4))
@@ -44,7 +46,8 @@ class Builder:
         return self.add("Clip", [source, *names], name)
 
     def model(self, inputs: dict[str, list[int]], outputs: dict[str, list[int]]) -> onnx.ModelProto:
-        values = [[helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in each.items()] for each in (inputs, outputs)]
+        values = [[helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in each.items()]
+                  for each in (inputs, outputs)]
         model = helper.make_model(helper.make_graph(self.nodes, "small", *values, self.constants),
                                   opset_imports=[helper.make_opsetid("", 13)])
         model.ir_version = 8
@@ -75,8 +78,8 @@ def depthwise(seed: int = 0, clip: float | None = None, spread: float = 0.0) -> 
     b.add("GlobalAveragePool", ["pool"], "mean")
     b.add("Flatten", ["mean"], "flat")
     weight = b.constant("dense.weight", b.rng.normal(size=(CHANNELS, CLASSES)).astype(np.float32))
-    b.add("Gemm", ["flat", weight, b.constant("dense.bias", b.rng.normal(size=CLASSES).astype(np.float32))], "logits", alpha=0.5,
-          beta=2.0)
+    bias = b.constant("dense.bias", b.rng.normal(size=CLASSES).astype(np.float32))
+    b.add("Gemm", ["flat", weight, bias], "logits", alpha=0.5, beta=2.0)
     return b.model({"image": [1, 3, SIZE, SIZE]}, {"logits": [1, CLASSES]})
 
 
@@ -86,8 +89,8 @@ def mixed(seed: int = 0) -> onnx.ModelProto:
     b.batch_norm("image", "norm", 3)
     b.conv("norm", "conv", 3, CHANNELS, 3)
     b.add("Relu", ["conv"], "a")
-    names = [b.constant(n, np.array(v, np.int64)) for n, v in (("starts", [0, 0]), ("ends", [SIZE, SIZE]), ("axes", [2, 3]),
-                                                             ("steps", [2, 2]))]
+    cut = {"starts": [0, 0], "ends": [SIZE, SIZE], "axes": [2, 3], "steps": [2, 2]}
+    names = [b.constant(name, np.array(value, np.int64)) for name, value in cut.items()]
     b.add("Slice", ["a", *names], "slice")
     b.add("Pad", ["slice", b.constant("pads", np.array([0, 2, 0, 0, 0, 2, 0, 0], np.int64))], "pad")
     b.conv("pad", "second", CHANNELS + 4, CHANNELS, 3)
@@ -96,12 +99,39 @@ def mixed(seed: int = 0) -> onnx.ModelProto:
     b.add("AveragePool", ["both"], "mean", kernel_shape=[2, 2], strides=[2, 2])
     b.conv("mean", "third", 2 * CHANNELS, CLASSES, 1)
     half = SIZE // 2
-    return b.model({"image": [1, 3, SIZE, SIZE]}, {"gate": [1, CHANNELS, half, half], "third": [1, CLASSES, half // 2, half // 2]})
+    outputs = {"gate": [1, CHANNELS, half, half], "third": [1, CLASSES, half // 2, half // 2]}
+    return b.model({"image": [1, 3, SIZE, SIZE]}, outputs)
+
+
+def tokens(seed: int = 0) -> onnx.ModelProto:
+    """Rows of features: products of constants with and without a bias, attention's product of two tensors, a constant row."""
+    b = Builder(seed)
+
+    def weight(name: str, *shape: int) -> str:
+        return b.constant(name, b.rng.normal(size=shape).astype(np.float32) / 3)
+
+    b.add("MatMul", ["image", weight("w1", SIZE, CHANNELS)], "first")
+    b.add("Add", [weight("b1", CHANNELS), "first"], "biased")
+    b.add("Transpose", ["biased"], "turned", perm=[0, 2, 1])
+    b.add("MatMul", ["biased", "turned"], "scores")
+    b.add("Softmax", ["scores"], "shares", axis=-1)
+    b.add("MatMul", ["shares", "biased"], "mixed")
+    b.add("Concat", [weight("row", 1, 1, CHANNELS), "mixed"], "rows", axis=1)
+    b.add("MatMul", ["rows", weight("w2", CHANNELS, CLASSES)], "logits")
+    return b.model({"image": [1, 3, SIZE]}, {"logits": [1, 4, CLASSES]})
 
 
 def graph_of(model: onnx.ModelProto) -> Graph:
     return frontend.load(model.SerializeToString(), "small")
 
 
+def samples_for(model: onnx.ModelProto, count: int, seed: int = 1) -> dict[str, np.ndarray]:
+    """Standard normal float32 for each input."""
+    rng = np.random.default_rng(seed)
+    shapes = {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in model.graph.input}
+    return {name: rng.normal(size=(count, *shape[1:])).astype(np.float32) for name, shape in shapes.items()}
+
+
 def images(count: int, seed: int = 1) -> dict[str, np.ndarray]:
+    """For `depthwise` and `mixed`."""
     return {"image": np.random.default_rng(seed).normal(size=(count, 3, SIZE, SIZE)).astype(np.float32)}

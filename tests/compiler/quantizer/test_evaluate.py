@@ -7,14 +7,14 @@ from weft.compiler import reference
 from weft.compiler.quantizer import evaluate
 from weft.compiler.quantizer.prepare import prepare
 
-from .networks import depthwise, graph_of, images, mixed
+from .networks import depthwise, graph_of, mixed, samples_for, tokens
 
 
-@pytest.mark.parametrize("model", [depthwise(), mixed()], ids=["depthwise", "mixed"])
+@pytest.mark.parametrize("model", [depthwise(), mixed(), tokens()], ids=["depthwise", "mixed", "tokens"])
 @pytest.mark.parametrize("elements", [1 << 24, 1], ids=["together", "one by one"])
 def test_stacked_samples(model, elements, monkeypatch):
     monkeypatch.setattr(evaluate, "ELEMENTS", elements)
-    graph, x = prepare(graph_of(model)), images(7)
+    graph, x = prepare(graph_of(model)), samples_for(model, 7)
     seen = {}
     for part in evaluate.batches(graph, x):
         evaluate.walk(graph, part, lambda name, array: seen.setdefault(name, []).append(array.copy()))

@@ -11,14 +11,16 @@ from weft.compiler.quantizer.prepare import prepare
 from weft.compiler.quantizer.ranges import from_range
 from weft.isa import Config
 
-from .networks import depthwise, graph_of, images, mixed
+from .networks import depthwise, graph_of, mixed, samples_for, tokens
 
-NETWORKS = {"relu": depthwise(), "clip": depthwise(clip=0.7), "mixed": mixed()}
+NETWORKS = {"relu": depthwise(), "clip": depthwise(clip=0.7), "mixed": mixed(), "tokens": tokens()}
+ON_HOST = {"mixed": {"Sigmoid", "concat"}, "tokens": {"MatMul", "Transpose", "Softmax", "Concat", "Reshape", "reshape", "transpose"}}
 
 
 @pytest.fixture(params=NETWORKS)
 def network(request):
-    exported, _ = quantise_graph(graph_of(NETWORKS[request.param]), images(16))
+    model = NETWORKS[request.param]
+    exported, _ = quantise_graph(graph_of(model), samples_for(model, 16))
     return request.param, exported
 
 
@@ -26,9 +28,9 @@ def test_everything_that_can_is_on_the_accelerator(network):
     name, exported = network
     placed = graph_passes.run(graph_of(exported), Config())
     on_host = {node.op for node in placed.nodes if node.where == "host"}
-    assert on_host <= {"quantize", "dequantize"} | ({"Sigmoid", "concat"} if name == "mixed" else set())
+    assert on_host <= {"quantize", "dequantize"} | ON_HOST.get(name, set())
     ops = [node.op for node in placed.nodes if node.where == "accel"]
-    assert ops.count("conv2d") + ops.count("dense") >= sum(n.op_type in ("Conv", "Gemm") for n in NETWORKS[name].graph.node)
+    assert ops.count("conv2d") + ops.count("dense") >= sum(n.op_type in ("Conv", "Gemm") for n in exported.graph.node)
 
 
 def test_weights_and_biases_as_runtimes_expect_them(network):
@@ -49,16 +51,16 @@ def test_weights_and_biases_as_runtimes_expect_them(network):
 
 def test_the_same_in_onnx_runtime(network):
     runtime = pytest.importorskip("onnxruntime")
-    _, exported = network
+    name, exported = network
     session = runtime.InferenceSession(exported.SerializeToString(), providers=["CPUExecutionProvider"])
     graph = graph_of(exported)
     placed = graph_passes.run(graph, Config())
-    for sample in images(8, 9)["image"]:
+    for sample in samples_for(NETWORKS[name], 8, 9)["image"]:
         feeds = {"image": sample[None]}
         ours = reference.run(placed, feeds)
-        for name, theirs in zip(graph.outputs, session.run(graph.outputs, feeds), strict=True):
+        for output, theirs in zip(graph.outputs, session.run(graph.outputs, feeds), strict=True):
             step = np.ptp(theirs) / 255
-            assert np.abs(ours[name] - theirs).max() <= 4 * step  # a unit a layer, some layers deep
+            assert np.abs(ours[output] - theirs).max() <= 4 * step  # a unit a layer, some layers deep
 
 
 @pytest.mark.parametrize("low, high, limits, alike", [
@@ -70,7 +72,7 @@ def test_a_range_that_clips_needs_no_clip(low, high, limits, alike):
 
 @pytest.mark.parametrize("model", NETWORKS.values(), ids=NETWORKS)
 def test_a_float_graph_is_written_as_it_is(model):
-    graph, x = prepare(graph_of(model)), images(1)
+    graph, x = prepare(graph_of(model)), samples_for(model, 1)
     again = graph_of(to_onnx(graph))
     expected = reference.run(graph, x)
     assert all(np.allclose(v, expected[k], rtol=1e-5, atol=1e-6) for k, v in reference.run(again, x).items())

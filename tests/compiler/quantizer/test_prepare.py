@@ -9,24 +9,25 @@ from weft.compiler import reference
 from weft.compiler.quantizer.prepare import is_product, prepare
 from weft.isa import WeftError
 
-from .networks import depthwise, graph_of, images, mixed
+from .networks import depthwise, graph_of, mixed, samples_for, tokens
 
-NETWORKS = {"relu": depthwise(), "clip": depthwise(clip=1.0), "mixed": mixed()}
+NETWORKS = {"relu": depthwise(), "clip": depthwise(clip=1.0), "mixed": mixed(), "tokens": tokens()}
 
 
 @pytest.mark.parametrize("model", NETWORKS.values(), ids=NETWORKS)
 def test_the_same_function(model):
-    original, x = graph_of(model), images(1)
+    original, x = graph_of(model), samples_for(model, 1)
+    before = str(original)
     graph = prepare(original)
     expected = reference.run(original, x)
     assert graph.inputs == original.inputs and graph.outputs == original.outputs
     assert all(np.allclose(y, expected[name], rtol=1e-4, atol=1e-5) for name, y in reference.run(graph, x).items())
-    assert "BatchNormalization" in {node.op for node in original.nodes}  # it was left as it was
+    assert str(original) == before
 
 
 def test_folded_and_fused():
     graph = prepare(graph_of(depthwise(clip=1.0)))
-    assert [node.op for node in graph.nodes] == ["Conv", "Conv", "Conv", "Conv", "Add", "MaxPool", "GlobalAveragePool", "Reshape", "Gemm"]
+    assert [node.op for node in graph.nodes] == ["Conv"] * 4 + ["Add", "MaxPool", "GlobalAveragePool", "Reshape", "Gemm"]
     assert all(is_product(graph, node) and len(node.inputs) == 3 for node in graph.nodes if node.op in ("Conv", "Gemm"))
     assert [node.attrs.get("maximum") for node in graph.nodes[:2]] == [1.0, None] and graph.nodes[4].attrs["minimum"] == 0
 
@@ -34,6 +35,12 @@ def test_folded_and_fused():
 def test_a_batch_norm_without_a_product_before_it_is_a_depthwise_convolution():
     graph = prepare(graph_of(mixed()))
     assert graph.nodes[0].op == "Conv" and graph.nodes[0].attrs["group"] == 3
+
+
+def test_products_of_rows_are_gemms_with_their_bias():
+    graph = prepare(graph_of(tokens()))
+    assert [node.op for node in graph.nodes if node.op in ("Gemm", "MatMul", "Add")] == ["Gemm", "MatMul", "MatMul", "Gemm"]
+    assert all(is_product(graph, node) for node in graph.nodes if node.op == "Gemm")
 
 
 def test_shared_weights_get_parted():

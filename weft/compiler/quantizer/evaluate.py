@@ -10,7 +10,7 @@ import numpy as np
 from ..graph import Graph, Node
 from ..reference import evaluate
 
-ELEMENTS = 1 << 24  # of the largest array that one step may make
+ELEMENTS = 1 << 22  # of the largest array that one step may make, 16 MiB
 
 _ELEMENTWISE = ("Add", "Sub", "Mul", "Div", "Pow", "Neg", "Abs", "Sqrt", "Exp", "Log", "Tanh", "Erf", "Min", "Max", "Relu",
                 "Sigmoid", "HardSwish", "HardSigmoid", "LeakyRelu", "Clip", "Identity", "Cast")
@@ -52,25 +52,27 @@ def working_set(graph: Graph, node: Node) -> int:
 
 def _at_once(graph: Graph, node: Node) -> bool:
     """Whether the kernel treats the samples of axis 0 alike and apart, so that one call can take many."""
+    if node.op == "Reshape":
+        return "shape" in node.attrs  # samples follow each other in memory, whatever axis 0 counts
     moving = [graph.tensors[name].shape for name in (*node.inputs, *node.outputs) if name and name not in graph.constants]
     fixed = [graph.tensors[name].shape for name in node.inputs if name in graph.constants]
+    rank, attrs = len(moving[0]), node.attrs
+    if node.op == "Gemm":
+        rows = all(len(s) < 2 or s[0] == 1 for s in fixed[1:])  # of the bias
+        return not attrs.get("transA", 0) and node.inputs[1] in graph.constants and rows
     if any(not shape or shape[0] != 1 for shape in moving):
         return False
-    rank, attrs = len(moving[0]), node.attrs
     if node.op in _ELEMENTWISE:
         return all(len(s) == rank for s in moving) and all(len(s) < rank or s[0] == 1 for s in fixed)
     if node.op == "Transpose":
         return bool(attrs.get("perm")) and attrs["perm"][0] == 0
     if node.op in ("Softmax", "Concat", "LayerNormalization"):
-        return attrs.get("axis", -1) % rank != 0
-    if node.op == "Gemm":
-        rows = all(len(s) < 2 or s[0] == 1 for s in fixed[1:])  # of the bias
-        return not attrs.get("transA", 0) and node.inputs[1] in graph.constants and rows
+        return attrs.get("axis", -1) % rank != 0 and (node.op != "Concat" or not fixed)
     if node.op == "Slice":
         return "axes" in attrs and all(a % rank for a in attrs["axes"])
     if node.op == "Pad":
         return "pads" in attrs and not attrs["pads"][0] and not attrs["pads"][rank]
-    return node.op in _BY_SAMPLE or node.op == "Reshape" and "shape" in attrs
+    return node.op in _BY_SAMPLE
 
 
 def _resized(node: Node) -> Node:
@@ -105,7 +107,7 @@ def walk(graph: Graph, samples: Mapping[str, np.ndarray], visit: Callable[[str, 
 
 
 def batches(graph: Graph, samples: Mapping[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
-    """The samples in parts for which all tensors of a step fit into a few hundred MiB."""
+    """The samples in parts that keep the arrays of a step small enough for the caches to help."""
     rows = {name: graph.tensors[name].shape[0] for name in graph.inputs}
     count = len(samples[graph.inputs[0]]) // rows[graph.inputs[0]]
     step = int(np.clip(ELEMENTS // max(working_set(graph, node) for node in graph.nodes), 1, 128))

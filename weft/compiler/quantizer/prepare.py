@@ -4,11 +4,13 @@ After `prepare` every Conv and Gemm has constant weights and a bias of its own, 
 attributes `minimum` and `maximum` of what they follow.
 """
 
+import math
+
 import numpy as np
 
 from weft.isa import Config, WeftError
 
-from ..graph import Graph, Node
+from ..graph import Graph, Node, TensorType
 from ..graph_passes import Canonicalise, FoldConstants, FuseActivations
 from ..graph_passes.rewrite import only_reader, rename_output
 
@@ -25,6 +27,7 @@ def prepare(graph: Graph) -> Graph:
     for step in (FoldConstants(), Canonicalise()):
         step(graph, config)
     graph.prune()
+    _matmuls_as_gemms(graph)
     _standard_gemms(graph)
     fold_batch_norms(graph)
     FuseActivations()(graph, config)
@@ -54,6 +57,30 @@ def check_float(graph: Graph) -> None:
 
 def _constant(graph: Graph, node: Node, index: int) -> np.ndarray | None:
     return graph.constants.get(node.inputs[index]) if index < len(node.inputs) else None
+
+
+def _matmuls_as_gemms(graph: Graph) -> None:
+    """MatMul(x [..., C], constant [C, O]), and the Add of a constant [O] after it, -> Reshape(Gemm(Reshape(x)))."""
+    for node in list(graph.nodes):
+        weight = _constant(graph, node, 1)
+        if node.op != "MatMul" or weight is None or weight.ndim != 2 or node.inputs[0] in graph.constants:
+            continue
+        output, inputs = node.outputs[0], [node.inputs[1]]
+        after = only_reader(graph, output)
+        bias = [] if after is None or after.op != "Add" else [
+            n for n in after.inputs if n in graph.constants and graph.constants[n].shape == weight.shape[1:]]
+        if bias:
+            inputs, output = [*inputs, *bias], after.outputs[0]
+            graph.nodes.remove(after)
+        shape = graph.tensors[output].shape
+        rows = math.prod(shape[:-1])
+        flat = graph.add_tensor(f"{output}.rows", TensorType((rows, len(weight)), "float32"))
+        made = graph.add_tensor(f"{output}.product", TensorType((rows, shape[-1]), "float32"))
+        index = graph.nodes.index(node)
+        graph.nodes[index:index + 1] = [
+            Node(f"{node.name}.rows", "Reshape", [node.inputs[0]], [flat], {"shape": (rows, len(weight))}),
+            Node(node.name, "Gemm", [flat, *inputs], [made]),
+            Node(f"{node.name}.shape", "Reshape", [made], [output], {"shape": shape})]
 
 
 def _standard_gemms(graph: Graph) -> None:
