@@ -171,11 +171,64 @@ def test_refuses_a_computed_scale():
         "try: static quantisation")
 
 
-def test_refuses_uint8_that_is_not_dequantised():
-    nodes = [helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"], "q"), node("MaxPool", "q", kernel_shape=[1, 1])]
-    data = model(nodes, constants={"s": np.float32(1), "z": np.uint8(0)}, out_elem=TensorProto.UINT8)
-    assert refusal(data) == ("node 'n' (MaxPool): uint8 tensors may only be read by DequantizeLinear, but found 'q'; "
-                             "try: to export the model with QDQ around every operator")
+def test_operators_that_move_stored_values():
+    nodes = [helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"], "q"),
+             helper.make_node("MaxPool", ["q"], ["p"], "pool", kernel_shape=[2, 2], strides=[2, 2]),
+             helper.make_node("Transpose", ["p"], ["t"], "turn", perm=[0, 1, 3, 2]), node("Concat", "t", "t", axis=1)]
+    data = model(nodes, output_shape=(1, 6, 4, 4), constants={"s": np.float32(0.1), "z": np.uint8(100)},
+                 out_elem=TensorProto.UINT8)
+    placed = graph_passes.run(frontend.load(data, "m"), DEFAULT)
+    assert [n.op for n in placed.nodes if n.where == "accel"] == ["max_pool", "conv2d", "conv2d", "add"]
+    x = np.random.default_rng(0).standard_normal((1, 3, 8, 8)).astype(np.float32) * 9
+    (expected,) = ReferenceEvaluator(onnx.load_from_string(data)).run(None, {"x": x})
+    (output,) = placed.outputs
+    np.testing.assert_array_equal(reference.run(placed, {"x": x})[output], expected)
+
+
+def test_operators_that_look_at_uint8():
+    nodes = [helper.make_node("DynamicQuantizeLinear", ["x"], ["q", "s", "z"], "dynamic"),
+             helper.make_node("MatMulInteger", ["q", "w", "z", "wz"], ["i"], "product"),
+             helper.make_node("Cast", ["i"], ["f"], "cast", to=TensorProto.FLOAT), node("Mul", "f", "s")]
+    rng = np.random.default_rng(0)
+    data = model(nodes, (4, 8), (4, 5), {"w": rng.integers(0, 256, (8, 5)).astype(np.uint8), "wz": np.uint8(99)})
+    x = rng.standard_normal((4, 8)).astype(np.float32)
+    (expected,) = ReferenceEvaluator(onnx.load_from_string(data)).run(None, {"x": x})
+    placed = graph_passes.run(frontend.load(data, "m"), DEFAULT)
+    np.testing.assert_allclose(reference.run(placed, {"x": x})["y"], expected, rtol=1e-6)
+
+
+def test_a_constant_quantised_in_two_ways():
+    nodes = [helper.make_node("DequantizeLinear", ["c", s, "z"], [f"d{s}"], f"d{s}") for s in ("s", "t")]
+    nodes += [helper.make_node("Add", ["x", "ds"], ["a"], "add"), node("Add", "a", "dt")]
+    data = model(nodes, (1, 3), constants={"c": np.int8([1, 2, 3]), "s": np.float32(1), "t": np.float32(10), "z": np.int8(1)})
+    placed = graph_passes.run(frontend.load(data, "m"), DEFAULT)
+    np.testing.assert_array_equal(reference.run(placed, {"x": np.zeros((1, 3), np.float32)})["y"], [[0, 11, 22]])
+
+
+def test_refuses_a_tensor_quantised_in_two_ways():
+    nodes = [helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"], "q"), node("DequantizeLinear", "q", "t", "z")]
+    assert refusal(model(nodes, constants={"s": np.float32(1), "t": np.float32(2), "z": np.int8(0)})) == (
+        "node 'n' (DequantizeLinear): a tensor must be quantised in one way, but found 'q' in two; "
+        "try: the same scale and zero point in every QuantizeLinear and DequantizeLinear of a tensor")
+
+
+@pytest.mark.parametrize("opset", range(7, onnx.defs.onnx_opset_version() + 1))
+def test_opsets(opset):
+    rng = np.random.default_rng(0)
+    constants = {"w": rng.standard_normal((4, 3, 3, 3)), "fc": rng.standard_normal((64, 5)) / 30, "fb": rng.standard_normal(5)}
+    constants |= {name: rng.uniform(0.5, 1, 4) for name in ("gain", "offset", "mean", "variance")}
+    constants = {name: value.astype(np.float32) for name, value in constants.items()}
+    nodes = [helper.make_node("Conv", ["x", "w"], ["a"], "conv", pads=[1] * 4),
+             helper.make_node("BatchNormalization", ["a", "gain", "offset", "mean", "variance"], ["b"], "norm"),
+             helper.make_node("Relu", ["b"], ["c"], "relu"),
+             helper.make_node("MaxPool", ["c"], ["d"], "pool", kernel_shape=[2, 2], strides=[2, 2]),
+             helper.make_node("Dropout", ["d"], ["e"], "drop"), helper.make_node("Flatten", ["e"], ["f"], "flat"),
+             helper.make_node("Gemm", ["f", "fc", "fb"], ["g"], "fc"), node("Softmax", "g", axis=1)]
+    graph = graph_passes.run(frontend.load(model(nodes, output_shape=(1, 5), constants=constants, opset=opset), "m"), DEFAULT)
+    x = rng.standard_normal((1, 3, 8, 8)).astype(np.float32)
+    newest = onnx.load_from_string(model(nodes, output_shape=(1, 5), constants=constants, opset=18))
+    (expected,) = ReferenceEvaluator(newest).run(None, {"x": x})
+    np.testing.assert_allclose(reference.run(graph, {"x": x})["y"], expected, rtol=1e-4)
 
 
 def test_refuses_other_files(tmp_path):

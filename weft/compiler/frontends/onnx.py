@@ -5,6 +5,7 @@ that have no kernel become `Onnx`, which ONNX's reference evaluator computes. ui
 points by 128; at the network's edge a node converts.
 """
 
+import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
@@ -21,6 +22,7 @@ from .onnx_qlinear import expand_quantised
 from .onnx_shapes import fold_shapes
 
 OLDEST = 13
+MOVES = ("Concat", "Flatten", "Identity", "MaxPool", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze")
 
 
 def load(data: bytes, name: str, input_shapes: Mapping[str, tuple[int, ...]] | None = None) -> Graph:
@@ -133,6 +135,7 @@ class _Importer:
         if type_.dtype == "uint8":
             stored = self.graph.add_tensor(f"{value.name}.int8", TensorType(type_.shape, "int8"))
             self.graph.nodes.append(Node(stored, "uint8_to_int8", [value.name], [stored]))
+            self.uint8.add(stored)
 
     def _output(self, name: str) -> None:
         if name in self.uint8 and name in self.graph.tensors:
@@ -167,13 +170,13 @@ class _Importer:
         if proto.op_type in QUANTISERS:
             self._quantiser(subject, name, proto, inputs, attrs)
             return
-        for tensor in inputs:
-            if tensor in self.uint8 or tensor.removesuffix(".int8") in self.graph.inputs and tensor.endswith(".int8"):
-                raise WeftError(subject, "uint8 tensors may only be read by DequantizeLinear", f"'{tensor}'",
-                                "to export the model with QDQ around every operator")
         outputs = [o for o in proto.output if o]
         for output in outputs:
             self.graph.tensors[output] = self._inferred_type(subject, output)
+        if self._moves_stored(proto, inputs):
+            self._inherit(inputs[0], outputs[0])
+        else:
+            inputs = [self._as_uint8(tensor) if tensor in self.uint8 else tensor for tensor in inputs]
         if op in ("MaxPool", "AveragePool"):
             self._check_pool(subject, inputs[0], outputs[0], attrs)
         if op == "Cast":
@@ -185,7 +188,42 @@ class _Importer:
             op, inputs, attrs = "Identity", inputs[:1], {}
         elif op == "Sum" and len(inputs) == 2:
             op = "Add"
-        self.graph.nodes.append(Node(name, op, inputs, outputs, attrs, reason=reason))
+        made, after = self._unsigned_outputs(outputs)
+        self.graph.nodes += [Node(name, op, inputs, made, attrs, reason=reason), *after]
+
+    def _moves_stored(self, proto: onnx.NodeProto, inputs: list[str]) -> bool:
+        """Whether values come out as they are stored, so that the output is quantised as the input is."""
+        if proto.op_type not in MOVES or not inputs:
+            return False
+        read = inputs if proto.op_type == "Concat" else inputs[:1]
+        types = {(self.graph.tensors[tensor].quantisation, tensor in self.uint8) for tensor in read}
+        return len(types) == 1 and self.graph.tensors[read[0]].quantised and self.graph.tensors[read[0]].axis is None
+
+    def _inherit(self, source: str, target: str) -> None:
+        shape = self.graph.tensors[target].shape
+        self.graph.tensors[target] = dataclasses.replace(self.graph.tensors[source], shape=shape)
+        if source in self.uint8:
+            self.uint8.add(target)
+
+    def _as_uint8(self, name: str) -> str:
+        """The values as the model has them, for an operator that looks at these."""
+        made = self.graph.add_tensor(f"{name}.uint8", TensorType(self.graph.tensors[name].shape, "uint8"))
+        self.graph.nodes.append(Node(made, "int8_to_uint8", [name], [made]))
+        return made
+
+    def _unsigned_outputs(self, outputs: list[str]) -> tuple[list[str], list[Node]]:
+        """Names for an operator's outputs, and nodes that make int8 of those that are uint8."""
+        made, after = [], []
+        for name in outputs:
+            type_ = self.graph.tensors[name]
+            if type_.dtype == "uint8":
+                raw = self.graph.add_tensor(f"{name}.raw", type_)
+                self.graph.tensors[name] = dataclasses.replace(type_, dtype="int8")
+                self.uint8.add(name)
+                after.append(Node(f"{name}.int8", "uint8_to_int8", [raw], [name]))
+                name = raw
+            made.append(name)
+        return made, after
 
     def _check_pool(self, subject: str, source: str, target: str, attrs: dict) -> None:
         """Runtimes leave out windows that would begin beyond the input; ONNX's shape inference counts them."""
@@ -221,6 +259,8 @@ class _Importer:
             stored, output = TensorType(source.shape, source.dtype, scale, zero_point, axis), proto.output[0]
             made = TensorType(source.shape, "float32")
             params = {"scale": scale, "zero_point": zero_point}
+            if source.quantised and source.quantisation != stored.quantisation:
+                inputs = [self._copied(subject, inputs[0])]
             self.graph.tensors[inputs[0]] = stored
         check_type(subject, stored)
         if axis is not None:
@@ -228,6 +268,13 @@ class _Importer:
         self.graph.tensors[output] = made
         op = QUANTISERS[proto.op_type]
         self.graph.nodes.append(Node(name, op, [inputs[0]], [output], params))
+
+    def _copied(self, subject: str, name: str) -> str:
+        """A constant once more, for a second way to quantise it."""
+        if name not in self.graph.constants:
+            raise WeftError(subject, "a tensor must be quantised in one way", f"'{name}' in two",
+                            "the same scale and zero point in every QuantizeLinear and DequantizeLinear of a tensor")
+        return self.graph.add_constant(name, self.graph.constants[name])
 
     def _is_unsigned(self, proto: onnx.NodeProto) -> bool:
         return len(proto.input) < 3 or not proto.input[2] or proto.input[2] in self.uint8
@@ -246,7 +293,7 @@ class _Importer:
         else:
             # ONNX's default is 0 of the stored dtype, which is uint8 for QuantizeLinear
             quantises = proto.op_type == "QuantizeLinear"
-            unsigned = quantises or inputs[0] in self.uint8 or inputs[0].removesuffix(".int8") in self.graph.inputs
+            unsigned = quantises or inputs[0] in self.uint8
             dtype = np.int8 if quantises else self.graph.tensors[inputs[0]].numpy
             zero_point = np.full(scale.shape, -128 if unsigned and dtype == np.int8 else 0, dtype)
         if zero_point.size != scale.size:

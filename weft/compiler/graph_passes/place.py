@@ -7,8 +7,10 @@ from weft.isa import Config, Opcode
 from weft.isa.table import layouts
 
 from ..graph import ACCELERATOR, Graph, Node
+from .absorb_quantisation import TABLES
 
-QUANTISABLE = ("Conv", "Gemm", "Add", "Sub", "Mul", "Clip", "MaxPool", "AveragePool", "GlobalAveragePool", "Concat")
+QUANTISABLE = ("Conv", "Gemm", "Add", "Sub", "Mul", "Clip", "MaxPool", "AveragePool", "GlobalAveragePool", "Concat",
+               *TABLES)
 _EDGE = {
     "quantize": "makes int8 of real numbers", "dequantize": "makes real numbers of int8",
     "transpose": "changes the layout", "reshape": "changes the layout",
