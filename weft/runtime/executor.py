@@ -1,5 +1,6 @@
 """Runs a module: host operators by the NumPy kernels, the rest by launches on a `Device`."""
 
+import dataclasses
 import time
 from collections.abc import Callable, Sequence
 
@@ -75,7 +76,7 @@ class Executor:
                             f"a device of config '{device.config.name}' ({device.config.fingerprint})",
                             "`weft compile --config` for that device")
         self.module, self.device, self.base = module, device, base
-        self.bases = Bases(base, base, base, base, base, base)
+        self.bases = Bases(*(base,) * len(dataclasses.fields(Bases)))
         self.launch_of = {operators: launch for launch in module.launches for operators in launch.operators}
         device.write(base, module.image)
 
