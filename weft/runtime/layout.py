@@ -2,7 +2,9 @@
 
 activations [N, C, H, W] or [N, C]  ->  (N/batch, C/block, H, W, batch, block), an element being the last two axes
 weights [O, C, KH, KW] or [O, C]    ->  (O/block_out, C/block_in, KH, KW, block_out, block_in)
+depthwise weights [C, 1, KH, KW]    ->  (C/block_out, KH, block_out, block_in), a row of the kernel along the last axis
 qnt [O] of dtype QNT_LANE           ->  (O/block_out, block_out)
+table [256]                         ->  (1,) of dtype LUT_TABLE
 
 Sizes that do not divide are filled up with zeros.
 """
@@ -10,7 +12,10 @@ Sizes that do not divide are filled up with zeros.
 import numpy as np
 
 from weft.isa import Config
+from weft.isa.config import LUT_BYTES
 from weft.isa.quantise import QNT_LANE
+
+LUT_TABLE = np.dtype([("entries", np.int8, (LUT_BYTES,))])  # a table of lut: entry x & 255 is for x
 
 
 def _blocks(size: int, block: int) -> int:
@@ -75,3 +80,28 @@ def pack_qnt(lanes: np.ndarray, config: Config) -> np.ndarray:
     assert lanes.dtype == QNT_LANE, lanes.dtype
     oo, bo = qnt_shape(lanes.shape, config)
     return _fill(lanes, (oo * bo,)).reshape(oo, bo)
+
+
+def depthwise_weight_shape(shape: tuple[int, ...], config: Config) -> tuple[int, ...]:
+    """Physical shape of logical weights [C, 1, KH, KW], KW at most block_in."""
+    c, _, kh, kw = shape
+    assert kw <= config.block_in, shape
+    return _blocks(c, config.block_out), kh, config.block_out, config.block_in
+
+
+def pack_depthwise_weight(w: np.ndarray, config: Config) -> np.ndarray:
+    """int8 [C, 1, KH, KW] in its physical layout, C order; taps beyond KW are 0."""
+    co, kh, bo, bi = depthwise_weight_shape(w.shape, config)
+    w = _fill(w[:, 0], (co * bo, kh, bi))
+    return np.ascontiguousarray(w.reshape(co, bo, kh, bi).transpose(0, 2, 1, 3))
+
+
+def table_shape(shape: tuple[int, ...], config: Config) -> tuple[int, ...]:
+    """Physical shape of a table [256]."""
+    assert shape == (LUT_BYTES,), shape
+    return (1,)
+
+
+def pack_table(table: np.ndarray, config: Config) -> np.ndarray:
+    """int8 [256] as LUT_TABLE [1]."""
+    return np.ascontiguousarray(table).view(LUT_TABLE)

@@ -259,11 +259,25 @@ def test_widened_weights_compute_the_same(merged, rest, each_in, each_out, seed)
 
 def test_widening_counts_only_the_networks_own_work():
     q = Qdq((1, 32, 4, 4))
-    graph = frontend.load(q.model(q.op("Conv", [q.x, *q.weights(q.x, (32, 1, 3, 3))], group=32)).SerializeToString(), "wide")
+    graph = frontend.load(q.model(q.op("Conv", [q.x, *q.weights(q.x, (32, 2, 3, 3))], group=16)).SerializeToString(), "wide")
     placed = graph_passes.run(graph, DEFAULT)
     node = next(n for n in placed.nodes if n.op == "conv2d")
     assert (node.attrs["groups"], placed.tensors[node.inputs[1]].shape) == (2, (32, 16, 3, 3))
-    assert placed.macs(node) == 32 * 2 * 2 * 9
+    assert placed.macs(node) == 32 * 2 * 2 * 18
+
+
+@pytest.mark.parametrize("kernel, op", [((3, 3), "depthwise_conv2d"), ((1, 16), "depthwise_conv2d"), ((1, 17), "conv2d")])
+def test_depthwise_convolutions_have_an_operator_where_their_rows_fit(kernel, op):
+    q = Qdq((1, 20, 4, 18))
+    graph = frontend.load(q.model(q.op("Conv", [q.x, *q.weights(q.x, (20, 1, *kernel))], group=20)).SerializeToString(), "rows")
+    placed = graph_passes.run(graph, DEFAULT)
+    node = next(n for n in placed.nodes if n.where == "accel")
+    assert node.op == op
+    assert placed.macs(node) == np.prod(placed.tensors[node.outputs[0]].shape) * np.prod(kernel)
+    x = q.images(1)[0]
+    before = reference.run(graph_passes.run(graph, DEFAULT, passes=[p for p in graph_passes.PASSES if p.name != "widen-groups"]), {"x": x})
+    after = reference.run(placed, {"x": x})
+    np.testing.assert_array_equal(after[placed.outputs[0]], before[placed.outputs[0]])
 
 
 def test_host_and_accelerator_take_turns_as_seldom_as_they_can():

@@ -6,9 +6,9 @@
 from weft.isa import Config, WeftError
 
 from ..stmt import LoopProgram
-from . import add, avg_pool, conv2d, dense, max_pool, requantise
+from . import add, avg_pool, conv2d, dense, depthwise, max_pool, requantise
 
-OPERATORS = {"conv2d": conv2d.build, "dense": dense.build, "add": add.build, "max_pool": max_pool.build,
+OPERATORS = {"conv2d": conv2d.build, "depthwise_conv2d": depthwise.build, "dense": dense.build, "add": add.build, "max_pool": max_pool.build,
              "avg_pool": avg_pool.build, "requantise": requantise.build}
 
 

@@ -1,13 +1,14 @@
 """What the operators share: reading a node, windows, and limits of the instructions."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from weft.isa import Config, Opcode, WeftError
 from weft.isa.table import layouts
 from weft.runtime.layout import activation_shape
 
 from .. import te
-from ..te import Tensor
+from ..schedule import Schedule
+from ..te import Axis, Tensor
 
 
 def subject(node) -> str:
@@ -77,3 +78,56 @@ def check_window(node, window: Window, config: Config):
 def image(shape: tuple[int, ...], config: Config) -> tuple[int, int, int, int]:
     """Blocks of batch, blocks of channels, height and width of a logical [N, C, H, W] or [N, C]."""
     return activation_shape(tuple(shape), config)[:4]
+
+
+@dataclass
+class Ending:
+    """What follows the sums of an operator: y = int8(requant(sums, qnt)), and a table after that if there is one.
+
+    parameters: the placeholders qnt and table. stages: what is computed in ACC on the way to y, and marks of all that is
+    done in scratchpads, once `into_scratchpads` was called.
+    """
+
+    qnt: Tensor
+    table: Tensor | None
+    y: Tensor
+    quantised: Tensor | None  # before the table
+    stages: list[Tensor] = field(default_factory=list)
+    marks: dict[Tensor, str] = field(default_factory=dict)
+    _loads: list[Tensor] = field(default_factory=list)
+
+    @property
+    def parameters(self) -> tuple[Tensor, ...]:
+        return (self.qnt,) if self.table is None else (self.qnt, self.table)
+
+    def into_scratchpads(self, s: Schedule):
+        """Keeps y and what is before it in ACC, and the parameters in QNT and LUT."""
+        written = s.cache_write(self.y, "acc")
+        self.stages = [written] if self.quantised is None else [written, self.quantised]
+        for stage in self.stages:
+            s[stage].set_scope("acc")
+        self._loads = [s.cache_read(self.qnt, "qnt", [self.stages[-1]])]
+        if self.table is not None:
+            self._loads.append(s.cache_read(self.table, "lut", [written]))
+        self.marks = {**dict.fromkeys(self.stages, "alu"), **dict.fromkeys(self._loads, "load")}
+
+    def load_at(self, s: Schedule, axis: Axis):
+        """Loads lanes, and the table, within this loop of y."""
+        for tensor in self._loads:
+            s[tensor].compute_at(s[self.y], axis)
+
+
+def requantised(sums: Tensor, channel: tuple[str, ...], with_table: bool) -> Ending:
+    """The ending of int32 `sums` [.., batch, block]; `channel`: names of the axes that a lane of qnt belongs to."""
+    extents = {axis.name: axis.extent for axis in sums.axes}
+    names = list(extents)
+    qnt = te.placeholder("qnt", {name: extents[name] for name in channel}, "qnt", element_rank=1)
+
+    def quantise(*i):
+        return qnt[tuple(i[names.index(name)] for name in channel)].requantise(sums[i])
+
+    if not with_table:
+        return Ending(qnt, None, te.compute("y", extents, lambda *i: quantise(*i).astype("int8")), None)
+    table = te.placeholder("table", {"tables": 1}, "lut", element_rank=0)
+    quantised = te.compute("quantised", extents, quantise)
+    return Ending(qnt, table, te.compute("y", extents, lambda *i: table[0].look_up(quantised[i]).astype("int8")), quantised)

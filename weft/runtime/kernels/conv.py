@@ -29,15 +29,24 @@ def convolve(x: np.ndarray, w: np.ndarray, strides, pads, dilations, groups: int
 
 
 @kernel("conv2d")
-def conv2d(attrs, x, w, qnt):
-    """x int8 [N, C, H, W], w int8 [O, C/groups, KH, KW], qnt [O] -> int8 [N, O, OH, OW].
+def conv2d(attrs, x, w, qnt, table=None):
+    """x int8 [N, C, H, W], w int8 [O, C/groups, KH, KW], qnt [O], optional table [256] -> int8 [N, O, OH, OW].
 
     attrs: strides, pads (top, left, bottom, right), dilations, groups, pad_value (what padding holds, as stored).
     """
     real = exact_float(w[0].size)
     acc = convolve(x.astype(real), w.astype(real), attrs["strides"], attrs["pads"], attrs["dilations"],
                    attrs["groups"], attrs["pad_value"])
-    return (apply_lanes(acc.astype(np.int64).astype(np.int32), qnt),)
+    return (apply_lanes(acc.astype(np.int64).astype(np.int32), qnt, table),)
+
+
+@kernel("depthwise_conv2d")
+def depthwise_conv2d(attrs, x, w, qnt, table=None):
+    """x int8 [N, C, H, W], w int8 [C, 1, KH, KW], qnt [C], optional table [256] -> int8 [N, C, OH, OW].
+
+    attrs: strides, pads, pad_value as of conv2d.
+    """
+    return conv2d(attrs | {"dilations": (1, 1), "groups": len(w)}, x, w, qnt, table)
 
 
 @kernel("Conv")

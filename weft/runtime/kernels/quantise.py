@@ -7,11 +7,17 @@ from weft.isa.quantise import requantise, unpack_lanes
 from .registry import kernel
 
 
-def apply_lanes(acc: np.ndarray, qnt: np.ndarray) -> np.ndarray:
-    """int8 of int32 sums [N, C, ...] by lanes [C]."""
+def look_up(x: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """Entry x & 255 of the table for each int8 of x."""
+    return table[x.view(np.uint8)]
+
+
+def apply_lanes(acc: np.ndarray, qnt: np.ndarray, table: np.ndarray | None = None) -> np.ndarray:
+    """int8 of int32 sums [N, C, ...] by lanes [C], and then by a table [256] if there is one."""
     shape = (-1,) + (1,) * (acc.ndim - 2)
     lanes = {k: v.reshape(shape) for k, v in unpack_lanes(qnt).items()}
-    return requantise(acc, **lanes).astype(np.int8)
+    y = requantise(acc, **lanes).astype(np.int8)
+    return y if table is None else look_up(y, table)
 
 
 def round_ties(x: np.ndarray, rounding: str) -> np.ndarray:
@@ -51,6 +57,12 @@ def dequantize(attrs, x):
 def requantise_channels(attrs, x, qnt):
     """x int8 [N, C, ...], qnt [C] -> int8 of the same shape."""
     return (apply_lanes(x.astype(np.int32), qnt),)
+
+
+@kernel("lut")
+def lut(attrs, x, table):
+    """x int8 -> int8 of the same shape: any function of one value, as a table [256]; entry x & 255 is for x."""
+    return (look_up(x, table),)
 
 
 @kernel("uint8_to_int8")
