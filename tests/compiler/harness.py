@@ -70,6 +70,10 @@ class Network:
     def lut(self, x: str) -> str:
         return self._node("lut", [x, self._table()], {})
 
+    def fuse_table(self):
+        """Gives the last node a table of its own."""
+        self.graph.nodes[-1].inputs.append(self._table())
+
     def _table(self) -> str:
         return self.graph.add_constant("table", self.rng.integers(-128, 128, 256, np.int8))
 
@@ -81,6 +85,9 @@ class Network:
     def add(self, a: str, b: str) -> str:
         multipliers = tuple(int(m) for m in self.rng.integers(1, 1 << 14, 2))
         return self._node("add", [a, b, self._lanes(self.graph.tensors[a].shape[1], 1 << 14)], {"multipliers": multipliers})
+
+    def mul(self, a: str, b: str, zero_points: tuple[int, int] = (0, 0)) -> str:
+        return self._node("mul", [a, b, self._lanes(self.graph.tensors[a].shape[1], 1)], {"zero_points": zero_points})
 
     def max_pool(self, x: str, kernel: int, stride: int, pad: int = 0, **clamp: int) -> str:
         return self._node("max_pool", [x], {"kernel": (kernel,) * 2, "strides": (stride,) * 2, "pads": (pad,) * 4, **clamp})

@@ -37,7 +37,8 @@ LAYOUTS = {
     "table": Layout(layout.table_shape, layout.pack_table, layout.LUT_TABLE),
 }
 ROLES = {"conv2d": ("activation", "weight", "qnt", "table"), "dense": ("activation", "weight", "qnt", "table"),
-         "depthwise_conv2d": ("activation", "depthwise", "qnt", "table"), "lut": ("activation", "table")}  # of inputs
+         "depthwise_conv2d": ("activation", "depthwise", "qnt", "table"), "lut": ("activation", "table"),
+         **dict.fromkeys(("add", "mul"), ("activation", "activation", "qnt", "table")), "requantise": ("activation", "qnt", "table")}  # of inputs
 
 
 @dataclass(frozen=True)

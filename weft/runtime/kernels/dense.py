@@ -8,11 +8,11 @@ from .windows import exact_float
 
 
 @kernel("dense")
-def dense(attrs, x, w, qnt):
-    """x int8 [N, C] or [N, C, 1, 1], w int8 [O, C], qnt [O] -> int8 [N, O]."""
+def dense(attrs, x, w, qnt, table=None):
+    """x int8 [N, C] or [N, C, 1, 1], w int8 [O, C], qnt [O], optional table [256] -> int8 [N, O]."""
     real = exact_float(w.shape[1])
     acc = x.reshape(len(x), -1).astype(real) @ w.T.astype(real)
-    return (apply_lanes(acc.astype(np.int64).astype(np.int32), qnt),)
+    return (apply_lanes(acc.astype(np.int64).astype(np.int32), qnt, table),)
 
 
 @kernel("Gemm")

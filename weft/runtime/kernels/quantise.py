@@ -54,9 +54,9 @@ def dequantize(attrs, x):
 
 
 @kernel("requantise")
-def requantise_channels(attrs, x, qnt):
-    """x int8 [N, C, ...], qnt [C] -> int8 of the same shape."""
-    return (apply_lanes(x.astype(np.int32), qnt),)
+def requantise_channels(attrs, x, qnt, table=None):
+    """x int8 [N, C, ...], qnt [C], optional table [256] -> int8 of the same shape."""
+    return (apply_lanes(x.astype(np.int32), qnt, table),)
 
 
 @kernel("lut")
