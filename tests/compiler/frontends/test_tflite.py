@@ -65,7 +65,7 @@ def test_convolution(dtype, depthwise):
     image = np.random.default_rng(3).integers(np.iinfo(dtype).min, np.iinfo(dtype).max + 1, x.shape).astype(dtype)
     actual, expected = reference.run(placed, {"x": image})[name].astype(int), meaning(image)
     assert np.abs(actual - expected).max() <= 1 and (actual == expected).mean() >= 0.98
-    assert [n.where for n in placed.nodes if n.op == "conv2d"] == ["accel"]
+    assert [n.where for n in placed.nodes if n.op in ("conv2d", "depthwise_conv2d")] == ["accel"]
 
 
 def classifier(softmax_beta=1.0):

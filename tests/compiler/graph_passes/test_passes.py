@@ -94,6 +94,38 @@ def network_add_broadcast(q):
     return q.op("Add", [q.x, shape])
 
 
+def network_sub(q):
+    inputs, attrs = conv(q, q.x, 5, 5)
+    return q.op("Sub", [q.op("Conv", inputs, **attrs), q.x])
+
+
+def network_mul(q):
+    inputs, attrs = conv(q, q.x, 5, 5)
+    return q.op("Mul", [q.op("Conv", inputs, **attrs), q.x])
+
+
+def network_squeeze_and_excite(q):
+    inputs, attrs = conv(q, q.x, 5, 5)
+    y = q.op("Conv", inputs, **attrs)
+    gate = q.op("HardSigmoid", [q.op("GlobalAveragePool", [y])], alpha=1 / 6, beta=0.5)
+    return q.op("Mul", [gate, y])
+
+
+def network_sigmoid(q):
+    inputs, attrs = conv(q, q.x, 5, 5)
+    y = q.op("Conv", inputs, **attrs)
+    return q.op("Mul", [y, q.op("Sigmoid", [y], (1 / 256, -128))])
+
+
+def network_leaky_relu(q):
+    inputs, attrs = conv(q, q.x, 5, 5)
+    return q.op("LeakyRelu", [q.op("Conv", inputs, **attrs)], alpha=0.1)
+
+
+def network_half(q):
+    return q.op("Mul", [q.x, q.constant(np.float32(0.5))])
+
+
 def network_max_pool(q):
     return q.op("MaxPool", [q.x], (0.02, 3), kernel_shape=[3, 2], strides=[2, 2], pads=[1, 0, 1, 1])
 
@@ -283,7 +315,7 @@ def test_depthwise_convolutions_have_an_operator_where_their_rows_fit(kernel, op
 def test_host_and_accelerator_take_turns_as_seldom_as_they_can():
     q = Qdq((1, 5, 8, 9))
     a = q.op("Conv", [q.x, *q.weights(q.x, (5, 5, 1, 1))])
-    sums = [q.op("Add", [q.op("Sigmoid", [a]), a]), q.op("Add", [q.op("Tanh", [a]), a])]  # host, accel, host, accel
+    sums = [q.op("Add", [q.op("Softmax", [a], axis=axis), a]) for axis in (1, 2)]  # host, accel, host, accel
     graph = frontend.load(q.model(q.op("Add", sums)).SerializeToString(), "turns")
     stages = {}
     placed = graph_passes.run(graph, DEFAULT, lambda name, g: stages.__setitem__(name, g))

@@ -20,10 +20,11 @@ from .legalise import Legalise
 from .order import Order
 from .place import Place
 from .select import Select
+from .tables import FuseTables
 from .widen_groups import WidenGroups
 
 __all__ = ["PASSES", "AbsorbQuantisation", "Canonicalise", "FoldConstants", "FoldPads", "FuseActivations", "FuseClamps",
-           "Layout", "Legalise", "Order", "Pass", "Place", "Select", "WidenGroups",
+           "FuseTables", "Layout", "Legalise", "Order", "Pass", "Place", "Select", "WidenGroups",
            "run"]
 
 
@@ -38,7 +39,7 @@ class Pass(Protocol):
 
 PASSES: tuple[Pass, ...] = (
     FoldConstants(), Canonicalise(), FuseActivations(), AbsorbQuantisation(), Layout(), Legalise(), FoldPads(), Select(),
-    FuseClamps(), WidenGroups(), FoldConstants("fold-real-constants", dequantise=True), Place(), Order(),
+    FuseClamps(), FuseTables(), WidenGroups(), FoldConstants("fold-real-constants", dequantise=True), Place(), Order(),
 )
 
 

@@ -1,11 +1,12 @@
 """Operators on quantised tensors become integer operators; what has none runs on the host in real numbers.
 
-    Conv -> conv2d, Gemm -> dense, Add -> add, MaxPool -> max_pool, AveragePool and GlobalAveragePool -> avg_pool,
+    Conv -> conv2d, Gemm -> dense, Add and Sub -> add, Mul -> mul, functions of one value -> lut, MaxPool -> max_pool, AveragePool and GlobalAveragePool -> avg_pool,
     Clip and Identity -> requantise, Transpose, Reshape, Slice, Pad, Concat -> the same on stored values
     anything else -> quantize(op(dequantize(x)))
 """
 
 import dataclasses
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -18,6 +19,7 @@ from weft.runtime.kernels.windows import resolve_pads
 
 from ..graph import Graph, Node
 from ..reference import quantisation_attrs
+from .tables import is_function_of_one, table_of
 from .lanes import LanesError, activation_range, add_multipliers, product_lanes, scale_lanes, stored_average_lanes
 
 
@@ -38,17 +40,18 @@ class Legalise:
                 continue
             mark = len(graph.nodes)
             try:
-                if node.op not in _FORMS:
+                form = _lut if is_function_of_one(graph, node) else _FORMS.get(node.op)
+                if form is None:
                     raise _NotInteger(f"{node.op} has no integer form")
-                _check_activations(graph, node)
-                _FORMS[node.op](graph, node)
+                _check_activations(graph, node, form)
+                form(graph, node)
             except (_NotInteger, LanesError) as reason:
                 del graph.nodes[mark:]
                 _on_real_numbers(graph, node, str(reason))
 
 
-def _check_activations(graph: Graph, node: Node) -> None:
-    for name in (*(node.inputs if node.op in ("Add", "Concat") else node.inputs[:1]), *node.outputs):
+def _check_activations(graph: Graph, node: Node, form: Callable) -> None:
+    for name in (*(node.inputs if form in (_sum, _mul, _concat) else node.inputs[:1]), *node.outputs):
         type_ = graph.tensors[name]
         if type_.dtype != "int8" or not type_.quantised or type_.axis is not None:
             raise _NotInteger(f"'{name}' is not int8 with one scale")
@@ -142,12 +145,36 @@ def _gemm(graph: Graph, node: Node) -> None:
     _emit(graph, node, "dense", [node.inputs[0], weight, qnt])
 
 
-def _add(graph: Graph, node: Node) -> None:
+def _lut(graph: Graph, node: Node) -> None:
+    table = table_of(graph, node)
+    if table is None:
+        raise _NotInteger("its result is not a number for some int8")
+    _emit(graph, node, "lut", node.inputs[:1], {}, None)
+    graph.nodes[-1].inputs.append(graph.add_constant(f"{node.name}.table", table))
+
+
+def _mul(graph: Graph, node: Node) -> None:
+    names = list(node.inputs)
+    if math.prod(graph.tensors[names[0]].shape) < math.prod(graph.tensors[names[1]].shape):
+        names.reverse()
+    a, b = (graph.tensors[name] for name in names)
+    target = graph.tensors[node.outputs[0]]
+    if len(a.shape) < 2 or b.shape not in (a.shape, (*a.shape[:2], *[1] * (len(a.shape) - 2))):
+        raise _NotInteger(f"it broadcasts {a.shape} and {b.shape}")
+    lanes = scale_lanes(a.shape[1], a.scale * b.scale / target.scale, 0, target, node.attrs, graph.rounding)
+    qnt = graph.add_constant(f"{node.name}.qnt", lanes)
+    _emit(graph, node, "mul", [*names, qnt], {"zero_points": (a.zero_point, b.zero_point)})
+
+
+def _sum(graph: Graph, node: Node) -> None:
+    """Add and Sub."""
     a, b = (graph.tensors[name] for name in node.inputs)
     target = graph.tensors[node.outputs[0]]
     if a.shape != b.shape or len(a.shape) < 2:
         raise _NotInteger(f"it broadcasts {a.shape} and {b.shape}")
     multipliers, scale = add_multipliers(a.scale, b.scale)
+    if node.op == "Sub":
+        multipliers = multipliers[0], -multipliers[1]
     bias = -(a.zero_point * multipliers[0] + b.zero_point * multipliers[1])
     lanes = scale_lanes(a.shape[1], scale / target.scale, bias, target, node.attrs, graph.rounding)
     _emit(graph, node, "add", [*node.inputs, graph.add_constant(f"{node.name}.qnt", lanes)], {"multipliers": multipliers})
@@ -263,7 +290,7 @@ def _concat(graph: Graph, node: Node) -> None:
 
 
 _FORMS: dict[str, Callable[[Graph, Node], None]] = {
-    "Conv": _conv, "Gemm": _gemm, "Add": _add, "MaxPool": _max_pool, "AveragePool": _average_pool,
+    "Conv": _conv, "Gemm": _gemm, "Add": _sum, "Sub": _sum, "Mul": _mul, "MaxPool": _max_pool, "AveragePool": _average_pool,
     "GlobalAveragePool": _average_pool, "Clip": _clip, "Identity": _identity, "Transpose": _transpose, "Reshape": _reshape,
     "Slice": _slice, "Pad": _pad, "Concat": _concat,
 }

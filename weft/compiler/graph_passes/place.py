@@ -38,6 +38,8 @@ def host_reason(graph: Graph, node: Node, config: Config) -> str:
         return f"its {node.attrs['groups']} groups share blocks of {config.block_in} channels"
     if "pads" in node.attrs and not _can_pad(graph, node, config):
         return f"it pads {node.attrs['pads']}, more than the machine or its kernel can"
+    if node.op == "mul" and len(graph.tensors[node.inputs[0]].shape) != len(graph.tensors[node.outputs[0]].shape):
+        return "its inputs have different numbers of axes"
     if node.inputs[-1] not in graph.constants and node.op != "max_pool":
         return "its parameters are not constant"
     return ""
