@@ -131,9 +131,11 @@ def lower_bound(buffers: list[Buffer]) -> int:
 def _buffers(graph: Graph, config: Config) -> Iterator[Buffer]:
     """What accelerator nodes touch, each tensor once, constants first."""
     role_of = roles(graph)
+    gathered = {node.inputs[0]: layout.gathered_shape(graph.tensors[node.inputs[0]].shape, node.attrs["gather"])
+                for node in graph.nodes if "gather" in node.attrs}
     first, last = _lives(graph)
     for name in sorted(role_of, key=lambda n: n not in graph.constants):
-        role, shape = role_of[name], graph.tensors[name].shape
+        role, shape = role_of[name], gathered.get(name, graph.tensors[name].shape)
         physical = LAYOUTS[role].shape(shape, config)
         size = math.prod(physical) * LAYOUTS[role].dtype.itemsize
         constant = name in graph.constants

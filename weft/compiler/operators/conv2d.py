@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from weft.isa import Config, WeftError
+from weft.runtime.layout import gathered_shape
 
 from .. import te
 from ..lower import lower
@@ -91,7 +92,7 @@ def shape_of(node, graph, config: Config) -> Shape:
     WeftError: for padding that the machine cannot do, or groups that share a block of channels.
     """
     x, w = (graph.tensors[name].shape for name in node.inputs[:2])
-    n, ci, h, w_ = image(x, config)
+    n, ci, h, w_ = image(gathered_shape(x, node.attrs["gather"]) if "gather" in node.attrs else x, config)
     _, co, oh, ow = image(graph.tensors[node.outputs[0]].shape, config)
     kh, kw = w[2:] or (1, 1)
     window = Window(kh, kw, *(tuple(node.attrs.get(key, default)) for key, default in

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from ..layout import gather
 from .quantise import apply_lanes
 from .registry import kernel
 from .windows import exact_float, resolve_pads
@@ -32,8 +33,11 @@ def convolve(x: np.ndarray, w: np.ndarray, strides, pads, dilations, groups: int
 def conv2d(attrs, x, w, qnt, table=None):
     """x int8 [N, C, H, W], w int8 [O, C/groups, KH, KW], qnt [O], optional table [256] -> int8 [N, O, OH, OW].
 
-    attrs: strides, pads (top, left, bottom, right), dilations, groups, pad_value (what padding holds, as stored).
+    attrs: strides, pads (top, left, bottom, right), dilations, groups, pad_value (what padding holds, as stored), optional
+    gather: of weft.runtime.layout.gather(x), whose axes it gives.
     """
+    if "gather" in attrs:
+        x = gather(x, attrs["gather"], attrs["pad_value"])
     real = exact_float(w[0].size)
     acc = convolve(x.astype(real), w.astype(real), attrs["strides"], attrs["pads"], attrs["dilations"],
                    attrs["groups"], attrs["pad_value"])
