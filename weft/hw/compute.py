@@ -103,7 +103,8 @@ class Compute(wiring.Component):
         fill_words(m, uops, dma.shapes[kind], kind, dma.write)
         m.d.comb += [uops.read_address.eq(loops.uop), uops.read_enable.eq(advance & running)]
         uop_step, operands_step = Signal(STEP), Signal(STEP)
-        issue_window, uop_window, operands_window = (Signal(WINDOW, name=f"{name}_window") for name in ("issue", "uop", "operands"))
+        issue_window, uop_window, operands_window = (Signal(WINDOW, name=f"{name}_window")
+                                                      for name in ("issue", "uop", "operands"))
         offsets = Signal(index_layout(config), reset_less=True)
         indices = Signal(index_layout(config), reset_less=True)
         uop = micro_op(config)(uops.read_data[0])
@@ -111,7 +112,8 @@ class Compute(wiring.Component):
             m.d.sync += [uop_step.eq(issue), offsets.eq(loops.offsets), operands_step.eq(uop_step)]
             m.d.sync += [uop_window.eq(issue_window), operands_window.eq(uop_window)]
             m.d.sync += [getattr(indices, name).eq(getattr(uop, name) + getattr(offsets, name)) for name in INDICES]
-        m.d.comb += [issue_window.used.eq(running & loops.windows), issue_window.slides.eq(running & loops.slides), issue_window.taps.eq(loops.taps)]
+        m.d.comb += [issue_window.used.eq(running & loops.windows), issue_window.slides.eq(running & loops.slides),
+                     issue_window.taps.eq(loops.taps)]
         m.d.comb += [datapath.step.eq(operands_step), datapath.window.eq(operands_window), datapath.indices.eq(indices)]
         return uop_step.valid | uop_step.last | operands_step.valid | operands_step.last
 

@@ -1,15 +1,17 @@
-"""The loops of GEMM and ALU: one micro-op's address and the offsets of its three indices a cycle."""
+"""The loops of GEMM, DEPTHWISE and ALU: one micro-op's address and the offsets of its three indices a cycle."""
 
 from amaranth import Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import exact_log2
+from amaranth.utils import bits_for, exact_log2
 
 from weft.isa import Opcode
+from weft.isa.table import MAX_TAPS
 
 from .layouts import micro_op, view
 
 INDICES = ("dst", "src", "wgt")
+TAP_BITS = bits_for(MAX_TAPS)
 
 
 def index_layout(config) -> data.StructLayout:
@@ -65,12 +67,47 @@ class Loops(wiring.Component):
         return m
 
     def _window(self, m, last_x):
-        """How many elements are still to enter the window: all of a row's first one, later as many as it moves on."""
+        """How many elements must still enter the window: all of a row's first one, later as many as it moves on."""
         insn = view(self.config, Opcode.DEPTHWISE, self.word)
-        missing, moves, stays = (Signal(TAP_BITS, reset_less=True, name=name) for name in ("missing", "moves", "stays"))
-        m.d.comb += [self.full.eq(missing == 0), self.slides.eq(self.windows & ~stays[0])]
-        stride, taps = insn.src_factor_in, insn.taps
-        return stride, taps, moves
+        is_windows = insn.opcode == Opcode.DEPTHWISE
+        missing, moves = Signal(TAP_BITS, reset_less=True), Signal(TAP_BITS, reset_less=True)  # both less one
+        still, first = Signal(reset_less=True), Signal(reset_less=True)
+        m.d.comb += [self.full.eq(missing == 0), self.slides.eq(self.windows & (first | ~still))]
+        with m.If(self.advance):
+            m.d.sync += missing.eq(missing - 1)
+            with m.If(self.full):
+                m.d.sync += [missing.eq(Mux(last_x, self.taps - 1, moves)), first.eq(last_x)]
+        with m.If(self.begin):
+            taps, stride = Mux(is_windows, insn.taps, 1), insn.src_factor_in
+            m.d.sync += [self.windows.eq(is_windows), self.taps.eq(taps), missing.eq(taps - 1), first.eq(1), still.eq(stride == 0),
+                         moves.eq(Mux(~is_windows | (stride == 0), 0, Mux(stride < taps, stride, taps) - 1))]
 
     def _offset(self, m, name, x_moves, y_moves, last_x):
         """offset = y * factor_out + x * factor_in, kept by adding."""
+        offset = getattr(self.offsets, name)
+        shape = index_layout(self.config).members[name]
+        outer = Signal(shape, reset_less=True, name=f"{name}_outer")
+        step_out, step_in = (Signal(shape, reset_less=True, name=f"{name}_step_{way}") for way in ("out", "in"))
+        current = Signal(shape, reset_less=True, name=f"{name}_offset")
+        m.d.comb += offset.eq(current)
+        with m.If(self.advance & x_moves):
+            m.d.sync += current.eq(Mux(last_x, outer, current + step_in))
+            with m.If(y_moves):
+                m.d.sync += [current.eq(outer + step_out), outer.eq(outer + step_out)]
+        if name == "src":
+            with m.If(self.advance & ~self.full):
+                m.d.sync += current.eq(current + 1)
+        with m.If(self.begin):
+            m.d.sync += [current.eq(0), outer.eq(0), step_out.eq(self._factor(name, "out")), step_in.eq(self._factor(name, "in"))]
+
+    def _factor(self, name, way):
+        """What the instruction in `word` adds to an index where that loop goes on."""
+        gemm, alu, depthwise = (view(self.config, opcode, self.word) for opcode in (Opcode.GEMM, Opcode.ALU, Opcode.DEPTHWISE))
+        of_gemm = getattr(gemm, f"{name}_factor_{way}")
+        of_alu = getattr(alu, f"{name}_factor_{way}") if name != "wgt" else 0
+        of_depthwise = of_gemm
+        if way == "in" and name == "wgt":
+            of_depthwise = 0
+        elif way == "in" and name == "src":  # from the last element of a window to the first new one of the next
+            of_depthwise = Mux(of_gemm > depthwise.taps, of_gemm - depthwise.taps + 1, 1)
+        return Mux(gemm.opcode == Opcode.ALU, of_alu, Mux(gemm.opcode == Opcode.DEPTHWISE, of_depthwise, of_gemm))
