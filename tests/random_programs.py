@@ -10,6 +10,7 @@ from weft.isa import ALU_OPS, MEMORIES, Config, Instruction, Memory, Opcode, Raw
 from weft.isa.check import check
 from weft.isa.footprint import footprint
 from weft.isa.quantise import MAX_SHIFT, pack_lanes
+from weft.isa.table import MAX_TAPS
 
 BASE = 0x1000
 
@@ -18,7 +19,7 @@ class _Writer:
     def __init__(self, config: Config, seed: int):
         self.config, self.rng = config, np.random.default_rng(seed)
         self.instructions: list[dict] = []
-        self.depth = {m: min(getattr(config, f"{m}_depth"), 48) for m in ("uop", "inp", "wgt", "acc", "qnt")}
+        self.depth = {m: min(getattr(config, f"{m}_depth"), 48) for m in ("uop", "inp", "wgt", "acc", "qnt", "lut")}
         self.regions = {}  # memory -> (first element, elements) in DRAM
         self.image = bytearray(BASE)
 
@@ -36,8 +37,9 @@ class _Writer:
         c, rng = self.config, self.rng
         n = 24
         spread = lambda depth, size: rng.integers(0, max(1, depth // 2), size)
-        self.region(Memory.UOP, encode_micro_ops(spread(self.depth["acc"], n), spread(min(self.depth["acc"], self.depth["inp"], self.depth["qnt"]), n),
-                                                 spread(self.depth["wgt"], n), c))
+        src = spread(min(self.depth["acc"], self.depth["inp"], self.depth["qnt"]), n)
+        src[::4] %= self.depth["lut"]
+        self.region(Memory.UOP, encode_micro_ops(spread(self.depth["acc"], n), src, spread(self.depth["wgt"], n), c))
         self.region(Memory.INP, rng.integers(-128, 128, n * c.inp_bytes).astype(np.int8))
         self.region(Memory.WGT, rng.integers(-128, 128, n * c.wgt_bytes).astype(np.int8))
         acc = rng.integers(-(1 << 31), 1 << 31, n * c.acc_bytes // 4).astype(np.int32)
@@ -47,6 +49,7 @@ class _Writer:
         bounds = np.sort(rng.integers(-128, 128, (2, lanes)), axis=0)
         self.region(Memory.QNT, pack_lanes(rng.integers(-9999, 9999, lanes), rng.integers(-(1 << 17), 1 << 17, lanes), rng.integers(0, MAX_SHIFT + 1, lanes),
                                            rng.integers(-128, 128, lanes), bounds[0], bounds[1], rng.integers(0, 3, lanes)))
+        self.region(Memory.LUT, rng.integers(-128, 128, min(c.lut_depth, 3) * c.lut_bytes).astype(np.int8))
         self.region(Memory.OUT, np.zeros(n * c.out_bytes, np.int8))
 
     def rows(self, memory: Memory) -> dict:
@@ -69,6 +72,8 @@ class _Writer:
 
     def load(self, memory: Memory):
         fields = self.rows(memory)
+        if memory == Memory.UOP:  # micro-op 0 stays: its src is a table
+            fields["sram_base"] = 1 + self.below(8)
         if memory in (Memory.INP, Memory.ACC, Memory.ACC_8BIT) and self.below(2):
             return Instruction(Opcode.LOAD_PAD, {**fields, "pad_value": self.below(256) - 128})
         return Instruction(Opcode.LOAD, fields)
@@ -77,17 +82,24 @@ class _Writer:
         bgn = self.below(20)
         fields = dict(uop_bgn=bgn, uop_end=bgn + self.below(5), iter_out=self.below(4), iter_in=self.below(5))
         small = {"dst": self.depth["acc"], "src": min(self.depth["acc"], self.depth["inp"], self.depth["qnt"]), "wgt": self.depth["wgt"]}
-        for kind in ("dst", "src", "wgt")[:3 if opcode == Opcode.GEMM else 2]:
+        for kind in ("dst", "src", "wgt")[:2 if opcode == Opcode.ALU else 3]:
             for loop in ("out", "in"):  # at most half a buffer beyond the micro-op's own half
                 fields[f"{kind}_factor_{loop}"] = self.below(1 + small[kind] // 2 // 8)
         return fields
 
     def compute(self) -> Instruction:
+        if not self.below(4):
+            taps, fields = 1 + self.below(min(self.config.block_in, MAX_TAPS)), self.nest(Opcode.DEPTHWISE)
+            del fields["wgt_factor_in"]
+            return Instruction(Opcode.DEPTHWISE, {**fields, "taps": taps})
         if self.below(2):
             return Instruction(Opcode.GEMM, {**self.nest(Opcode.GEMM), "reset": int(self.below(6) == 0)})
         op = ALU_OPS[self.below(len(ALU_OPS))]
+        nest = self.nest(Opcode.ALU)
+        if op.operand == "lut":  # tables are few: every step takes one of them, and micro-ops whose src is none are left out
+            nest |= {"src_factor_out": 0, "src_factor_in": 0, "uop_bgn": 0, "uop_end": 1}
         imm = self.below(1 << 16) - (1 << 15) if self.below(2) else self.below(40) - 20
-        return Instruction(Opcode.ALU, {**self.nest(Opcode.ALU), "alu_opcode": op.code, "use_imm": int(op.operand == "acc" and self.below(2)), "imm": imm})
+        return Instruction(Opcode.ALU, {**nest, "alu_opcode": op.code, "use_imm": int(op.operand == "acc" and self.below(2)), "imm": imm})
 
 
 def random_program(config: Config, seed: int, length: int = 16) -> RawProgram:
@@ -96,12 +108,12 @@ def random_program(config: Config, seed: int, length: int = 16) -> RawProgram:
     w.fill_dram()
     body: list[Instruction] = [Instruction(Opcode.LOAD, {"memory_type": Memory.UOP, "sram_base": 0, "dram_base": w.regions[Memory.UOP][0],
                                                          "y_size": 1, "x_size": 24, "x_stride": 24})]
-    for memory in (Memory.INP, Memory.WGT, Memory.ACC, Memory.QNT):
+    for memory in (Memory.INP, Memory.WGT, Memory.ACC, Memory.QNT, Memory.LUT):
         body.append(w.load(memory))
     for _ in range(length):
         kind = w.below(10)
         if kind < 4:
-            body.append(w.load(list(w.regions)[w.below(6)] if kind else Memory.UOP))
+            body.append(w.load(list(w.regions)[w.below(7)] if kind else Memory.UOP))
         elif kind < 8:
             body.append(w.compute())
         else:

@@ -6,13 +6,14 @@ import numpy as np
 
 from weft.compiler.codegen import Stream, generate
 from weft.compiler.graph import Graph, Node, TensorType
+from weft.compiler.memory import LAYOUTS, roles
 from weft.compiler.operators import build
 from weft.isa import Config, Instruction, encode
 from weft.isa.check import check
 from weft.isa.quantise import pack_lanes
 from weft.isa.table import INSTRUCTION_BYTES
 from weft.runtime.kernels import KERNELS
-from weft.runtime.layout import activation_shape, pack_activation, pack_qnt, pack_weight, unpack_activation
+from weft.runtime.layout import activation_shape, pack_activation, unpack_activation
 from weft.sim.functional import FunctionalDevice
 
 PAGE = 4096
@@ -59,6 +60,25 @@ class Network:
         attrs = {"strides": pair(stride), "pads": pads, "dilations": pair(dilation), "groups": groups, "pad_value": pad_value}
         return self._node("conv2d", [x, w, qnt], attrs | ({"parts": parts} if parts > 1 else {}))
 
+    def depthwise(self, x: str, kernel: int | tuple[int, int], stride=1, pad=0, pad_value=0, table: bool = False,
+                  parts: int = 1) -> str:
+        pair = lambda v: v if isinstance(v, tuple) else (v, v)  # noqa: E731
+        kernel, pads, c = pair(kernel), pad if isinstance(pad, tuple) else (pad,) * 4, self.graph.tensors[x].shape[1]
+        w = self.graph.add_constant("w", self.rng.integers(-128, 128, (c, 1, parts * kernel[0], kernel[1]), np.int8))
+        inputs = [x, w, self._lanes(c, parts * kernel[0] * kernel[1]), *([self._table()] if table else [])]
+        attrs = {"strides": pair(stride), "pads": pads, "pad_value": pad_value}
+        return self._node("depthwise_conv2d", inputs, attrs | ({"parts": parts} if parts > 1 else {}))
+
+    def lut(self, x: str) -> str:
+        return self._node("lut", [x, self._table()], {})
+
+    def fuse_table(self):
+        """Gives the last node a table of its own."""
+        self.graph.nodes[-1].inputs.append(self._table())
+
+    def _table(self) -> str:
+        return self.graph.add_constant("table", self.rng.integers(-128, 128, 256, np.int8))
+
     def dense(self, x: str, channels: int) -> str:
         c = self.graph.tensors[x].shape[1]
         w = self.graph.add_constant("w", self.rng.integers(-128, 128, (channels, c), np.int8))
@@ -67,6 +87,9 @@ class Network:
     def add(self, a: str, b: str) -> str:
         multipliers = tuple(int(m) for m in self.rng.integers(1, 1 << 14, 2))
         return self._node("add", [a, b, self._lanes(self.graph.tensors[a].shape[1], 1 << 14)], {"multipliers": multipliers})
+
+    def mul(self, a: str, b: str, zero_points: tuple[int, int] = (0, 0)) -> str:
+        return self._node("mul", [a, b, self._lanes(self.graph.tensors[a].shape[1], 1)], {"zero_points": zero_points})
 
     def max_pool(self, x: str, kernel: int, stride: int, pad: int = 0, **clamp: int) -> str:
         return self._node("max_pool", [x], {"kernel": (kernel,) * 2, "strides": (stride,) * 2, "pads": (pad,) * 4, **clamp})
@@ -90,14 +113,19 @@ class Image:
     insn_address: int
 
 
+def pack_constant(graph: Graph, name: str, config: Config) -> np.ndarray:
+    """A constant as the memory plan puts it into DRAM."""
+    return LAYOUTS[roles(graph)[name]].pack(graph.constants[name], config)
+
+
 def plan(network: Network, config: Config, virtual_threads: int = 2) -> Image:
     """Compiles all nodes and lays everything out: tensors, micro-ops, instructions, each on its own pages."""
     graph = network.graph
     addresses, chunks, at = {}, [], PAGE
     activations = [*graph.inputs, *(o for n in graph.nodes for o in n.outputs)]
     arrays = {name: np.zeros(activation_shape(graph.tensors[name].shape, config), np.int8) for name in activations}
-    for name, value in graph.constants.items():
-        arrays[name] = pack_qnt(value, config) if value.dtype.names else pack_weight(value, config)
+    for name in graph.constants:
+        arrays[name] = pack_constant(graph, name, config)
     for name, array in arrays.items():
         addresses[name] = at
         chunks.append((at, array))

@@ -22,7 +22,7 @@ def simulate(check):
 
 
 def test_every_operation_is_somewhere():
-    assert {*OPERATIONS, "requant"} == {op.name for op in ALU_OPS.values()}
+    assert {*OPERATIONS, "requant", "lut"} == {op.name for op in ALU_OPS.values()}
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

@@ -14,8 +14,8 @@ from weft.isa import PRESETS, Memory
 
 SMALL = PRESETS["1x8x8"]
 CONFIGS = [SMALL, dataclasses.replace(SMALL, name="128 bits", bus_bits=128), dataclasses.replace(SMALL, name="512 bits", bus_bits=512)]
-MEMORIES = (Memory.UOP, Memory.WGT, Memory.ACC, Memory.ACC_8BIT)
-DRAM = np.random.default_rng(1).integers(0, 256, 1 << 17, np.uint8)
+MEMORIES = (Memory.UOP, Memory.WGT, Memory.ACC, Memory.ACC_8BIT, Memory.LUT)
+DRAM = np.random.default_rng(1).integers(0, 256, 1 << 18, np.uint8)
 
 
 def random_command(rng, config):

@@ -68,8 +68,10 @@ def test_counters_status_and_trace():
 
 
 SOME = {"x_size": 1, "y_size": 1}
-FREE = [(Instruction(Opcode.LOAD, {"memory_type": 7, **SOME}), Opcode.LOAD, "compute"), (Instruction(Opcode.FINISH), 6, "compute"),
-        (Instruction(Opcode.ALU, {"alu_opcode": 7, "uop_end": 1, "iter_out": 1, "iter_in": 1}), Opcode.ALU, "compute"),
+STEP = {"uop_end": 1, "iter_out": 1, "iter_in": 1}
+FREE = [(Instruction(Opcode.FINISH), 7, "compute"), (Instruction(Opcode.DEPTHWISE, STEP), Opcode.DEPTHWISE, "compute"),
+        (Instruction(Opcode.DEPTHWISE, {**STEP, "taps": TINY.block_in + 1}), Opcode.DEPTHWISE, "compute"),
+        (Instruction(Opcode.ALU, {**STEP, "alu_opcode": 7}), Opcode.ALU, "compute"),
         (Instruction(Opcode.LOAD, {"memory_type": Memory.OUT, **SOME}), Opcode.LOAD, "store"),
         (Instruction(Opcode.STORE, {"memory_type": Memory.INP, **SOME}), Opcode.STORE, "store")]
 

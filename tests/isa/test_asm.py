@@ -24,9 +24,9 @@ def test_programs_round_trip(program):
 
 
 @pytest.mark.parametrize("line, message", [
-    ("jump 3", "f.s, line 3: a line begins with one of load, store, gemm, finish, alu, load_pad, but found 'jump'; try: one of these"),
+    ("jump 3", "f.s, line 3: a line begins with one of load, store, gemm, finish, alu, load_pad, depthwise, but found 'jump'; try: one of these"),
     ("load inp sram=z", "f.s, line 3: sram_base must be a number, but found 'z'; try: a decimal number, or 0x..."),
-    ("alu xor", "f.s, line 3: alu_opcode must be a number, but found 'xor'; try: one of min, max, add, shr, mul, requant"),
+    ("alu xor", "f.s, line 3: alu_opcode must be a number, but found 'xor'; try: one of min, max, add, shr, mul, requant, lut"),
     ("finish now", "f.s, line 3: an operand is one of: finish, or pop_prev, pop_next, push_prev, push_next, but found 'now'; try: that form"),
 ])
 def test_lines_that_cannot_be_understood(line, message):

@@ -24,11 +24,8 @@ def test_round_trip(config, data):
 
 def test_free_codes_are_refused():
     row = np.zeros((1, 16), np.uint8)
-    row[0, 0] = 6
-    with pytest.raises(WeftError, match=r"^instruction 0: an opcode is one of 0 \(LOAD\), .*, 5 \(LOAD_PAD\), but found 6; try: "):
-        decode(row, DEFAULT)
-    row[0, :2] = 0x80, 0x03  # memory_type 7
-    with pytest.raises(WeftError, match=r"^instruction 0 \(LOAD\): a memory_type is from 0 to 6, but found 7; try: "):
+    row[0, 0] = 7
+    with pytest.raises(WeftError, match=r"^instruction 0: an opcode is one of 0 \(LOAD\), .*, 6 \(DEPTHWISE\), but found 7; try: "):
         decode(row, DEFAULT)
 
 

@@ -91,4 +91,4 @@ def element_bytes(buffer: Buffer, config: Config) -> int:
     lanes = 1
     for extent in buffer.shape[len(buffer.shape) - buffer.element_rank:]:
         lanes *= extent
-    return lanes * {"int8": 1, "int32": 4}.get(buffer.dtype, config.qnt_bytes // config.block_out)
+    return lanes * {"int8": 1, "int32": 4, "lut": config.lut_bytes}.get(buffer.dtype, config.qnt_bytes // config.block_out)

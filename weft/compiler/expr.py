@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-INDEX = "index"  # the type of loop variables; values are int8, int32, bool, or qnt (the parameters of one channel)
+INDEX = "index"  # the type of loop variables; values are int8, int32, bool, qnt (the parameters of a channel), or lut (a table)
 
 
 class Expr:
-    """Base of all expressions. `dtype` is 'index', 'int8', 'int32', 'bool' or 'qnt'."""
+    """Base of all expressions. `dtype` is 'index', 'int8', 'int32', 'bool', 'qnt' or 'lut'."""
 
     __slots__ = ()
     dtype = INDEX
@@ -60,6 +60,10 @@ class Expr:
         """Hook of the requant operation: self is the qnt lane of the channel."""
         return Binary("requant", as_expr(acc), self)
 
+    def look_up(self, acc) -> "Expr":
+        """Hook of the lut operation: self is the table."""
+        return Binary("lut", as_expr(acc), self)
+
     def astype(self, dtype: str) -> "Expr":
         return self if self.dtype == dtype else Cast(dtype, self)
 
@@ -92,7 +96,7 @@ class Const(Expr):
 
 @dataclass(frozen=True)
 class Binary(Expr):
-    """`op`: add sub mul floordiv mod min max (index or int32), shr requant (int32), ge lt and (bool)."""
+    """`op`: add sub mul floordiv mod min max (index or int32), shr requant lut (int32), ge lt and (bool)."""
 
     op: str
     a: Expr
@@ -213,7 +217,7 @@ def substitute(e: Expr, values: Mapping[Var, "Expr | int"]) -> Expr:
             return as_expr(values[e]) if e in values else e
         case Binary(op, a, b):
             a, b = substitute(a, values), substitute(b, values)
-            return Binary(op, a, b) if op == "requant" else binary(op, a, b)
+            return Binary(op, a, b) if op in ("requant", "lut") else binary(op, a, b)
         case Select(c, t, o):
             c = substitute(c, values)
             if isinstance(c, Const):

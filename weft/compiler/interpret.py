@@ -9,13 +9,15 @@ from math import prod
 
 import numpy as np
 
+from weft.isa.config import LUT_BYTES
 from weft.isa.quantise import QNT_LANE, requantise, unpack_lanes
 from weft.isa.table import shift_right
+from weft.runtime.layout import LUT_TABLE
 
 from .expr import Binary, Cast, Const, Expr, Load, Select, Var, walk
 from .stmt import Alloc, Buffer, For, LoopProgram, Seq, Stmt, Store
 
-DTYPES = {"int8": np.dtype(np.int8), "int32": np.dtype(np.int32), "qnt": QNT_LANE}
+DTYPES = {"int8": np.dtype(np.int8), "int32": np.dtype(np.int32), "qnt": QNT_LANE, "lut": LUT_TABLE}
 UNWRITTEN = 0x5A
 AT_ONCE = 1 << 20  # turns of a nest that are evaluated at once
 
@@ -140,6 +142,8 @@ class _Interpreter:
                 return np.where(holds, self._value(then, env, mask), self._value(otherwise, env, unless))
             case Binary("requant", a, lane):
                 return requantise(self._value(a, env, where), **unpack_lanes(np.asarray(self._value(lane, env, where))))
+            case Binary("lut", a, table):
+                return _look_up(self._value(a, env, where), self._value(table, env, where))
             case Binary("shr", a, b):
                 return shift_right(self._value(a, env, where), self._value(b, env, where))
             case Binary(op, a, b):
@@ -148,6 +152,11 @@ class _Interpreter:
                     left, right = np.asarray(left).astype(np.int32), np.asarray(right).astype(np.int32)
                 return _OPERATIONS[op](left, right)
         raise TypeError(f"no meaning for {e}")
+
+
+def _look_up(acc: np.ndarray, table: np.ndarray) -> np.ndarray:
+    entries = np.broadcast_to(table["entries"], (*np.shape(acc), LUT_BYTES))
+    return np.take_along_axis(entries, (np.asarray(acc) & 255)[..., None], -1)[..., 0].astype(np.int32)
 
 
 def _nest(loop: For) -> tuple[list[For], Store | None]:

@@ -59,15 +59,16 @@ class _Address:
 
 
 class StepLeaf:
-    """A GEMM, reset or ALU leaf: kernels are folded once for each set of extents."""
+    """A GEMM, reset, DEPTHWISE or ALU leaf: kernels are folded once for each set of extents."""
 
     def __init__(self, leaf: TensorInstr, context: Context):
         self.layer, intrinsic = context.layer, leaf.intrinsic
         self.opcode, self.module, self.commutes = intrinsic.opcode, module_of_leaf(leaf), intrinsic.commutes
-        self.limits = Limits.of(context.config, intrinsic.opcode)
+        self.limits = Limits.of(context.config, intrinsic.opcode, leaf.constants.get("taps"))
         self.extents = [context.environment.value(loop.extent) for loop in leaf.loops]
         names = intrinsic.steps
         self.addresses = [_Address(leaf.operands[names[kind]], leaf, context) for kind in KINDS if kind in names]
+        self.spans = [leaf.constants.get(intrinsic.windows.get(names[kind]), 1) for kind in KINDS if kind in names]
         self.fields = dict(intrinsic.fields) | {f: leaf.constants[name] for name, f in intrinsic.immediates.items()}
         # what is touched: the src of an immediate is dst again and is not read, and a reset reads nothing
         roles = [names[kind] for kind in KINDS if kind in names]
@@ -93,15 +94,16 @@ class StepLeaf:
         steps = [a.steps for a in self.addresses]
         steps += [(0,) * len(extents)] * (len(KINDS) - len(steps))
         loops = [Loop(extent, of_loop) for extent, of_loop in zip(extents, zip(*steps))]
-        free = self.opcode == Opcode.GEMM or free_order(loops, self.commutes, self.reads_dst, shift)
+        free = self.opcode != Opcode.ALU or free_order(loops, self.commutes, self.reads_dst, shift)
         return fold(loops, self.limits, free)
 
     def _call(self, kernel: Kernel, offsets: list[int], bases: tuple[int, ...]) -> Call:
         touched = []
         for k, address in enumerate(self.addresses):
-            address.check(offsets[k] + kernel.first[k], offsets[k] + kernel.last[k])
+            last = kernel.last[k] + self.spans[k] - 1
+            address.check(offsets[k] + kernel.first[k], offsets[k] + last)
             if k in self.touched:
-                touched.append((address.buffer.scope, bases[k] + kernel.first[k], bases[k] + kernel.last[k] + 1))
+                touched.append((address.buffer.scope, bases[k] + kernel.first[k], bases[k] + last + 1))
         operation = Operation(self.opcode, {**self.fields, **kernel.fields}, self.module, self.layer,
                               tuple(touched) if self.reads else (), (touched[0],))
         return Call(operation, kernel, (*bases, 0, 0)[:len(KINDS)])

@@ -104,10 +104,11 @@ class _Lowering:
             raise stage.refuse("all readers of a stage are within the loop that it is computed at",
                                f"'{reader.stage.tensor.name}' is not", "compute_at an outer loop, or at the root")
         relaxed = [(loop.axis, loop.extent) for loop in loops[len(around):]]
-        for index, size in zip(load.indices, stage.tensor.shape):
+        element = len(stage.tensor.shape) - (stage.tensor.element_rank if stage.scope == "wgt" else 0)
+        for d, (index, size) in enumerate(zip(load.indices, stage.tensor.shape)):
             linear = Linear.of(substitute(index, reader.values))
             bounds = interval(linear, relaxed) if linear is not None else None
-            if bounds is None:  # an index that is no sum of loops, or runs backwards: all of the axis
+            if bounds is None or d >= element:  # no sum of loops, or one that falls; a weight is there as a whole, however few taps
                 yield Linear(), (Linear((), size - 1),)
             else:
                 begin, ends = bounds

@@ -6,13 +6,14 @@ ALIGNMENT bytes. What only host nodes touch has no place here.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from weft.isa import Config
-from weft.runtime.layout import activation_shape, pack_activation, pack_qnt, pack_weight, qnt_shape, weight_shape
+from weft.isa.quantise import QNT_LANE
+from weft.runtime import layout
 
 from .graph import ACCELERATOR, Graph
 
@@ -20,8 +21,29 @@ ALIGNMENT = 4096
 
 
 @dataclass(frozen=True)
+class Layout:
+    """How tensors of a role lie in DRAM: shape and pack are functions of (logical shape or array, config)."""
+
+    shape: Callable[[tuple[int, ...], Config], tuple[int, ...]]
+    pack: Callable[[np.ndarray, Config], np.ndarray]
+    dtype: np.dtype = np.dtype(np.int8)
+
+
+LAYOUTS = {
+    "activation": Layout(layout.activation_shape, layout.pack_activation),
+    "weight": Layout(layout.weight_shape, layout.pack_weight),
+    "depthwise": Layout(layout.depthwise_weight_shape, layout.pack_depthwise_weight),
+    "qnt": Layout(layout.qnt_shape, layout.pack_qnt, QNT_LANE),
+    "table": Layout(layout.table_shape, layout.pack_table, layout.LUT_TABLE),
+}
+ROLES = {"conv2d": ("activation", "weight", "qnt", "table"), "dense": ("activation", "weight", "qnt", "table"),
+         "depthwise_conv2d": ("activation", "depthwise", "qnt", "table"), "lut": ("activation", "table"),
+         **dict.fromkeys(("add", "mul"), ("activation", "activation", "qnt", "table")), "requantise": ("activation", "qnt", "table")}  # of inputs
+
+
+@dataclass(frozen=True)
 class Buffer:
-    """A tensor in DRAM. role: 'activation', 'weight' or 'qnt'. Alive from node `first` (-1: an input) to node `last`.
+    """A tensor in DRAM. role: one of LAYOUTS. Alive from node `first` (-1: an input) to node `last`.
 
     last is len(nodes) for what is read after the run, and for constants, which live from -1.
     """
@@ -76,10 +98,9 @@ def plan(graph: Graph, config: Config) -> Plan:
 def constants_image(graph: Graph, config: Config, placed: Plan) -> np.ndarray:
     """The bytes [0, constants_end) of the image, uint8: the constants packed where the plan puts them."""
     image = np.zeros(placed.constants_end, np.uint8)
-    pack = {"activation": pack_activation, "weight": pack_weight, "qnt": pack_qnt}
     for name, buffer in placed.buffers.items():
         if name in graph.constants:
-            data = np.ascontiguousarray(pack[buffer.role](graph.constants[name], config)).reshape(-1).view(np.uint8)
+            data = np.ascontiguousarray(LAYOUTS[buffer.role].pack(graph.constants[name], config)).reshape(-1).view(np.uint8)
             image[placed.addresses[name]:placed.addresses[name] + data.size] = data
     return image
 
@@ -109,27 +130,30 @@ def lower_bound(buffers: list[Buffer]) -> int:
 
 def _buffers(graph: Graph, config: Config) -> Iterator[Buffer]:
     """What accelerator nodes touch, each tensor once, constants first."""
-    roles = _roles(graph)
+    role_of = roles(graph)
+    gathered = {node.inputs[0]: layout.gathered_shape(graph.tensors[node.inputs[0]].shape, node.attrs["gather"])
+                for node in graph.nodes if "gather" in node.attrs}
     first, last = _lives(graph)
-    for name in sorted(roles, key=lambda n: n not in graph.constants):
-        role, shape = roles[name], graph.tensors[name].shape
-        physical = {"activation": activation_shape, "weight": weight_shape, "qnt": qnt_shape}[role](shape, config)
-        size = math.prod(physical) * graph.tensors[name].numpy.itemsize
+    for name in sorted(role_of, key=lambda n: n not in graph.constants):
+        role, shape = role_of[name], gathered.get(name, graph.tensors[name].shape)
+        physical = LAYOUTS[role].shape(shape, config)
+        size = math.prod(physical) * LAYOUTS[role].dtype.itemsize
         constant = name in graph.constants
         life = (-1, len(graph.nodes)) if constant else (first[name], last[name])
         yield Buffer(name, role, physical, *life, size)
 
 
-def _roles(graph: Graph) -> dict[str, str]:
-    roles: dict[str, str] = {}
+def roles(graph: Graph) -> dict[str, str]:
+    """What each tensor is for the accelerator nodes: a key of LAYOUTS."""
+    found: dict[str, str] = {}
     for node in graph.nodes:
         if node.where == "accel":
             assert node.op in ACCELERATOR, node.op
             for name in (*node.inputs, *node.outputs):
-                weight = node.op in ("conv2d", "dense") and name == node.inputs[1]
-                lanes = graph.tensors[name].dtype == "qnt"
-                roles.setdefault(name, "qnt" if lanes else "weight" if weight else "activation")
-    return roles
+                at = node.inputs.index(name) if name in node.inputs else None
+                found.setdefault(name, ROLES[node.op][at] if at is not None and at < len(ROLES.get(node.op, ())) else
+                                 "qnt" if graph.tensors[name].dtype == "qnt" else "activation")
+    return found
 
 
 def _lives(graph: Graph) -> tuple[dict[str, int], dict[str, int]]:

@@ -42,18 +42,22 @@ class Kernel:
 
 @dataclass(frozen=True)
 class Limits:
-    """What fits: turns of a hardware loop, its factors by kind, micro-ops of a kernel."""
+    """What fits: turns of a hardware loop, its factors by kind, micro-ops of a kernel.
+
+    taps: of DEPTHWISE, whose inner loop runs within a micro-op, with one weight, over elements of INP in a row; else None.
+    """
 
     turns: int
     factors: tuple[int, int, int]
     micro_ops: int
+    taps: int | None = None
 
     @classmethod
-    def of(cls, config: Config, opcode: Opcode) -> "Limits":
+    def of(cls, config: Config, opcode: Opcode, taps: int | None = None) -> "Limits":
         fields = layouts(config)[opcode].fields
-        factors = tuple(fields[f"{kind}_factor_in"].bounds[1] if f"{kind}_factor_in" in fields else 0 for kind in KINDS)
+        factors = tuple(fields[f"{kind}_factor_out"].bounds[1] if f"{kind}_factor_out" in fields else 0 for kind in KINDS)
         # half of the buffer, so that the next kernel can be loaded without dropping this one
-        return cls(fields["iter_in"].bounds[1], factors, max(config.uop_depth // 2, 1))
+        return cls(fields["iter_in"].bounds[1], factors, max(config.uop_depth // 2, 1), taps)
 
 
 def fold(loops: Sequence[Loop], limits: Limits, any_order: bool) -> list[Kernel]:
@@ -143,26 +147,35 @@ def _choose(loops: list[Loop], limits: Limits, any_order: bool) -> Choice | None
         count = prod(loop.extent for loop in rest)
         if count > limits.micro_ops:
             continue
-        order = [loop for loop in (outer, inner, *rest) if loop is not None]
+        order = [loop for loop in ((outer, inner, *rest) if limits.taps is None else (outer, *rest, inner)) if loop is not None]
         distance = _reuse_distance(order)
-        cost = (prod(loop.extent for loop in loops) * max(1, ceil(REUSE_DISTANCE / distance)) + count, -distance)
+        steps = prod(loop.extent for loop in loops) if limits.taps is None else _window_cycles(order, inner, limits.taps)
+        cost = (steps * max(1, ceil(REUSE_DISTANCE / distance)) + count, -distance)
         if best_cost is None or cost < best_cost:
             best, best_cost = (outer, inner, rest), cost
     return best
 
 
 def _hardware_pairs(loops: list[Loop], limits: Limits, any_order: bool) -> Iterator[tuple[Loop | None, Loop | None]]:
-    fits = [loop for loop in loops if loop.extent <= limits.turns
-            and all(0 <= step <= most for step, most in zip(loop.steps, limits.factors))]
+    outer = [loop for loop in loops if loop.extent <= limits.turns
+             and all(0 <= step <= most for step, most in zip(loop.steps, limits.factors))]
+    inner = [loop for loop in outer if limits.taps is None or loop.steps[2] == 0]
     if any_order:
-        yield from ((a, b) for a in fits for b in fits if a is not b)
-        yield from ((None, b) for b in fits)
+        yield from ((a, b) for a in outer for b in inner if a is not b)
+        yield from ((None, b) for b in inner)
+        yield from ((a, None) for a in outer)
     else:
-        if len(loops) > 1 and loops[0] in fits and loops[1] in fits:
+        if len(loops) > 1 and loops[0] in outer and loops[1] in inner:
             yield loops[0], loops[1]
-        if loops and loops[0] in fits:
+        if loops and loops[0] in inner:
             yield None, loops[0]
     yield None, None
+
+
+def _window_cycles(order: list[Loop], inner: Loop | None, taps: int) -> int:
+    """Cycles of DEPTHWISE: an element of INP a cycle, and each row of outputs reads its own from first to last."""
+    row = (inner.extent - 1) * min(inner.steps[1], taps) + taps if inner else taps
+    return row * prod(loop.extent for loop in order if loop is not inner)
 
 
 def _reuse_distance(order: list[Loop]) -> float:

@@ -14,7 +14,7 @@ from .expr import Cast, Expr, Load, substitute
 from .stmt import SCOPES
 from .te import Axis, Reduce, Tensor
 
-TENSORIZE = ("gemm", "alu", "reset", "load", "store")
+TENSORIZE = ("gemm", "depthwise", "alu", "reset", "load", "store")
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +123,7 @@ class Stage:
         return fused
 
     def set_scope(self, scope: str):
-        """Keeps the stage's tensor in another memory: 'dram', 'inp', 'wgt', 'acc' or 'qnt'.
+        """Keeps the stage's tensor in another memory: 'dram', 'inp', 'wgt', 'acc', 'qnt' or 'lut'.
 
         alloc b in dram         alloc b in acc
         b[i] = S(i)        ->   b[i] = S(i)
@@ -165,7 +165,7 @@ class Stage:
         self.attach = "inline"
 
     def tensorize(self, axis: Axis, name: str):
-        """Asks for a tensor instruction in place of a loop and all within: 'gemm', 'alu', 'reset', 'load' or 'store'.
+        """Asks for a tensor instruction in place of a loop and all within: one of TENSORIZE.
 
         for n in range(1):            for n in range(1):  # tensorize gemm
           for c in range(16):    ->     for c in range(16):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from .expr import Expr, Var
 
-SCOPES = ("dram", "inp", "wgt", "acc", "qnt")  # where a buffer lives; OUT is no scope of its own, being ACC's shadow
+SCOPES = ("dram", "inp", "wgt", "acc", "qnt", "lut")  # where a buffer lives; OUT is no scope of its own, being ACC's shadow
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,8 +17,8 @@ class Buffer:
     """An array. Its trailing `element_rank` axes are one element of its memory; the axes before count elements.
 
     shape: ints, the element's axes included: (..., batch, block) for inp, acc and activations in DRAM,
-        (..., block_out, block_in) for wgt and weights in DRAM, (..., block_out) of dtype qnt for qnt.
-    dtype: 'int8', 'int32' or 'qnt'.
+        (..., block_out, block_in) for wgt and weights in DRAM, (..., block_out) of dtype qnt for qnt, (...) of dtype lut for lut.
+    dtype: 'int8', 'int32', 'qnt' or 'lut' (a table of 256 int8).
     """
 
     name: str
@@ -57,8 +57,8 @@ class For(Stmt):
 
     kind: 'serial', or 'vthread': the iterations are woven into one stream, statement by statement, and each has its own copy
         of every buffer allocated inside.
-    tensorize: name of the tensor instruction that the body must equal, if the schedule asked for one ('gemm', 'alu', 'reset',
-        'load', 'store'); None where the passes may choose.
+    tensorize: name of the tensor instruction that the body must equal, if the schedule asked for one ('gemm', 'depthwise', 'alu',
+        'reset', 'load', 'store'); None where the passes may choose.
     """
 
     var: Var

@@ -130,8 +130,8 @@ def map_body(body: Expr | Reduce, change: Callable[[Expr], Expr]) -> Expr | Redu
 def map_expr(e: Expr, change: Callable[[Expr], Expr]) -> Expr:
     """The tree built anew from its leaves upward, with `change` at every node; casts that became idle fall away."""
     match e:
-        case Binary("requant", a, b):
-            return change(Binary("requant", map_expr(a, change), map_expr(b, change)))
+        case Binary("requant" | "lut" as op, a, b):
+            return change(Binary(op, map_expr(a, change), map_expr(b, change)))
         case Binary(op, a, b):
             return change(binary(op, map_expr(a, change), map_expr(b, change)))
         case Select(c, t, o):

@@ -36,7 +36,7 @@ def stretches(items: list[Item]) -> Iterator[list[Item]]:
             stretch, uses_loads, stores = [], False, False
         stretch.append(item)
         stores |= module == Module.STORE
-        uses_loads |= module == Module.COMPUTE and any(name != "acc" and name != "qnt" for name, _, _ in operation.reads)
+        uses_loads |= module == Module.COMPUTE and any(name in ("inp", "wgt") for name, _, _ in operation.reads)
     if stretch:
         yield stretch
 

@@ -1,4 +1,4 @@
-"""The compute module: LOAD of UOP, ACC and QNT, GEMM, ALU and FINISH, one step a cycle through one pipeline.
+"""The compute module: LOAD of UOP, ACC, QNT and LUT, GEMM, DEPTHWISE, ALU and FINISH, one step a cycle through one pipeline.
 
     issue    the loops give a micro-op's address
     uop      the micro-op is there; the loops' offsets are added
@@ -19,17 +19,18 @@ from weft.isa.table import INSTRUCTION_BITS
 
 from .datapath import Datapath
 from .dma import LoadDma, fill_command, write_signature
+from .gemm import max_taps
 from .layouts import micro_op, view
 from .load import bases_signature, named_bases, trace_module
 from .loops import INDICES, Loops, index_layout
 from .memory_read import read_client
 from .scratchpad import Scratchpad
-from .steps import STEP
+from .steps import STEP, WINDOW
 from .tokens import TokenGate, TokenSink, TokenSource
 from .writing import fill_words
 
 COMPUTE_MEMORIES = tuple(memory for memory, info in MEMORIES.items() if info.module == Unit.COMPUTE)
-REQUANT = ALU_BY_NAME["requant"].code
+REQUANT, LUT = ALU_BY_NAME["requant"].code, ALU_BY_NAME["lut"].code
 
 class Compute(wiring.Component):
     """Members: `instructions` in; `memory` a read client; `load_write` from the load module; `out_*`: the store
@@ -80,9 +81,9 @@ class Compute(wiring.Component):
             m.d.sync += issuing.eq(0)
         with m.If(gate.start):
             m.d.sync += [current.eq(head), loading.eq(loads), issuing.eq(~loads)]
-        m.d.comb += [issue.eq(current), issue.valid.eq(issuing & current.valid),
+        m.d.comb += [issue.eq(current), issue.valid.eq(issuing & current.valid & loops.full),
                      issue.last.eq(issuing & (~current.valid | loops.last)), issue.long.eq(issuing & current.long)]
-        on_the_way = self._indices(m, loops, dma, datapath, issue, advance)
+        on_the_way = self._indices(m, loops, dma, datapath, issue, issuing & current.valid, advance)
 
         ended, busy = datapath.ended, Signal()
         m.d.comb += [
@@ -96,20 +97,25 @@ class Compute(wiring.Component):
         ]
         return m
 
-    def _indices(self, m, loops, dma, datapath, issue, advance):
+    def _indices(self, m, loops, dma, datapath, issue, running, advance):
         """Stages `uop` and `operands`: the micro-op and the offsets become indices. Returns: a step is in one of them."""
         config, kind = self.config, COMPUTE_MEMORIES.index(Memory.UOP)
         m.submodules.uops = uops = Scratchpad(1, 32, config.uop_depth)
         fill_words(m, uops, dma.shapes[kind], kind, dma.write)
-        m.d.comb += [uops.read_address.eq(loops.uop), uops.read_enable.eq(advance & issue.valid)]
+        m.d.comb += [uops.read_address.eq(loops.uop), uops.read_enable.eq(advance & running)]
         uop_step, operands_step = Signal(STEP), Signal(STEP)
+        issue_window, uop_window, operands_window = (Signal(WINDOW, name=f"{name}_window")
+                                                      for name in ("issue", "uop", "operands"))
         offsets = Signal(index_layout(config), reset_less=True)
         indices = Signal(index_layout(config), reset_less=True)
         uop = micro_op(config)(uops.read_data[0])
         with m.If(advance):
             m.d.sync += [uop_step.eq(issue), offsets.eq(loops.offsets), operands_step.eq(uop_step)]
+            m.d.sync += [uop_window.eq(issue_window), operands_window.eq(uop_window)]
             m.d.sync += [getattr(indices, name).eq(getattr(uop, name) + getattr(offsets, name)) for name in INDICES]
-        m.d.comb += [datapath.step.eq(operands_step), datapath.indices.eq(indices)]
+        m.d.comb += [issue_window.used.eq(running & loops.windows), issue_window.slides.eq(running & loops.slides),
+                     issue_window.taps.eq(loops.taps)]
+        m.d.comb += [datapath.step.eq(operands_step), datapath.window.eq(operands_window), datapath.indices.eq(indices)]
         return uop_step.valid | uop_step.last | operands_step.valid | operands_step.last
 
     def _decode(self, m, word, loops, head, loads, legal):
@@ -117,15 +123,18 @@ class Compute(wiring.Component):
         gemm, alu, load = (view(self.config, opcode, word) for opcode in (Opcode.GEMM, Opcode.ALU, Opcode.LOAD))
         is_load = (load.opcode == Opcode.LOAD) | (load.opcode == Opcode.LOAD_PAD)
         is_gemm, is_alu, is_finish = (load.opcode == opcode for opcode in (Opcode.GEMM, Opcode.ALU, Opcode.FINISH))
+        is_depthwise, taps = load.opcode == Opcode.DEPTHWISE, view(self.config, Opcode.DEPTHWISE, word).taps
+        known_taps = (taps != 0) & (taps <= max_taps(self.config))
+        sums = is_gemm | is_depthwise & known_taps
         known_memory = Cat(load.memory_type == memory for memory in COMPUTE_MEMORIES).any()
         known_op = Cat(alu.alu_opcode == code for code in ALU_OPS).any()
         m.d.comb += [
-            legal.eq(is_finish | is_gemm | is_alu & known_op | is_load & (known_memory | (load.x_size == 0))),
+            legal.eq(is_finish | sums | is_alu & known_op | is_load & (known_memory | (load.x_size == 0))),
             loads.eq(is_load & known_memory & (load.x_size != 0)),
-            head.valid.eq((is_gemm | is_alu & known_op) & ~loops.none), head.finish.eq(is_finish),
+            head.valid.eq((sums | is_alu & known_op) & ~loops.none), head.finish.eq(is_finish),
             head.push_prev.eq(load.push_prev), head.push_next.eq(load.push_next),
-            head.gemm.eq(is_gemm), head.reset.eq(gemm.reset),
-            head.long.eq(is_alu & (alu.alu_opcode == REQUANT) & head.valid),
+            head.gemm.eq(sums), head.reset.eq(is_gemm & gemm.reset), head.lut.eq(is_alu & (alu.alu_opcode == LUT) & head.valid),
+            head.long.eq(is_alu & (alu.alu_opcode == REQUANT) & head.valid | head.lut),
             head.op.eq(alu.alu_opcode), head.use_imm.eq(alu.use_imm), head.imm.eq(alu.imm),
         ]
 

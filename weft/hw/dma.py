@@ -37,6 +37,7 @@ class Shape:
         self.bytes, self.beat_bytes = self.info.dram_bytes(config), config.bus_bits // 8
         self.parts, self.slots = max(1, self.bytes // self.beat_bytes), max(1, self.beat_bytes // self.bytes)
         self.element_bits = exact_log2(self.bytes)  # address bits within an element
+        self.deep = memory == Memory.LUT  # a part is a row of its memory; of the others all parts can be written at once
 
     def first_slot(self, address):
         """The slot at which the element at this byte address stands in its beat."""
@@ -131,11 +132,12 @@ class Unpacker(wiring.Component):
 
         width, height = Signal(17, reset_less=True), Signal(17, reset_less=True)
         x_end, y_end = Signal(17, reset_less=True), Signal(17, reset_less=True)  # of what is not padding
-        padding, element, moved, taken = Signal(), Signal(), Signal(), Signal()
+        padding, at_once, element, moved, taken = Signal(), Signal(), Signal(), Signal(), Signal()
         last_x, last_y, last_part = Signal(), Signal(), Signal()
         m.d.comb += [
             padding.eq((y < command.y_pad_0) | (y >= y_end) | (x < command.x_pad_0) | (x >= x_end)),
-            last_part.eq(padding | (part == choose(command.kind, [shape.parts - 1 for shape in shapes]))),
+            at_once.eq(padding & ~choose(command.kind, [Const(shape.deep) for shape in shapes])),
+            last_part.eq(at_once | (part == choose(command.kind, [shape.parts - 1 for shape in shapes]))),
             last_x.eq(x + 1 == width), last_y.eq(y + 1 == height),
             moved.eq(running & ~empty & ~self.hold & (padding | self.beats.valid)),
             element.eq(moved & last_part),
@@ -145,11 +147,11 @@ class Unpacker(wiring.Component):
             self.ready.eq(~running | self.done),
             self.push_prev.eq(self.done & command.push_prev), self.push_next.eq(self.done & command.push_next),
             self.write.valid.eq(moved), self.write.kind.eq(command.kind), self.write.address.eq(address),
-            self.write.part.eq(part), self.write.every.eq(padding), self.write.last.eq(last_part),
+            self.write.part.eq(part), self.write.every.eq(at_once), self.write.last.eq(last_part),
             self.write.data.eq(Mux(padding, choose(command.kind, [self._padding(command, shape) for shape in shapes]),
                                    choose(command.kind, [self._aligned(shape, slot) for shape in shapes]))),
         ]
-        with m.If(moved & ~padding):
+        with m.If(moved & ~at_once):
             m.d.sync += part.eq(Mux(last_part, 0, part + 1))
             if slot_bits:
                 narrow = choose(command.kind, [int(shape.slots > 1) for shape in shapes])

@@ -4,7 +4,7 @@ from amaranth import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from weft.isa import Memory, Opcode
+from weft.isa import MEMORIES, Memory, Opcode
 from weft.isa.table import INSTRUCTION_BITS
 
 from .axi import ADDRESS_BITS
@@ -14,7 +14,7 @@ from .memory_read import read_client
 from .tokens import TokenGate, TokenSink, TokenSource
 
 LOAD_MEMORIES = (Memory.INP, Memory.WGT)
-BASES = ("uop", "inp", "wgt", "acc", "out", "qnt")
+BASES = tuple(dict.fromkeys(info.buffer for info in MEMORIES.values()))
 
 trace_module = wiring.Signature({"start": Out(1), "end": Out(1)})
 

@@ -1,15 +1,17 @@
-"""The loops of GEMM and ALU: one micro-op's address and the offsets of its three indices a cycle."""
+"""The loops of GEMM, DEPTHWISE and ALU: one micro-op's address and the offsets of its three indices a cycle."""
 
 from amaranth import Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import exact_log2
+from amaranth.utils import bits_for, exact_log2
 
 from weft.isa import Opcode
+from weft.isa.table import MAX_TAPS
 
 from .layouts import micro_op, view
 
 INDICES = ("dst", "src", "wgt")
+TAP_BITS = bits_for(MAX_TAPS)
 
 
 def index_layout(config) -> data.StructLayout:
@@ -19,46 +21,68 @@ def index_layout(config) -> data.StructLayout:
 
 
 class Loops(wiring.Component):
-    """for y in iter_out: for x in iter_in: for k in [uop_bgn, uop_end).
+    """GEMM and ALU: for y in iter_out: for x in iter_in: for k in [uop_bgn, uop_end): a step.
+
+    DEPTHWISE: for y: for k: for x, where x takes a step for each element of INP that enters the window, at least one; the
+    last of them is `full`. src counts those elements, so a window that overlaps the one before goes on from its end.
 
     Members
     -------
-    begin: take the loops of the GEMM or ALU in `word`. advance: go to the next step.
+    begin: take the loops of the instruction in `word`. advance: go to the next step.
     uop: the micro-op's address. offsets: what is added to its indices. last: this is the last step.
+    full: the step has all that it needs. windows: of a DEPTHWISE of `taps`; slides: an element enters its window.
     none: the instruction in `word` has no steps.
     """
 
     def __init__(self, config):
         self.config = config
         super().__init__({"begin": In(1), "word": In(128), "advance": In(1), "uop": Out(exact_log2(config.uop_depth)),
-                          "offsets": Out(index_layout(config)), "last": Out(1), "none": Out(1)})
+                          "offsets": Out(index_layout(config)), "last": Out(1), "none": Out(1), "full": Out(1),
+                          "windows": Out(1), "slides": Out(1), "taps": Out(TAP_BITS)})
 
     def elaborate(self, platform):
         m = Module()
-        gemm, alu = view(self.config, Opcode.GEMM, self.word), view(self.config, Opcode.ALU, self.word)
-        is_alu = gemm.opcode == Opcode.ALU
+        gemm = view(self.config, Opcode.GEMM, self.word)
         bits = gemm.uop_end.shape().width
         first, after, k = (Signal(bits, reset_less=True, name=name) for name in ("first", "after", "k"))
         x, y = Signal(14, reset_less=True), Signal(14, reset_less=True)  # steps left after this one
         in_size = Signal(14, reset_less=True)
-        last_k, last_x = Signal(), Signal()
+        last_k, last_x, x_moves, k_moves, y_moves = Signal(), Signal(), Signal(), Signal(), Signal()
         m.d.comb += [self.none.eq((gemm.iter_out == 0) | (gemm.iter_in == 0) | (gemm.uop_bgn >= gemm.uop_end)),
                      self.uop.eq(k), last_k.eq(k + 1 == after), last_x.eq(x == 0),
-                     self.last.eq(last_k & last_x & (y == 0))]
-        with m.If(self.advance):
-            m.d.sync += k.eq(k + 1)
-            with m.If(last_k):
-                m.d.sync += [k.eq(first), x.eq(x - 1)]
-                with m.If(last_x):
-                    m.d.sync += [x.eq(in_size), y.eq(y - 1)]
+                     x_moves.eq(Mux(self.windows, self.full, last_k)), k_moves.eq(~self.windows | self.full & last_x),
+                     y_moves.eq(self.full & last_k & last_x), self.last.eq(y_moves & (y == 0))]
+        with m.If(self.advance & k_moves):
+            m.d.sync += k.eq(Mux(last_k, first, k + 1))
+        with m.If(self.advance & x_moves):
+            m.d.sync += x.eq(Mux(last_x, in_size, x - 1))
+        with m.If(self.advance & y_moves):
+            m.d.sync += y.eq(y - 1)
         with m.If(self.begin):
             m.d.sync += [k.eq(gemm.uop_bgn), first.eq(gemm.uop_bgn), after.eq(gemm.uop_end), x.eq(gemm.iter_in - 1),
                          in_size.eq(gemm.iter_in - 1), y.eq(gemm.iter_out - 1)]
+        self._window(m, last_x)
         for name in INDICES:
-            self._offset(m, name, gemm, alu, is_alu, last_k, last_x)
+            self._offset(m, name, x_moves, y_moves, last_x)
         return m
 
-    def _offset(self, m, name, gemm, alu, is_alu, last_k, last_x):
+    def _window(self, m, last_x):
+        """How many elements must still enter the window: all of a row's first one, later as many as it moves on."""
+        insn = view(self.config, Opcode.DEPTHWISE, self.word)
+        is_windows = insn.opcode == Opcode.DEPTHWISE
+        missing, moves = Signal(TAP_BITS, reset_less=True), Signal(TAP_BITS, reset_less=True)  # both less one
+        still, first = Signal(reset_less=True), Signal(reset_less=True)
+        m.d.comb += [self.full.eq(missing == 0), self.slides.eq(self.windows & (first | ~still))]
+        with m.If(self.advance):
+            m.d.sync += missing.eq(missing - 1)
+            with m.If(self.full):
+                m.d.sync += [missing.eq(Mux(last_x, self.taps - 1, moves)), first.eq(last_x)]
+        with m.If(self.begin):
+            taps, stride = Mux(is_windows, insn.taps, 1), insn.src_factor_in
+            m.d.sync += [self.windows.eq(is_windows), self.taps.eq(taps), missing.eq(taps - 1), first.eq(1), still.eq(stride == 0),
+                         moves.eq(Mux(~is_windows | (stride == 0), 0, Mux(stride < taps, stride, taps) - 1))]
+
+    def _offset(self, m, name, x_moves, y_moves, last_x):
         """offset = y * factor_out + x * factor_in, kept by adding."""
         offset = getattr(self.offsets, name)
         shape = index_layout(self.config).members[name]
@@ -66,13 +90,24 @@ class Loops(wiring.Component):
         step_out, step_in = (Signal(shape, reset_less=True, name=f"{name}_step_{way}") for way in ("out", "in"))
         current = Signal(shape, reset_less=True, name=f"{name}_offset")
         m.d.comb += offset.eq(current)
-        with m.If(self.advance & last_k):
-            m.d.sync += current.eq(Mux(last_x, outer + step_out, current + step_in))
-            with m.If(last_x):
-                m.d.sync += outer.eq(outer + step_out)
+        with m.If(self.advance & x_moves):
+            m.d.sync += current.eq(Mux(last_x, outer, current + step_in))
+            with m.If(y_moves):
+                m.d.sync += [current.eq(outer + step_out), outer.eq(outer + step_out)]
+        if name == "src":
+            with m.If(self.advance & ~self.full):
+                m.d.sync += current.eq(current + 1)
         with m.If(self.begin):
-            m.d.sync += [current.eq(0), outer.eq(0)]
-            for way, step in (("out", step_out), ("in", step_in)):
-                of_gemm = getattr(gemm, f"{name}_factor_{way}")
-                of_alu = getattr(alu, f"{name}_factor_{way}") if name != "wgt" else 0
-                m.d.sync += step.eq(Mux(is_alu, of_alu, of_gemm))
+            m.d.sync += [current.eq(0), outer.eq(0), step_out.eq(self._factor(name, "out")), step_in.eq(self._factor(name, "in"))]
+
+    def _factor(self, name, way):
+        """What the instruction in `word` adds to an index where that loop goes on."""
+        gemm, alu, depthwise = (view(self.config, opcode, self.word) for opcode in (Opcode.GEMM, Opcode.ALU, Opcode.DEPTHWISE))
+        of_gemm = getattr(gemm, f"{name}_factor_{way}")
+        of_alu = getattr(alu, f"{name}_factor_{way}") if name != "wgt" else 0
+        of_depthwise = of_gemm
+        if way == "in" and name == "wgt":
+            of_depthwise = 0
+        elif way == "in" and name == "src":  # from the last element of a window to the first new one of the next
+            of_depthwise = Mux(of_gemm > depthwise.taps, of_gemm - depthwise.taps + 1, 1)
+        return Mux(gemm.opcode == Opcode.ALU, of_alu, Mux(gemm.opcode == Opcode.DEPTHWISE, of_depthwise, of_gemm))

@@ -13,7 +13,7 @@ from .footprint import Footprint, Rows, dram_rows, footprint, sram_size
 from .happens_before import Order, analyse
 from .program import Instruction, decode_micro_ops
 from .registers import Queue
-from .table import ALU_OPS, MEMORIES, PADDABLE, Memory, Module, Opcode
+from .table import ALU_OPS, MAX_TAPS, MEMORIES, PADDABLE, Memory, Module, Opcode
 
 GRANULE = 4  # bytes; no element is smaller
 
@@ -79,8 +79,10 @@ class _Checker:
     def _footprint(self, k: int, i: Instruction) -> Footprint | None:
         if i.opcode in (Opcode.LOAD, Opcode.LOAD_PAD, Opcode.STORE):
             return self._memory_footprint(k, i)
-        if i.opcode not in (Opcode.GEMM, Opcode.ALU):
+        if i.opcode not in (Opcode.GEMM, Opcode.ALU, Opcode.DEPTHWISE):
             return footprint(i, self.config)
+        if i.opcode == Opcode.DEPTHWISE and not 1 <= i.taps <= min(self.config.block_in, MAX_TAPS):
+            return self._error(k, f"taps {i.taps} are not from 1 to {min(self.config.block_in, MAX_TAPS)}")
         if i.opcode == Opcode.ALU and i.alu_opcode not in ALU_OPS:
             return self._error(k, f"alu_opcode {i.alu_opcode} is free")
         if i.uop_bgn >= i.uop_end or not i.iter_out or not i.iter_in:
@@ -143,7 +145,7 @@ class _Races:
 
     def __init__(self, checker: _Checker, order: Order, footprints: list[Footprint | None]):
         self.checker, self.order, self.footprints = checker, order, footprints
-        depths = {b: getattr(checker.config, f"{b}_depth") for b in ("inp", "wgt", "acc", "uop", "qnt")}
+        depths = {b: getattr(checker.config, f"{b}_depth") for b in ("inp", "wgt", "acc", "uop", "qnt", "lut")}
         depths["dram"] = -(-checker.dram.size // GRANULE)
         self.last = {(buffer, how, module): np.full(depth, -1, np.int32)
                      for buffer, depth in depths.items() for how in ("read", "written") for module in self._users(buffer, how)}

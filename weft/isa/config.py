@@ -1,8 +1,8 @@
 """One frozen description of the machine. Hardware, instruction set, simulators, compiler and runtime all follow from it.
 
 Sizes are in bytes and elements; no logarithm is asked of the user. An *element* is what one index of a scratchpad
-addresses: a `batch` x `block` tile for INP, ACC and OUT, a `block_out` x `block_in` tile for WGT, a word for UOP and
-the parameters of `block_out` channels for QNT.
+addresses: a `batch` x `block` tile for INP, ACC and OUT, a `block_out` x `block_in` tile for WGT, a word for UOP, the
+parameters of `block_out` channels for QNT and a table of 256 bytes for LUT.
 """
 
 import dataclasses
@@ -16,6 +16,7 @@ from pathlib import Path
 from .errors import WeftError
 
 QNT_LANE_BYTES = 16  # bias, multiplier, control, reserved: four 32-bit words a channel (see quantise.py)
+LUT_BYTES = 256  # a table for every value of an int8
 UOP_BITS = 32
 
 
@@ -28,7 +29,7 @@ class Config:
     name: for people; it takes part in no comparison and no fingerprint.
     batch, block_in, block_out: the GEMM core multiplies (batch x block_in) by (block_in x block_out) in a step.
     inp_bits, wgt_bits, out_bits, acc_bits: widths of one lane.
-    uop_buffer, inp_buffer, wgt_buffer, acc_buffer, qnt_buffer: scratchpad sizes in bytes. OUT has the depth of ACC.
+    uop_buffer, inp_buffer, wgt_buffer, acc_buffer, qnt_buffer, lut_buffer: scratchpad sizes in bytes. OUT has the depth of ACC.
     bus_bits: width of the AXI4 data bus, 64 to 512.
 
     Raises
@@ -49,6 +50,7 @@ class Config:
     wgt_buffer: int = 1 << 18
     acc_buffer: int = 1 << 17
     qnt_buffer: int = 1 << 13
+    lut_buffer: int = 1 << 10
     bus_bits: int = 64
 
     def __post_init__(self):
@@ -76,7 +78,7 @@ class Config:
         if self.block_in != self.block_out:
             raise self._error("block_in and block_out must be equal, so that an output can be an input",
                               f"{self.block_in} and {self.block_out}", "the same number for both")
-        for kind in ("uop", "inp", "wgt", "acc", "qnt"):
+        for kind in ("uop", "inp", "wgt", "acc", "qnt", "lut"):
             size, element = getattr(self, f"{kind}_buffer"), getattr(self, f"{kind}_bytes")
             if size < 1 or size & (size - 1):
                 raise self._error(f"{kind}_buffer must be a power of two", str(size), f"{kind}_buffer = {element * 256}")
@@ -86,6 +88,7 @@ class Config:
 
     # Bytes of one element, in the scratchpad and (but for ACC_8BIT) in DRAM.
     uop_bytes = UOP_BITS // 8
+    lut_bytes = LUT_BYTES
 
     @property
     def inp_bytes(self) -> int:
@@ -131,6 +134,10 @@ class Config:
     @property
     def qnt_depth(self) -> int:
         return self.qnt_buffer // self.qnt_bytes
+
+    @property
+    def lut_depth(self) -> int:
+        return self.lut_buffer // self.lut_bytes
 
     @property
     def macs_per_cycle(self) -> int:

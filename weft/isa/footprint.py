@@ -54,17 +54,18 @@ def sram_size(i: Instruction) -> int:
 
 
 def steps(i: Instruction, kernel: tuple[np.ndarray, np.ndarray, np.ndarray], kind: str) -> np.ndarray:
-    """For each step of a GEMM or ALU in order the element of `kind` ('dst', 'src', 'wgt'): int64 [steps].
+    """For each step of a GEMM, ALU or DEPTHWISE the element of `kind` ('dst', 'src', 'wgt'): int64 [steps], in
+    order but for DEPTHWISE, whose micro-ops stand outside of its inner loop.
 
     kernel: the micro-ops from uop_bgn to uop_end as (dst, src, wgt).
     """
     grid = (np.arange(i.iter_out)[:, None] * getattr(i, f"{kind}_factor_out")
-            + np.arange(i.iter_in)[None, :] * getattr(i, f"{kind}_factor_in"))
+            + np.arange(i.iter_in)[None, :] * getattr(i, f"{kind}_factor_in"))  # DEPTHWISE has no wgt_factor_in: 0
     return (grid[:, :, None] + kernel[("dst", "src", "wgt").index(kind)]).reshape(-1)
 
 
 def footprint(i: Instruction, config: Config, kernel=None) -> Footprint:
-    """What `i` touches. `kernel`: the micro-ops of a GEMM or ALU, as in `steps`."""
+    """What `i` touches. `kernel`: the micro-ops of a GEMM, ALU or DEPTHWISE, as in `steps`."""
     match i.opcode:
         case Opcode.LOAD | Opcode.LOAD_PAD:
             memory = Memory(i.memory_type)
@@ -76,6 +77,10 @@ def footprint(i: Instruction, config: Config, kernel=None) -> Footprint:
             if not i.x_size or not i.y_size:
                 return NOTHING
             return Footprint({"acc": i.sram_base + np.arange(sram_size(i))}, {}, dram_written=dram_rows(i, config))
+        case Opcode.DEPTHWISE:
+            dst, src = steps(i, kernel, "dst"), steps(i, kernel, "src")
+            window = (src[:, None] + np.arange(i.taps)).reshape(-1)
+            return Footprint({"uop": np.arange(i.uop_bgn, i.uop_end), "inp": window, "wgt": steps(i, kernel, "wgt"), "acc": dst}, {"acc": dst})
         case Opcode.GEMM | Opcode.ALU:
             used = {"uop": np.arange(i.uop_bgn, i.uop_end)}
             dst = steps(i, kernel, "dst")
@@ -85,8 +90,8 @@ def footprint(i: Instruction, config: Config, kernel=None) -> Footprint:
             else:
                 used["acc"] = dst
                 op = ALU_OPS.get(i.alu_opcode)
-                if op and op.operand == "qnt":
-                    used["qnt"] = steps(i, kernel, "src")
+                if op and op.operand != "acc":
+                    used[op.operand] = steps(i, kernel, "src")
                 elif not i.use_imm:
                     used["acc"] = np.concatenate([dst, steps(i, kernel, "src")])
             return Footprint(used, {"acc": dst})

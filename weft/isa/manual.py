@@ -9,7 +9,7 @@ from .registers import REGISTERS, TOKEN_QUEUE_DEPTH
 from .table import (ALU_OPS, CAPABILITIES, INSTRUCTION_BITS, INSTRUCTIONS, MEMORIES, VERSION, Capability, InstructionInfo, Memory,
                     Module, Opcode, layouts, micro_op_layout)
 
-SIZES = ("uop", "inp", "wgt", "acc", "out", "qnt")
+SIZES = ("uop", "inp", "wgt", "acc", "out", "qnt", "lut")
 
 _INTRODUCTION = """# The instruction set
 
@@ -23,7 +23,7 @@ after it. A queue holds {depth} tokens; a push to a full one waits. Scratchpads 
 | module | instructions | prev | next |
 | --- | --- | --- | --- |
 | load | LOAD of INP and WGT | | compute |
-| compute | LOAD of UOP, ACC, ACC_8BIT and QNT, GEMM, ALU, FINISH | load | store |
+| compute | LOAD of UOP, ACC, ACC_8BIT, QNT and LUT, GEMM, ALU, DEPTHWISE, FINISH | load | store |
 | store | STORE | compute | |
 
 The base set is binary compatible with VTA (HW_VER 0.0.2). Extensions use free codes only; the capability word
@@ -71,7 +71,7 @@ def _instruction(opcode: Opcode, info: InstructionInfo) -> str:
 def manual() -> str:
     """docs/isa.md, whole."""
     memories = [(m.value, m.name, info.module.name.lower(), info.dram_bytes(DEFAULT), info.doc) for m, info in MEMORIES.items()]
-    alu = [(o.code, o.name, "qnt[src]" if o.operand == "qnt" else "imm or acc[src]", o.doc) for o in ALU_OPS.values()]
+    alu = [(o.code, o.name, "imm or acc[src]" if o.operand == "acc" else f"{o.operand}[src]", o.doc) for o in ALU_OPS.values()]
     registers = [(f"{r.offset:#04x}", r.name, r.access, r.doc + "".join(f"; {_bits(o, w)} {n}" for n, o, w in r.bits))
                  for r in REGISTERS.values()]
     parts = [

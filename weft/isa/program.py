@@ -9,7 +9,7 @@ import numpy as np
 
 from .config import Config
 from .errors import WeftError
-from .table import INSTRUCTION_BYTES, Memory, Module, Opcode, layouts, micro_op_layout, module_of
+from .table import INSTRUCTION_BYTES, Module, Opcode, layouts, micro_op_layout, module_of
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,6 @@ def decode(stream: np.ndarray, config: Config) -> list[Instruction]:
         opcode = Opcode(word & 7)
         values = by_opcode[opcode].decode(word)
         del values["opcode"]
-        if "memory_type" in values and values["memory_type"] not in Memory._value2member_map_:
-            raise WeftError(f"instruction {index} ({opcode.name})", "a memory_type is from 0 to 6", str(values["memory_type"]),
-                            "a program made for this version of the instruction set")
         instructions.append(Instruction(opcode, {k: v for k, v in values.items() if v}))
     return instructions
 

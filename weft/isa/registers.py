@@ -43,6 +43,7 @@ REGISTERS = {r.name: r for r in (
     Register("alu_steps", 0x48, "ro", "ALU steps since launch"),
     Register("read_beats", 0x4C, "ro", "beats read from DRAM since launch"),
     Register("write_beats", 0x50, "ro", "beats written to DRAM since launch"),
+    Register("lut_base", 0x60, "rw", "likewise LUT"),
     Register("load_busy", 0x54, "ro", "cycles in which the load module ran an instruction"),
     Register("compute_busy", 0x58, "ro", "likewise compute"),
     Register("store_busy", 0x5C, "ro", "likewise store"),

@@ -20,6 +20,7 @@ from .errors import WeftError
 from .fields import Field, Layout
 
 INSTRUCTION_BITS = 128
+MAX_TAPS = 16  # of DEPTHWISE: a window wider than the block, or than this, is none
 INSTRUCTION_BYTES = INSTRUCTION_BITS // 8
 VERSION = 0x00010000  # of the register map and the extensions together: major << 16 | minor
 
@@ -31,19 +32,19 @@ class Module(IntEnum):
 
 
 class Opcode(IntEnum):
-    LOAD, STORE, GEMM, FINISH, ALU, LOAD_PAD = 0, 1, 2, 3, 4, 5
+    LOAD, STORE, GEMM, FINISH, ALU, LOAD_PAD, DEPTHWISE = 0, 1, 2, 3, 4, 5, 6
 
 
 class Memory(IntEnum):
     """memory_type of LOAD and STORE."""
 
-    UOP, WGT, INP, ACC, OUT, ACC_8BIT, QNT = 0, 1, 2, 3, 4, 5, 6
+    UOP, WGT, INP, ACC, OUT, ACC_8BIT, QNT, LUT = 0, 1, 2, 3, 4, 5, 6, 7
 
 
 class Capability(IntEnum):
     """Bits of the capability word. 0 in all of them is plain VTA."""
 
-    REQUANTISE, LOAD_PAD = 0, 1
+    REQUANTISE, LOAD_PAD, LUT, DEPTHWISE = 0, 1, 2, 3
 
 
 CAPABILITIES = sum(1 << c for c in Capability)
@@ -68,6 +69,7 @@ MEMORIES = {
     Memory.OUT: MemoryInfo("out", Module.STORE, 8, lambda c: c.out_bytes, "the narrowed shadow of ACC; STORE only"),
     Memory.ACC_8BIT: MemoryInfo("acc", Module.COMPUTE, 32, lambda c: c.out_bytes, "int8 from DRAM, sign-extended into ACC"),
     Memory.QNT: MemoryInfo("qnt", Module.COMPUTE, 32, lambda c: c.qnt_bytes, "requantisation parameters of block_out channels"),
+    Memory.LUT: MemoryInfo("lut", Module.COMPUTE, 8, lambda c: c.lut_bytes, "tables of 256 int8"),
 }
 
 
@@ -75,7 +77,8 @@ MEMORIES = {
 class AluOp:
     """One ALU operation, a lane of int32 at a time. `x` is acc[dst]; `y` is the immediate or acc[src].
 
-    An operation whose second operand is `qnt` takes lane c of qnt[src] for output channel c, and ignores use_imm.
+    An operation whose second operand is `qnt` takes lane c of qnt[src] for output channel c, one whose second operand is
+    `lut` takes table lut[src] for all lanes; both ignore use_imm.
     """
 
     code: int
@@ -103,6 +106,7 @@ ALU_OPS = {op.code: op for op in (
     AluOp(4, "mul", lambda x, y: x * y, "the product; wraps"),
     AluOp(5, "requant", lambda x, y: y.requantise(x),
           "clip(round((x + bias) * multiplier / 2**shift) + zero_point, minimum, maximum)", "qnt", Capability.REQUANTISE),
+    AluOp(6, "lut", lambda x, y: y.look_up(x), "entry x & 255 of the table, sign-extended: any function of an int8", "lut", Capability.LUT),
 )}
 ALU_BY_NAME = {op.name: op for op in ALU_OPS.values()}
 
@@ -164,8 +168,8 @@ _NEST = ("uop={uop_bgn}:{uop_end} iter={iter_out},{iter_in} dst={dst_factor_out}
 
 MICRO_OP = (
     Bits("dst", "acc_depth", doc="element of ACC"),
-    Bits("src", "src_depth", doc="element of INP for GEMM; of ACC, or of QNT, for ALU"),
-    Bits("wgt", "wgt_depth", doc="element of WGT, for GEMM"),
+    Bits("src", "src_depth", doc="element of INP for GEMM and DEPTHWISE; of ACC, QNT or LUT for ALU"),
+    Bits("wgt", "wgt_depth", doc="element of WGT, for GEMM and DEPTHWISE"),
 )
 
 
@@ -211,7 +215,7 @@ INSTRUCTIONS = {i.opcode: i for i in (
          Bits("alu_opcode", 3), Bits("use_imm", 1), Bits("imm", 16, signed=True, doc="the second operand, if use_imm")),
         "for y in range(iter_out):\n  for x in range(iter_in):\n    for k in range(uop_bgn, uop_end):\n"
         "      d, s = (uop[k] + y*factor_out + x*factor_in of dst, src)\n"
-        "      acc[d] = op(acc[d], qnt[s] if op is requant else imm if use_imm else acc[s])",
+        "      acc[d] = op(acc[d], qnt[s] if op is requant else lut[s] if op is lut else imm if use_imm else acc[s])",
         f"alu {{alu_opcode}} {_NEST} [use_imm] [imm={{imm}}]",
         "One operation on whole elements, a step a micro-op. Strictly sequential meaning."),
     InstructionInfo(
@@ -220,6 +224,18 @@ INSTRUCTIONS = {i.opcode: i for i in (
         f"load_pad {_PLACE} value={{pad_value}} {_PADS}",
         "LOAD of INP, ACC or ACC_8BIT whose padding is not 0: the zero point of a tensor, or a maximum's neutral element.",
         Capability.LOAD_PAD),
+    InstructionInfo(
+        Opcode.DEPTHWISE,
+        (*HEADER, Bits(None, 1), *_LOOPS,
+         Bits("src_factor_out", "inp_depth"), Bits("src_factor_in", "inp_depth", doc="the stride of the convolution"),
+         Bits("wgt_factor_out", "wgt_depth"), Bits("taps", 5, doc="elements of INP in a window, at most block_in and 16")),
+        "for y in range(iter_out):\n  for k in range(uop_bgn, uop_end):\n    for x in range(iter_in):\n"
+        "      d, s, w = (uop[k] + y*factor_out + x*factor_in of dst, src, wgt; w without x)\n"
+        "      acc[d][n][c] += sum(inp[s + t][n][c] * wgt[w][c][t] for t in range(taps))",
+        f"depthwise {_NEST} wgt={{wgt_factor_out}} taps={{taps}}",
+        "A row of a depthwise convolution for each micro-op: lane c of a window of `taps` consecutive elements of INP with row c of a\n"
+        "weight. The window slides along x, so that each element of INP is read once.",
+        Capability.DEPTHWISE),
 )}
 PADDABLE = (Memory.INP, Memory.ACC, Memory.ACC_8BIT)  # what LOAD_PAD means something for; others fill lanes alike
 
@@ -268,7 +284,7 @@ def check_config(config: Config):
     """WeftError where a depth needs more bits than its field has."""
     layouts(config)
     micro_op_layout(config)
-    for kind in ("uop", "inp", "wgt", "acc", "qnt"):
+    for kind in ("uop", "inp", "wgt", "acc", "qnt", "lut"):
         if getattr(config, f"{kind}_depth") > 1 << 16:
             raise WeftError(f"config '{config.name}'", "sram_base has 16 bits", f"{kind} depth {getattr(config, f'{kind}_depth')}",
                             f"a smaller {kind}_buffer")

@@ -21,6 +21,7 @@ class Bases:
     acc: int = 0
     out: int = 0
     qnt: int = 0
+    lut: int = 0
 
 
 @dataclass

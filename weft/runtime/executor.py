@@ -1,5 +1,6 @@
 """Runs a module: host operators by the NumPy kernels, the rest by launches on a `Device`."""
 
+import dataclasses
 import time
 from collections.abc import Callable, Sequence
 
@@ -9,7 +10,7 @@ from weft.isa import WeftError
 
 from . import kernels
 from .device import Bases, Device, open_device
-from .layout import pack_activation, unpack_activation
+from .layout import gather, pack_activation, unpack_activation
 from .module import Launch, Module, Operator
 from .report import LayerReport, RunReport, finish, layer_cycles
 
@@ -75,7 +76,7 @@ class Executor:
                             f"a device of config '{device.config.name}' ({device.config.fingerprint})",
                             "`weft compile --config` for that device")
         self.module, self.device, self.base = module, device, base
-        self.bases = Bases(base, base, base, base, base, base)
+        self.bases = Bases(*(base,) * len(dataclasses.fields(Bases)))
         self.launch_of = {operators: launch for launch in module.launches for operators in launch.operators}
         device.write(base, module.image)
 
@@ -110,6 +111,13 @@ class Executor:
             values[name] = unpack_activation(packed, shape, self.module.config)
         return values[name]
 
+    def _packed(self, name: str, value: np.ndarray, readers: Sequence[Operator]) -> np.ndarray:
+        """A tensor of the host in the physical layout that the accelerator's operators read it in."""
+        for operator in readers:
+            if "gather" in operator.attrs and operator.inputs[0] == name:
+                value = gather(value, operator.attrs["gather"], operator.attrs["pad_value"])
+        return pack_activation(value, self.module.config)
+
     def _run_host(self, operator: Operator, values: dict[str, np.ndarray], report: RunReport):
         began = time.perf_counter()
         for name in filter(None, operator.inputs):
@@ -123,7 +131,7 @@ class Executor:
         made = {name for o in operators for name in o.outputs}
         for name in {n: None for o in operators for n in o.inputs if n not in made and n not in self.module.constants}:
             if name in values:  # else it was made by an earlier launch and is in DRAM already
-                self.device.write(self.base + self.module.addresses[name], pack_activation(values[name], self.module.config))
+                self.device.write(self.base + self.module.addresses[name], self._packed(name, values[name], operators))
         launch_report = self.device.launch(self.base + launch.insn_address, launch.insn_count, self.bases, trace=True)
         cycles = layer_cycles(launch, launch_report) or [None] * len(operators)
         for operator, count in zip(operators, cycles):

@@ -24,8 +24,22 @@ class Lanes:
         return requantise(acc, **self._arguments)
 
 
+class Tables:
+    """The second operand of lut: tables [..., 256] beside acc elements [..., batch, block_out]."""
+
+    def __init__(self, tables: np.ndarray):
+        self._tables = tables
+
+    def look_up(self, acc: np.ndarray) -> np.ndarray:
+        entries = (acc & 255).reshape(*acc.shape[:-2], -1)
+        return np.take_along_axis(self._tables, entries, -1).reshape(acc.shape).astype(np.int32)
+
+
+OPERANDS = {"qnt": Lanes, "lut": Tables}
+
+
 class Scratchpads:
-    """INP, WGT, ACC, UOP and QNT. OUT holds nothing of its own: it is always the low bits of ACC."""
+    """INP, WGT, ACC, UOP, QNT and LUT. OUT holds nothing of its own: it is always the low bits of ACC."""
 
     def __init__(self, config: Config, sequential: bool = False):
         self.config, self.sequential = config, sequential
@@ -34,6 +48,7 @@ class Scratchpads:
         self.wgt = np.zeros((config.wgt_depth, config.block_out, config.block_in), np.int8)
         self.acc = np.zeros((config.acc_depth, config.batch, config.block_out), np.int32)
         self.qnt = np.zeros((config.qnt_depth, config.block_out), QNT_LANE)
+        self.lut = np.zeros((config.lut_depth, config.lut_bytes), np.int8)
         self.counters = {"gemm_steps": 0, "alu_steps": 0, "acc_writes": 0, "read_bytes": 0, "write_bytes": 0}
 
     def execute(self, index: int, i: Instruction, dram: np.ndarray, bases: Bases):
@@ -45,6 +60,8 @@ class Scratchpads:
                 self._store(index, i, dram, bases)
             case Opcode.GEMM:
                 self._gemm(index, i)
+            case Opcode.DEPTHWISE:
+                self._depthwise(index, i)
             case Opcode.ALU:
                 self._alu(index, i)
 
@@ -161,6 +178,21 @@ class Scratchpads:
             total += (a @ b.transpose(0, 2, 1).reshape(-1, c.block_out)).astype(np.int32).reshape(total.shape)
         return total
 
+    def _depthwise(self, index: int, i: Instruction):
+        kernel = self._micro_ops(index, i)
+        d, s, w = (steps(i, kernel, kind) for kind in ("dst", "src", "wgt"))
+        if not d.size:
+            return
+        self._check(index, i, "acc", d.min(), d.max())
+        self._check(index, i, "inp", s.min(), s.max() + i.taps - 1)
+        self._check(index, i, "wgt", w.min(), w.max())
+        self.counters["gemm_steps"] += d.size
+        self.counters["acc_writes"] += d.size
+        for part in (np.array([k]) for k in range(d.size)) if self.sequential else [np.arange(d.size)]:
+            window = self.inp[s[part, None] + np.arange(i.taps)].astype(np.int32)  # [steps, taps, batch, channel]
+            weight = self.wgt[w[part], :, :i.taps].astype(np.int32)  # [steps, channel, taps]
+            np.add.at(self.acc, d[part], np.einsum("stnc,sct->snc", window, weight))
+
     def _alu(self, index: int, i: Instruction):
         kernel = self._micro_ops(index, i)
         d, s = (steps(i, kernel, kind) for kind in ("dst", "src"))
@@ -172,14 +204,14 @@ class Scratchpads:
             raise WeftError(f"instruction {index} (ALU)", f"an alu_opcode is one of {', '.join(map(str, ALU_OPS))}",
                             str(i.alu_opcode), "a program made for this version of the instruction set")
         uses_acc = op.operand == "acc" and not i.use_imm
-        if op.operand == "qnt" or uses_acc:
+        if op.operand != "acc" or uses_acc:
             self._check(index, i, op.operand, s.min(), s.max())
         self.counters["alu_steps"] += d.size
         self.counters["acc_writes"] += d.size
         for part in self._rounds(d, s if uses_acc else None):
             x = self.acc[d[part]]
-            if op.operand == "qnt":
-                y = Lanes(self.qnt[s[part]])
+            if op.operand != "acc":
+                y = OPERANDS[op.operand](getattr(self, op.operand)[s[part]])
             else:
                 y = self.acc[s[part]] if uses_acc else np.int32(i.imm)
             self.acc[d[part]] = op.meaning(x, y)

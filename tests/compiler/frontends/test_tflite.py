@@ -68,7 +68,7 @@ def test_convolution(dtype, depthwise):
     image = np.random.default_rng(3).integers(np.iinfo(dtype).min, np.iinfo(dtype).max + 1, x.shape).astype(dtype)
     actual, expected = reference.run(placed, {"x": image})[name].astype(int), meaning(image)
     assert np.abs(actual - expected).max() <= 1 and (actual == expected).mean() >= 0.98
-    assert [n.where for n in placed.nodes if n.op == "conv2d"] == ["accel"]
+    assert [n.where for n in placed.nodes if n.op in ("conv2d", "depthwise_conv2d")] == ["accel"]
 
 
 @pytest.mark.parametrize("weight_zero", [0, 128, 204])  # weights from 0 to 255: three parts; of int8; from -204 to 51: two
@@ -80,7 +80,9 @@ def test_weights_with_a_zero_point(depthwise, weight_zero):
     actual, expected = reference.run(placed, {"x": image})[placed.outputs[0]].astype(int), meaning(image)
     assert np.abs(actual - expected).max() <= 1 and (actual == expected).mean() >= 0.98
     (node,) = (n for n in placed.nodes if n.where == "accel")
-    assert (node.op, node.attrs.get("parts", 1)) == ("conv2d", {0: 3, 128: 1, 204: 2}[weight_zero])
+    assert (node.op, node.attrs.get("parts", 1)) == ("depthwise_conv2d" if depthwise else "conv2d",
+                                                     {0: 3, 128: 1, 204: 2}[weight_zero])
+    assert pipeline.build(placed, DEFAULT).run(image)[1].bit_exact
     assert placed.macs(node) == expected.size * 9 * (1 if depthwise else 4)
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.compiler.frontends.qdq import Qdq
-from weft.compiler import graph_passes, reference
+from weft.compiler import graph_passes, pipeline, reference
 from weft.compiler.frontends import onnx as frontend
 from weft.compiler.graph import TensorType
 from weft.compiler.graph_passes.lanes import scale_lanes
@@ -92,6 +92,38 @@ def network_add_relu(q):
 def network_add_broadcast(q):
     shape = q.op("GlobalAveragePool", [q.x])
     return q.op("Add", [q.x, shape])
+
+
+def network_sub(q):
+    inputs, attrs = conv(q, q.x, 5, 5)
+    return q.op("Sub", [q.op("Conv", inputs, **attrs), q.x])
+
+
+def network_mul(q):
+    inputs, attrs = conv(q, q.x, 5, 5)
+    return q.op("Mul", [q.op("Conv", inputs, **attrs), q.x])
+
+
+def network_squeeze_and_excite(q):
+    inputs, attrs = conv(q, q.x, 5, 5)
+    y = q.op("Conv", inputs, **attrs)
+    gate = q.op("HardSigmoid", [q.op("GlobalAveragePool", [y])], alpha=1 / 6, beta=0.5)
+    return q.op("Mul", [gate, y])
+
+
+def network_sigmoid(q):
+    inputs, attrs = conv(q, q.x, 5, 5)
+    y = q.op("Conv", inputs, **attrs)
+    return q.op("Mul", [y, q.op("Sigmoid", [y], (1 / 256, -128))])
+
+
+def network_leaky_relu(q):
+    inputs, attrs = conv(q, q.x, 5, 5)
+    return q.op("LeakyRelu", [q.op("Conv", inputs, **attrs)], alpha=0.1)
+
+
+def network_half(q):
+    return q.op("Mul", [q.x, q.constant(np.float32(0.5))])
 
 
 def network_max_pool(q):
@@ -222,8 +254,7 @@ NETWORKS = {name.removeprefix("network_"): f for name, f in globals().items() if
 EDGE = {"quantize", "dequantize"}
 ON_HOST = {"far_pads": {"conv2d"}, "add_broadcast": {"Add"}, "average_pool_of_fewer": {"AveragePool"},
            "average_pool_beyond_the_edge": {"AveragePool"},
-           "concat_of_rows": {"concat"}, "multiply": {"mul"}, "squeeze_and_excite": {"lut", "mul"}, "tables": {"lut"},
-           "constants_that_broadcast": {"mul"}, "softmax": {"Softmax", "reshape"}, "reduce_mean": {"reshape"}, "flatten_map": {"reshape"}}
+           "concat_of_rows": {"concat"}, "softmax": {"Softmax", "reshape"}, "reduce_mean": {"reshape"}, "flatten_map": {"reshape"}}
 
 
 @pytest.mark.parametrize("unsigned", [False, True], ids=["int8", "uint8"])
@@ -241,6 +272,7 @@ def test_network(name, unsigned):
     host = {n.op for n in placed.nodes if n.where == "host"} - EDGE
     assert host == ON_HOST.get(name, set())
     assert all(n.reason for n in placed.nodes if n.where == "host")
+    assert unsigned or pipeline.build(placed, DEFAULT).run(images[0])[1].bit_exact
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -304,17 +336,31 @@ def test_widened_weights_compute_the_same(merged, rest, each_in, each_out, seed)
 
 def test_widening_counts_only_the_networks_own_work():
     q = Qdq((1, 32, 4, 4))
-    graph = frontend.load(q.model(q.op("Conv", [q.x, *q.weights(q.x, (32, 1, 3, 3))], group=32)).SerializeToString(), "wide")
+    graph = frontend.load(q.model(q.op("Conv", [q.x, *q.weights(q.x, (32, 2, 3, 3))], group=16)).SerializeToString(), "wide")
     placed = graph_passes.run(graph, DEFAULT)
     node = next(n for n in placed.nodes if n.op == "conv2d")
     assert (node.attrs["groups"], placed.tensors[node.inputs[1]].shape) == (2, (32, 16, 3, 3))
-    assert placed.macs(node) == 32 * 2 * 2 * 9
+    assert placed.macs(node) == 32 * 2 * 2 * 18
+
+
+@pytest.mark.parametrize("kernel, op", [((3, 3), "depthwise_conv2d"), ((1, 16), "depthwise_conv2d"), ((1, 17), "conv2d")])
+def test_depthwise_convolutions_have_an_operator_where_their_rows_fit(kernel, op):
+    q = Qdq((1, 20, 4, 18))
+    graph = frontend.load(q.model(q.op("Conv", [q.x, *q.weights(q.x, (20, 1, *kernel))], group=20)).SerializeToString(), "rows")
+    placed = graph_passes.run(graph, DEFAULT)
+    node = next(n for n in placed.nodes if n.where == "accel")
+    assert node.op == op
+    assert placed.macs(node) == np.prod(placed.tensors[node.outputs[0]].shape) * np.prod(kernel)
+    x = q.images(1)[0]
+    before = reference.run(graph_passes.run(graph, DEFAULT, passes=[p for p in graph_passes.PASSES if p.name != "widen-groups"]), {"x": x})
+    after = reference.run(placed, {"x": x})
+    np.testing.assert_array_equal(after[placed.outputs[0]], before[placed.outputs[0]])
 
 
 def test_host_and_accelerator_take_turns_as_seldom_as_they_can():
     q = Qdq((1, 5, 8, 9))
     a = q.op("Conv", [q.x, *q.weights(q.x, (5, 5, 1, 1))])
-    sums = [q.op("Add", [q.op("Softmax", [a], axis=1), a]), q.op("Add", [q.op("Softmax", [a], axis=2), a])]  # host, accel, host, accel
+    sums = [q.op("Add", [q.op("Softmax", [a], axis=axis), a]) for axis in (1, 2)]  # host, accel, host, accel
     graph = frontend.load(q.model(q.op("Add", sums)).SerializeToString(), "turns")
     stages = {}
     placed = graph_passes.run(graph, DEFAULT, lambda name, g: stages.__setitem__(name, g))

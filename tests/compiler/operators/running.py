@@ -3,12 +3,12 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from tests.compiler.harness import Network, assert_right, random_inputs, reference
+from tests.compiler.harness import Network, assert_right, pack_constant, random_inputs, reference
 from weft.compiler import interpret
 from weft.compiler.operators import build
 from weft.compiler.stmt import LoopProgram
 from weft.isa import PRESETS, Config
-from weft.runtime.layout import activation_shape, pack_activation, pack_qnt, pack_weight, unpack_activation
+from weft.runtime.layout import activation_shape, pack_activation, unpack_activation
 
 CONFIGS = st.sampled_from([PRESETS[name] for name in ("default", "1x8x8", "2x16x16")])
 THREADS = st.sampled_from([1, 2])
@@ -17,8 +17,8 @@ THREADS = st.sampled_from([1, 2])
 def packed(network: Network, config: Config, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """All tensors in their physical layout; those still to be made hold a value that would show."""
     arrays = {name: pack_activation(x, config) for name, x in inputs.items()}
-    for name, value in network.graph.constants.items():
-        arrays[name] = pack_qnt(value, config) if value.dtype.names else pack_weight(value, config)
+    for name in network.graph.constants:
+        arrays[name] = pack_constant(network.graph, name, config)
     for node in network.graph.nodes:
         arrays[node.outputs[0]] = np.full(activation_shape(network.graph.tensors[node.outputs[0]].shape, config), 77,
                                           np.int8)

@@ -144,3 +144,32 @@ def test_indices_must_be_sums():
 def test_an_element_of_another_machine_is_refused():
     nest = element_nest(DEFAULT, [("h", 4), ("w", 6)], lambda h, w, n, c: Store(ACC, (h, w, n, c), const(0)))
     assert "an element of 'acc' has shape [1, 8], not [1, 16] of acc" in refusal(nest, PRESETS["1x8x8"])
+
+
+ROWS = [("kh", 3), ("oh", 4), ("ow", 6), ("n", 1), ("c", 16), ("t", 3)]
+
+
+def rows(stride=1, window=1, row=0):
+    def nest(kh, oh, ow, n, c, t):
+        product = widened(INP, oh + kh + t * row, ow * stride + t * window, n, c) * widened(WGT, kh, Const(0), c, t)
+        return Store(ACC, (oh, ow, n, c), Load(ACC, (oh, ow, n, c)) + product)
+
+    return nest
+
+
+def test_a_sum_over_neighbouring_elements_is_a_depthwise_row():
+    leaf = tensorized(loops(ROWS, rows()))
+    assert str(leaf) == ("depthwise(acc=acc[oh, ow], wgt=wgt[kh, 0], inp=inp[(oh + kh), ow], taps=3) "
+                         "for kh in range(3) for oh in range(4) for ow in range(6)")
+
+
+@pytest.mark.parametrize("window, row, apart", [(2, 0, 2), (0, 1, 9), (1, 1, 10), (0, 0, 0)])
+def test_a_window_is_of_neighbours(window, row, apart):
+    assert f"its window is of neighbouring elements of inp, not of elements {apart} apart" in \
+        refusal(loops(ROWS, rows(window=window, row=row), mark="depthwise"))
+
+
+def test_a_window_has_an_end():
+    assert "taps=16" in str(tensorized(loops([*ROWS[:-1], ("t", 16)], rows())))
+    inner = loops([*ROWS[:-1], ("t", 17)], rows(), mark="depthwise")
+    assert "the turns of 'taps' are a constant from 1 to 16, not 17" in refusal(inner)

@@ -15,15 +15,17 @@ from .fold_constants import FoldConstants
 from .fold_pads import FoldPads
 from .fuse_activations import FuseActivations
 from .fuse_clamps import FuseClamps
+from .gather_input import GatherInput
 from .layout import Layout
 from .legalise import Legalise
 from .order import Order
 from .place import Place
 from .select import Select
+from .tables import FuseTables
 from .widen_groups import WidenGroups
 
 __all__ = ["PASSES", "AbsorbQuantisation", "Canonicalise", "FoldConstants", "FoldPads", "FuseActivations", "FuseClamps",
-           "Layout", "Legalise", "Order", "Pass", "Place", "Select", "WidenGroups",
+           "FuseTables", "GatherInput", "Layout", "Legalise", "Order", "Pass", "Place", "Select", "WidenGroups",
            "run"]
 
 
@@ -38,7 +40,7 @@ class Pass(Protocol):
 
 PASSES: tuple[Pass, ...] = (
     FoldConstants(), Canonicalise(), FuseActivations(), AbsorbQuantisation(), Layout(), Legalise(), FoldPads(), Select(),
-    FuseClamps(), WidenGroups(), FoldConstants("fold-real-constants", dequantise=True), Place(), Order(),
+    FuseClamps(), FuseTables(), WidenGroups(), FoldConstants("fold-real-constants", dequantise=True), Place(), Order(), GatherInput(),
 )
 
 

@@ -13,11 +13,11 @@ from typing import ClassVar
 from weft.isa import Config
 
 from ..graph import Graph, Node
+from . import tables
 from .rewrite import only_reader, substitute
 
 MOVES = ("Reshape", "Transpose", "Slice", "MaxPool")  # of one input; Pad and Concat bring values of their own
-TABLES = ("Sigmoid", "Tanh", "HardSwish", "HardSigmoid", "LeakyRelu", "Erf", "Exp", "Abs", "Neg")  # of one value, never NaN
-ABSORBING = ("Conv", "Gemm", "Add", "Sub", "Mul", "Clip", "AveragePool", "GlobalAveragePool", "Pad", "Concat", "Identity", *TABLES, *MOVES)
+ABSORBING = ("Conv", "Gemm", "Add", "Clip", "AveragePool", "GlobalAveragePool", "Pad", "Concat", "Identity", "Sub", "Mul", *MOVES)
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class AbsorbQuantisation:
         while any(_sink_dequantize(graph, node) or _lift_quantize(graph, node) for node in graph.nodes):
             pass
         for node in list(graph.nodes):
-            if node.op in ABSORBING:
+            if node.op in ABSORBING or node.op in (*tables.UNARY, *tables.BINARY):
                 _absorb(graph, node)
 
 

@@ -1,11 +1,13 @@
 """Operators on quantised tensors become integer operators; what has none runs on the host in real numbers.
 
-    Conv -> conv2d, Gemm -> dense, Add and Sub -> add, Mul -> mul, MaxPool -> max_pool, AveragePool and GlobalAveragePool -> avg_pool,
-    Clip and Identity -> requantise, Sigmoid, Tanh and other functions of one value -> lut, Transpose, Reshape, Slice, Pad, Concat -> the same on stored values
+    Conv -> conv2d, Gemm -> dense, Add and Sub -> add, Mul -> mul, functions of one value -> lut, MaxPool -> max_pool,
+    AveragePool and GlobalAveragePool -> avg_pool, Clip and Identity -> requantise,
+    Transpose, Reshape, Slice, Pad, Concat -> the same on stored values
     anything else -> quantize(op(dequantize(x)))
 """
 
 import dataclasses
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -17,9 +19,9 @@ from weft.runtime.kernels.shape import slice_ranges
 from weft.runtime.kernels.windows import pool_pads, resolve_pads
 
 from ..graph import Graph, Node
-from ..reference import evaluate, quantisation_attrs
-from .absorb_quantisation import TABLES
+from ..reference import quantisation_attrs
 from .lanes import LanesError, activation_range, add_multipliers, product_lanes, scale_lanes, stored_average_lanes
+from .tables import is_function_of_one, table_of
 from .weight_parts import split
 
 
@@ -40,17 +42,18 @@ class Legalise:
                 continue
             mark = len(graph.nodes)
             try:
-                if node.op not in _FORMS:
+                form = _lut if is_function_of_one(graph, node) else _FORMS.get(node.op)
+                if form is None:
                     raise _NotInteger(f"{node.op} has no integer form")
-                _check_activations(graph, node)
-                _FORMS[node.op](graph, node)
+                _check_activations(graph, node, form)
+                form(graph, node)
             except (_NotInteger, LanesError) as reason:
                 del graph.nodes[mark:]
                 _on_real_numbers(graph, node, str(reason))
 
 
-def _check_activations(graph: Graph, node: Node) -> None:
-    for name in (*(node.inputs if node.op in ("Add", "Sub", "Mul", "Concat") else node.inputs[:1]), *node.outputs):
+def _check_activations(graph: Graph, node: Node, form: Callable) -> None:
+    for name in (*(node.inputs if form in (_sum, _mul, _concat) else node.inputs[:1]), *node.outputs):
         type_ = graph.tensors[name]
         if type_.dtype != "int8" or not type_.quantised or type_.axis is not None:
             raise _NotInteger(f"'{name}' is not int8 with one scale")
@@ -148,46 +151,59 @@ def _gemm(graph: Graph, node: Node) -> None:
     _emit(graph, node, "dense", [node.inputs[0], weight, qnt], parts)
 
 
-def _broadcast_constants(graph: Graph, node: Node) -> list[str]:
-    """The inputs, constants among them in the shape of the output."""
+def _by_channel(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of one value a channel."""
+    return (*shape[:2], *[1] * (len(shape) - 2))
+
+
+def _broadcast_constants(graph: Graph, node: Node, by_channel: bool) -> list[str]:
+    """The inputs, constants among them in the shape of the output, or of one value a channel if that is enough and allowed."""
     shape, inputs = graph.tensors[node.outputs[0]].shape, []
     for name in node.inputs:
         type_ = graph.tensors[name]
         if name in graph.constants and type_.shape != shape:
-            name = graph.add_constant(f"{name}.whole", np.broadcast_to(graph.constants[name], shape), type_.scale,
-                                      type_.zero_point)
+            values = graph.constants[name].reshape((1,) * (len(shape) - len(type_.shape)) + type_.shape)
+            wide = by_channel and len(shape) > 1 and all(n == 1 for n in values.shape[2:])
+            values = np.broadcast_to(values, _by_channel(shape) if wide else shape)
+            name = graph.add_constant(f"{name}.whole", values, type_.scale, type_.zero_point)
         inputs.append(name)
     return inputs
 
 
-def _add(graph: Graph, node: Node) -> None:
-    inputs = _broadcast_constants(graph, node)
+def _lut(graph: Graph, node: Node) -> None:
+    table = table_of(graph, node)
+    if table is None:
+        raise _NotInteger("its result is not a number for some int8")
+    _emit(graph, node, "lut", node.inputs[:1], {}, None)
+    graph.nodes[-1].inputs.append(graph.add_constant(f"{node.name}.table", table))
+
+
+def _mul(graph: Graph, node: Node) -> None:
+    names = _broadcast_constants(graph, node, True)
+    if math.prod(graph.tensors[names[0]].shape) < math.prod(graph.tensors[names[1]].shape):
+        names.reverse()
+    a, b = (graph.tensors[name] for name in names)
+    target = graph.tensors[node.outputs[0]]
+    if len(a.shape) < 2 or b.shape not in (a.shape, _by_channel(a.shape)):
+        raise _NotInteger(f"it broadcasts {a.shape} and {b.shape}")
+    lanes = scale_lanes(a.shape[1], a.scale * b.scale / target.scale, 0, target, node.attrs, graph.rounding)
+    qnt = graph.add_constant(f"{node.name}.qnt", lanes)
+    _emit(graph, node, "mul", [*names, qnt], {"zero_points": (a.zero_point, b.zero_point)})
+
+
+def _sum(graph: Graph, node: Node) -> None:
+    """Add and Sub."""
+    inputs = _broadcast_constants(graph, node, False)
     a, b = (graph.tensors[name] for name in inputs)
     target = graph.tensors[node.outputs[0]]
     if a.shape != b.shape or len(a.shape) < 2:
         raise _NotInteger(f"it broadcasts {a.shape} and {b.shape}")
-    (ma, mb), scale = add_multipliers(a.scale, b.scale)
-    multipliers = (ma, -mb if node.op == "Sub" else mb)
+    multipliers, scale = add_multipliers(a.scale, b.scale)
+    if node.op == "Sub":
+        multipliers = multipliers[0], -multipliers[1]
     bias = -(a.zero_point * multipliers[0] + b.zero_point * multipliers[1])
     lanes = scale_lanes(a.shape[1], scale / target.scale, bias, target, node.attrs, graph.rounding)
     _emit(graph, node, "add", [*inputs, graph.add_constant(f"{node.name}.qnt", lanes)], {"multipliers": multipliers})
-
-
-def _mul(graph: Graph, node: Node) -> None:
-    inputs = _broadcast_constants(graph, node)
-    a, b = (graph.tensors[name] for name in inputs)
-    target = graph.tensors[node.outputs[0]]
-    if len(target.shape) < 2:
-        raise _NotInteger("it has no axis of channels")
-    lanes = scale_lanes(target.shape[1], a.scale * b.scale / target.scale, 0, target, node.attrs, graph.rounding)
-    _emit(graph, node, "mul", [*inputs, graph.add_constant(f"{node.name}.qnt", lanes)],
-          {"zero_points": (a.zero_point, b.zero_point)})
-
-
-def _table(graph: Graph, node: Node) -> None:
-    """The function at each of the 256 stored values, entry x & 255 for x: exactly what it gives in real numbers."""
-    (entries,) = evaluate(graph, node, [np.arange(256, dtype=np.uint8).view(np.int8)])
-    _emit(graph, node, "lut", [node.inputs[0], graph.add_constant(f"{node.name}.table", entries)])
 
 
 def _max_pool(graph: Graph, node: Node) -> None:
@@ -303,7 +319,7 @@ def _concat(graph: Graph, node: Node) -> None:
 
 
 _FORMS: dict[str, Callable[[Graph, Node], None]] = {
-    "Conv": _conv, "Gemm": _gemm, "Add": _add, "Sub": _add, "Mul": _mul, **dict.fromkeys(TABLES, _table), "MaxPool": _max_pool, "AveragePool": _average_pool,
+    "Conv": _conv, "Gemm": _gemm, "Add": _sum, "Sub": _sum, "Mul": _mul, "MaxPool": _max_pool, "AveragePool": _average_pool,
     "GlobalAveragePool": _average_pool, "Clip": _clip, "Identity": _identity, "Transpose": _transpose, "Reshape": _reshape,
     "Slice": _slice, "Pad": _pad, "Concat": _concat,
 }

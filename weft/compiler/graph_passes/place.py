@@ -7,10 +7,10 @@ from weft.isa import Config, Opcode
 from weft.isa.table import layouts
 
 from ..graph import ACCELERATOR, Graph, Node
-from .absorb_quantisation import TABLES
+from .tables import UNARY
 
 QUANTISABLE = ("Conv", "Gemm", "Add", "Sub", "Mul", "Clip", "MaxPool", "AveragePool", "GlobalAveragePool", "Concat",
-               *TABLES)
+               *UNARY)
 _EDGE = {
     "quantize": "makes int8 of real numbers", "dequantize": "makes real numbers of int8",
     "transpose": "changes the layout", "reshape": "changes the layout",
@@ -43,9 +43,16 @@ def host_reason(graph: Graph, node: Node, config: Config) -> str:
         return f"its {node.attrs['groups']} groups share blocks of {config.block_in} channels"
     if "pads" in node.attrs and not _can_pad(graph, node, config):
         return f"it pads {node.attrs['pads']}, more than the machine or its kernel can"
+    if node.op == "mul" and not _by_point_or_channel(graph, node):
+        return "its inputs broadcast otherwise than one value a channel"
     if node.inputs[-1] not in graph.constants and node.op != "max_pool":
         return "its parameters are not constant"
     return ""
+
+
+def _by_point_or_channel(graph: Graph, node: Node) -> bool:
+    whole = graph.tensors[node.outputs[0]].shape
+    return all(graph.tensors[name].shape in (whole, (*whole[:2], *[1] * (len(whole) - 2))) for name in node.inputs[:2])
 
 
 def _whole_blocks(graph: Graph, node: Node, config: Config) -> bool:

@@ -1,6 +1,8 @@
-"""Grouped and depthwise convolutions get groups of whole blocks, with weights 0 between what were different groups.
+"""Depthwise convolutions become an operator of their own where rows of their kernels fit the machine's window; all other
+grouped ones get groups of whole blocks, with weights 0 between what were different groups.
 
-    conv2d(x, w [O, C/g, ...]) groups=g -> conv2d(x, w' [O, m*C/g, ...]) groups=g/m
+    conv2d(x, w [C, 1, KH, KW]) groups=C -> depthwise_conv2d(x, w)
+    conv2d(x, w [O, C/g, ...]) groups=g  -> conv2d(x, w' [O, m*C/g, ...]) groups=g/m
 
 The result is the same; the accelerator, which multiplies whole blocks of channels, can then compute it. m is the smallest
 number for which a group fills whole blocks, or g where there is none.
@@ -14,6 +16,7 @@ import numpy as np
 from weft.isa import Config
 
 from ..graph import Graph, Node
+from ..operators import depthwise
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,24 @@ class WidenGroups:
     def __call__(self, graph: Graph, config: Config) -> None:
         for node in graph.nodes:
             if node.op == "conv2d" and node.attrs["groups"] > 1 and node.inputs[1] in graph.constants:
-                _widen(graph, node, config.block_in)
+                if _is_depthwise(graph, node, config):
+                    _make_depthwise(graph, node)
+                else:
+                    _widen(graph, node, config.block_in)
+
+
+def _is_depthwise(graph: Graph, node: Node, config: Config) -> bool:
+    o, each_in, *kernel = graph.tensors[node.inputs[1]].shape
+    return node.attrs["groups"] == o and each_in == 1 and node.attrs["dilations"] == (1, 1) and \
+        depthwise.can_run(tuple(kernel), node.attrs["dilations"], config)
+
+
+def _make_depthwise(graph: Graph, node: Node) -> None:
+    name = node.inputs[1]
+    type_ = graph.tensors[name]
+    node.op = "depthwise_conv2d"  # with a constant of its own: other readers may want another layout
+    node.inputs[1] = graph.add_constant(f"{name}.rows", graph.constants[name], type_.scale, type_.zero_point, type_.axis)
+    node.attrs = {key: value for key, value in node.attrs.items() if key not in ("groups", "dilations")}
 
 
 def _widen(graph: Graph, node: Node, block: int) -> None:

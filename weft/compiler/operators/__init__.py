@@ -6,10 +6,11 @@
 from weft.isa import Config, WeftError
 
 from ..stmt import LoopProgram
-from . import add, avg_pool, conv2d, dense, max_pool, requantise
+from . import add, avg_pool, conv2d, dense, depthwise, lut, max_pool, mul, requantise
 
-OPERATORS = {"conv2d": conv2d.build, "dense": dense.build, "add": add.build, "max_pool": max_pool.build,
-             "avg_pool": avg_pool.build, "requantise": requantise.build}
+OPERATORS = {"conv2d": conv2d.build, "depthwise_conv2d": depthwise.build, "dense": dense.build, "add": add.build, "max_pool": max_pool.build,
+             "avg_pool": avg_pool.build, "requantise": requantise.build,
+             "lut": lut.build, "mul": mul.build}
 
 
 def build(node, graph, config: Config, virtual_threads: int = 2) -> LoopProgram:

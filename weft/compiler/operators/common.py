@@ -1,13 +1,15 @@
 """What the operators share: reading a node, windows, and limits of the instructions."""
 
-from dataclasses import dataclass
+import dataclasses
+from dataclasses import dataclass, field
 
 from weft.isa import Config, Opcode, WeftError
 from weft.isa.table import layouts
 from weft.runtime.layout import activation_shape
 
 from .. import te
-from ..te import Tensor
+from ..schedule import Schedule
+from ..te import Axis, Tensor
 
 
 def subject(node) -> str:
@@ -77,3 +79,64 @@ def check_window(node, window: Window, config: Config):
 def image(shape: tuple[int, ...], config: Config) -> tuple[int, int, int, int]:
     """Blocks of batch, blocks of channels, height and width of a logical [N, C, H, W] or [N, C]."""
     return activation_shape(tuple(shape), config)[:4]
+
+
+@dataclass
+class Ending:
+    """What follows the sums of an operator: y = int8(requant(sums, qnt)), and a table after that or in its place.
+
+    Once `into_scratchpads` was called: stages, the last first, are what is computed in ACC on the way to y, loads the copies
+    of lanes and table, and marks the instructions of all of these.
+    """
+
+    qnt: Tensor | None
+    table: Tensor | None
+    y: Tensor
+    quantised: Tensor | None  # before the table, if there are both
+    stages: list[Tensor] = field(default_factory=list)
+    marks: dict[Tensor, str] = field(default_factory=dict)
+    loads: list[Tensor] = field(default_factory=list)
+
+    @property
+    def parameters(self) -> tuple[Tensor, ...]:
+        """The placeholders of lanes and table, as far as they are there, in the order of a node's inputs."""
+        return tuple(tensor for tensor in (self.qnt, self.table) if tensor is not None)
+
+    def into_scratchpads(self, s: Schedule):
+        """Keeps y and what is before it in ACC, and the parameters in QNT and LUT."""
+        written = s.cache_write(self.y, "acc")
+        self.stages = [written] if self.quantised is None else [written, self.quantised]
+        for stage in self.stages:
+            s[stage].set_scope("acc")
+        if self.qnt is not None:
+            self.loads.append(s.cache_read(self.qnt, "qnt", [self.stages[-1]]))
+        if self.table is not None:
+            self.loads.append(s.cache_read(self.table, "lut", [written]))
+        self.marks = {**dict.fromkeys(self.stages, "alu"), **dict.fromkeys(self.loads, "load")}
+
+    def load_at(self, s: Schedule, axis: Axis):
+        """Loads lanes, and the table, within this loop of y."""
+        for tensor in self.loads:
+            s[tensor].compute_at(s[self.y], axis)
+
+
+def requantised(sums: Tensor, channel: tuple[str, ...], with_table: bool) -> Ending:
+    """The ending of int32 or int8 `sums` [.., batch, block]; `channel`: names of the axes that a lane of qnt belongs to."""
+    extents = {axis.name: axis.extent for axis in sums.axes}
+    names = list(extents)
+    qnt = te.placeholder("qnt", {name: extents[name] for name in channel}, "qnt", element_rank=1)
+
+    def quantise(*i):
+        return qnt[tuple(i[names.index(name)] for name in channel)].requantise(sums[i].astype("int32"))
+
+    if not with_table:
+        return Ending(qnt, None, te.compute("y", extents, lambda *i: quantise(*i).astype("int8")), None)
+    quantised = te.compute("quantised", extents, quantise)
+    return dataclasses.replace(looked_up(quantised), qnt=qnt, quantised=quantised)
+
+
+def looked_up(x: Tensor) -> Ending:
+    """The ending that is a table alone."""
+    table = te.placeholder("table", {"tables": 1}, "lut", element_rank=0)
+    extents = {axis.name: axis.extent for axis in x.axes}
+    return Ending(None, table, te.compute("y", extents, lambda *i: table[0].look_up(x[i].astype("int32")).astype("int8")), None)

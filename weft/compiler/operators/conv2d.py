@@ -3,37 +3,36 @@
 from dataclasses import dataclass
 
 from weft.isa import Config, WeftError
+from weft.runtime.layout import gathered_shape
 
 from .. import te
 from ..lower import lower
 from ..schedule import Schedule, Stage
 from ..stmt import LoopProgram
 from ..te import Axis, Tensor
-from .common import Window, check_window, image, pad, subject
+from .common import Ending, Window, check_window, image, pad, requantised, subject
 from .conv2d_tile import INNER, OUTER, Shape, Tile, choose
 from .tiling import cut, mark
 
 
 @dataclass(frozen=True)
 class Conv2d:
-    """The tensors of a definition, in the order of the arguments, and the stages between."""
+    """The tensors of a definition."""
 
     x: Tensor
     w: Tensor
-    qnt: Tensor
-    y: Tensor
+    end: Ending
     padded: Tensor
     sums: Tensor
 
 
 def define(s: Shape) -> Conv2d:
-    """y = int8(requant(sum of padded x * w, qnt)). Axis g, over groups, is there only if there are several; likewise r, over
-    kernels that lie one below the other and whose sum is the kernel."""
+    """y = int8(requant(sum of padded x * w, qnt)), and a table if there is one. Axis g, over groups, is there only if there are
+    several; likewise r, over kernels that lie one below the other and whose sum is the kernel."""
     window, g = s.window, {"g": s.g} if s.g > 1 else {}
     x = te.placeholder("x", {"n": s.n, **g, "ci": s.ci, "h": s.h, "w": s.w, "nb": s.batch, "k": s.block}, "int8")
     w = te.placeholder("w", {**g, "co": s.co, "ci": s.ci, "kh": s.parts * window.kh, "kw": window.kw, "cb": s.block, "k": s.block},
                        "int8")
-    qnt = te.placeholder("qnt", {**g, "co": s.co, "cb": s.block}, "qnt", element_rank=1)
     padded = pad(x, window, s.oh, s.ow, s.pad_value)
     ci, kh, kw = te.reduce_axis("ci", s.ci), te.reduce_axis("kh", window.kh), te.reduce_axis("kw", window.kw)
     k = te.reduce_axis("k", s.block)
@@ -45,36 +44,31 @@ def define(s: Shape) -> Conv2d:
         row = part[0] * window.kh + kh if part else kh
         return te.sum(seen.astype("int32") * w[*group, co, ci, row, kw, cb, k].astype("int32"), [ci, *part, kh, kw, k])
 
-    def quantise(n, *rest):
-        *group, co, oh, ow, nb, cb = rest
-        return qnt[*group, co, cb].requantise(sums[n, *rest]).astype("int8")
-
     out = {"n": s.n, **g, "co": s.co, "oh": s.oh, "ow": s.ow, "nb": s.batch, "cb": s.block}
     sums = te.compute("sums", out, product)
-    y = te.compute("y", out, quantise)
-    return Conv2d(x, w, qnt, y, padded, sums)
+    return Conv2d(x, w, requantised(sums, (*g, "co", "cb"), s.table), padded, sums)
 
 
 def schedule(conv: Conv2d, tile: Tile) -> Schedule:
     """Tiles in scratchpads: reset, load, gemm, requantise and store for each."""
-    s = Schedule(conv.y)
+    end, y = conv.end, conv.end.y
+    s = Schedule(y)
     s[conv.padded].set_scope("inp")
     weights = s.cache_read(conv.w, "wgt", [conv.sums])
-    quantised = s.cache_write(conv.y, "acc")
-    qnt = s.cache_read(conv.qnt, "qnt", [quantised])
+    end.into_scratchpads(s)
     s[conv.sums].set_scope("acc")
-    there = {axis.name for axis in conv.y.axes}
+    there = {axis.name for axis in y.axes}
     order = [axis for axis in (*OUTER[tile.order], *INNER[tile.order]) if axis in there]
-    over = cut(s[conv.y], {axis: getattr(tile, axis) for axis in order}, order, tile.threads, tile.thread_axis)
+    over = cut(s[y], {axis: getattr(tile, axis) for axis in order}, order, tile.threads, tile.thread_axis)
     outer, inner = over[[axis for axis in OUTER[tile.order] if axis in there][-1]], over[order[-1]]
-    s[quantised].compute_at(s[conv.y], inner)
-    s[conv.sums].compute_at(s[conv.y], inner)
+    for tensor in (*end.stages, conv.sums):
+        s[tensor].compute_at(s[y], inner)
     ci_outer = _order_sums(s[conv.sums], tile)
-    places = {"outer": (s[conv.y], outer), "inner": (s[conv.sums], ci_outer)}
+    places = {"outer": (s[y], outer), "inner": (s[conv.sums], ci_outer)}
     s[weights].compute_at(*places["outer" if tile.order == "weights" and tile.hold else "inner"])
     s[conv.padded].compute_at(*places["outer" if tile.order == "inputs" and tile.hold else "inner"])
-    s[qnt].compute_at(s[conv.y], outer if tile.order == "weights" else inner)
-    mark(s, {conv.padded: "load", weights: "load", qnt: "load", conv.sums: "gemm", quantised: "alu", conv.y: "store"})
+    end.load_at(s, outer if tile.order == "weights" else inner)
+    mark(s, {conv.padded: "load", weights: "load", conv.sums: "gemm", y: "store"} | end.marks)
     return s
 
 
@@ -87,10 +81,10 @@ def _order_sums(sums: Stage, tile: Tile) -> Axis:
     return ci_outer
 
 
-def program(name: str, s: Shape, tile: Tile, names: tuple[str, str, str, str]) -> LoopProgram:
-    """The loop program of a tile; names are those of x, w, qnt and y."""
+def program(name: str, s: Shape, tile: Tile, names: tuple[str, ...]) -> LoopProgram:
+    """The loop program of a tile; names are those of x, w, qnt, the table if there is one, and y."""
     conv = define(s)
-    return lower(schedule(conv, tile), name, dict(zip(names, (conv.x, conv.w, conv.qnt, conv.y))))
+    return lower(schedule(conv, tile), name, dict(zip(names, (conv.x, conv.w, *conv.end.parameters, conv.end.y))))
 
 
 def shape_of(node, graph, config: Config) -> Shape:
@@ -101,7 +95,7 @@ def shape_of(node, graph, config: Config) -> Shape:
     WeftError: for padding that the machine cannot do, or groups that share a block of channels.
     """
     x, w = (graph.tensors[name].shape for name in node.inputs[:2])
-    n, ci, h, w_ = image(x, config)
+    n, ci, h, w_ = image(gathered_shape(x, node.attrs["gather"]) if "gather" in node.attrs else x, config)
     _, co, oh, ow = image(graph.tensors[node.outputs[0]].shape, config)
     kh, kw = w[2:] or (1, 1)
     parts = node.attrs.get("parts", 1)
@@ -112,7 +106,8 @@ def shape_of(node, graph, config: Config) -> Shape:
     if g > 1 and (w[1] % block or w[0] // g % block):
         raise WeftError(subject(node), f"channels of a group are a multiple of the block of {block}, in and out",
                         f"{w[1]} in and {w[0] // g} out", "weights widened with zeros to whole blocks, or the host")
-    return Shape(n, ci // g, co // g, h, w_, oh, ow, window, node.attrs.get("pad_value", 0), config.batch, block, g, parts)
+    return Shape(n, ci // g, co // g, h, w_, oh, ow, window, node.attrs.get("pad_value", 0), config.batch, block, g,
+                 len(node.inputs) > 3, parts)
 
 
 def build(node, graph, config: Config, virtual_threads: int = 2) -> LoopProgram:

@@ -33,6 +33,7 @@ class Shape:
     batch: int
     block: int
     g: int = 1
+    table: bool = False
     parts: int = 1
 
     @property
@@ -123,7 +124,7 @@ class Plan:
         outputs = s.n * s.g * s.co * s.oh * s.ow
         load_x, load_w = self._load_inputs(t, count), self._load_weights(t, count)
         compute = cost.steps(outputs * s.ci * s.taps, turns * count["ci"])
-        compute = compute + 2 * cost.steps(outputs, turns) + self._load_parameters(count)
+        compute = compute + (2 + s.table) * cost.steps(outputs, turns) + self._load_parameters(count)
         whole = t["ow"] == s.ow  # rows of a tile lie one after the other
         rows = np.where(whole, outputs // (s.oh * s.ow) * count["oh"], outputs // s.ow * count["ow"])
         stores = turns * t["n"] * np.where(whole, 1, t["g"] * t["co"])

@@ -1,4 +1,4 @@
-"""What `add` and `requantise` share: one value out for each value in, over tiles of channels and pixels."""
+"""What `add`, `mul`, `requantise` and `lut` share: one value out for each value in, over tiles of channels and pixels."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from ..schedule import Schedule
 from ..stmt import LoopProgram
 from ..te import Tensor
 from . import cost
-from .common import image, subject
+from .common import Ending, image, subject
 from .tiling import cut, mark
 
 ORDER = ("n", "c", "p")
@@ -48,7 +48,7 @@ class Plan:
 
     def needs(self, t: cost.Sizes) -> dict[str, np.ndarray]:
         copies = np.minimum(self.threads, cost.tiles(self.axes[self.thread_axis], t[self.thread_axis]))
-        return {"acc": self.sources * t["n"] * t["c"] * t["p"] * copies, "qnt": t["c"] * copies}
+        return {"acc": self.sources * t["n"] * t["c"] * t["p"] * copies, "qnt": t["c"] * copies, "lut": 1}
 
     def cycles(self, t: cost.Sizes) -> np.ndarray:
         config, axes = self.config, self.axes
@@ -70,25 +70,24 @@ def choose(subject_: str, axes: Mapping[str, int], config: Config, threads: int,
     return Tile(**sizes, threads=plan.threads, thread_axis=plan.thread_axis)
 
 
-def schedule(y: Tensor, qnt: Tensor, reads: Sequence[tuple[Tensor, Tensor]], tile: Tile) -> Schedule:
-    """Loads, ALU operations and a store for each tile. reads: each input with the tensor that reads it."""
-    s = Schedule(y)
-    between = [stage.tensor for stage in s.stages[:-1]]
-    quantised = s.cache_write(y, "acc")
-    copies = [s.cache_read(x, "acc", [quantised if reader is y else reader]) for x, reader in reads]
-    parameters = s.cache_read(qnt, "qnt", [quantised])
+def schedule(end: Ending, reads: Sequence[tuple[Tensor, Tensor | None]], tile: Tile) -> Schedule:
+    """Loads, ALU operations and a store for each tile. reads: each input with the tensor that reads it, None for the ending."""
+    s, y = Schedule(end.y), end.y
+    between = [stage.tensor for stage in s.stages if stage.tensor not in (y, end.quantised)]
+    end.into_scratchpads(s)
+    copies = [s.cache_read(x, "acc", [reader or end.stages[-1]]) for x, reader in reads]
     over = cut(s[y], {name: getattr(tile, name) for name in ORDER}, ORDER, tile.threads, tile.thread_axis)
-    for tensor in (quantised, *between, *copies):
+    for tensor in (*end.stages, *between, *copies):
         s[tensor].set_scope("acc")
         s[tensor].compute_at(s[y], over["p"])
-    s[parameters].compute_at(s[y], over["c"])
-    mark(s, {parameters: "load", y: "store", **dict.fromkeys(copies, "load"), **dict.fromkeys((quantised, *between), "alu")})
+    end.load_at(s, over["c"])
+    mark(s, {y: "store", **dict.fromkeys(copies, "load"), **dict.fromkeys(between, "alu"), **end.marks})
     return s
 
 
-def program(node, graph, config: Config, threads: int, inputs: dict[str, Tensor], qnt: Tensor, y: Tensor,
-            reads) -> LoopProgram:
+def program(node, graph, config: Config, threads: int, inputs: dict[str, Tensor], end: Ending, reads) -> LoopProgram:
     """The loop program of a definition; `inputs` by their tensors' names."""
-    operations = len([stage for stage in Schedule(y).stages])
+    operations = len(Schedule(end.y).stages)
     tile = choose(subject(node), axes_of(node.outputs[0], graph, config), config, threads, len(reads), operations)
-    return lower(schedule(y, qnt, reads, tile), node.name, {**inputs, node.inputs[-1]: qnt, node.outputs[0]: y})
+    parameters = dict(zip(node.inputs[len(node.inputs) - len(end.parameters):], end.parameters))
+    return lower(schedule(end, reads, tile), node.name, {**inputs, **parameters, node.outputs[0]: end.y})

@@ -26,4 +26,5 @@ def mark(schedule: Schedule, marks: Mapping[Tensor, str]):
     """Tensorizes the element's loops of stages whose loops are not changed but for their order."""
     for tensor, name in marks.items():
         stage = schedule[tensor]
-        stage.tensorize(stage.data_axes[len(stage.data_axes) - tensor.element_rank], name)
+        if tensor.element_rank:  # an element without axes has no loop to mark
+            stage.tensorize(stage.data_axes[len(stage.data_axes) - tensor.element_rank], name)

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from weft.compiler.expr import Cast, Const, Expr, Load, Select, Var
+from weft.compiler.expr import INDEX, Cast, Const, Expr, Load, Select, Var
 from weft.compiler.stmt import Buffer, Store
 from weft.isa import ALU_OPS, AluOp, Config, Memory, Opcode
-from weft.isa.table import PADDABLE, layouts
+from weft.isa.table import MAX_TAPS, PADDABLE, layouts
 
 
 @dataclass(frozen=True)
@@ -43,24 +43,27 @@ class Inside(Expr):
 class Intrinsic:
     """A tensor instruction.
 
-    name: for people. kind: what a schedule's mark says ('gemm', 'reset', 'alu', 'load', 'store').
-    loops: (variable, extent) over the axes of one element. meaning: the Store inside of them.
+    name: for people. kind: what a schedule's mark says ('gemm', 'depthwise', 'reset', 'alu', 'load', 'store').
+    loops: (variable, extent) over the axes of one element; an extent may be a Parameter. meaning: the Store inside of them.
+        A formal buffer with axes before those of its element is a window: along them it means neighbouring elements.
     opcode, fields: the instruction, with those of its fields that are always the same.
     steps: for GEMM and ALU, which formal buffer each part of a micro-op addresses: {'dst': .., 'src': .., 'wgt': ..}.
     immediates: field of the instruction by name of the Parameter that gives it.
     commutes: steps that update one element may run in any order.
+    windows: of a formal buffer with a window, the Parameter that is its length.
     A copy has the formal buffers 'sram' and 'dram' instead of steps.
     """
 
     name: str
     kind: str
-    loops: tuple[tuple[Var, int], ...]
+    loops: tuple[tuple[Var, int | Parameter], ...]
     meaning: Store
     opcode: Opcode
     fields: dict[str, int] = field(default_factory=dict)
     steps: dict[str, str] = field(default_factory=dict)
     immediates: dict[str, str] = field(default_factory=dict)
     commutes: bool = False
+    windows: dict[str, str] = field(default_factory=dict)
 
     def __str__(self):
         loops = "".join(f"for {v} in {extent}: " for v, extent in self.loops)
@@ -112,6 +115,22 @@ def gemm(config: Config) -> list[Intrinsic]:
                   {"dst": "acc"}, commutes=True)]
 
 
+@declare
+def depthwise(config: Config) -> list[Intrinsic]:
+    """acc[n, c] += inp[t, n, c] * wgt[c, t], summed over a window of neighbouring elements t."""
+    n, c = (v for v, _ in _lanes(config))
+    t, most = Var("t"), min(config.block_in, MAX_TAPS)
+    taps = Parameter("taps", INDEX, 1, most)
+    acc = _accumulators(config)
+    inp = Buffer("inp", (most, config.batch, config.block_in), "int8", "inp")
+    wgt = _tile("wgt", "wgt", config.block_out, config.block_in, "int8")
+    product = Cast("int32", Load(wgt, (c, t))) * Cast("int32", Load(inp, (t, n, c)))  # wgt says which loop is t
+    return [Intrinsic("depthwise", "depthwise", ((n, config.batch), (c, config.block_out), (t, taps)),
+                      Store(acc, (n, c), Load(acc, (n, c)) + product), Opcode.DEPTHWISE,
+                      steps={"dst": "acc", "src": "inp", "wgt": "wgt"}, immediates={"taps": "taps"}, windows={"inp": "taps"},
+                      commutes=True)]
+
+
 def _commutes(op: AluOp) -> bool:
     """Whether op(op(x, y), z) = op(op(x, z), y): so for sums, products and extremes, not for shifts."""
     traced = op.meaning(Load(_sample, ()), Load(_sample, ()))
@@ -131,15 +150,15 @@ def alu(config: Config) -> list[Intrinsic]:
         acc = _accumulators(config)
         x = Load(acc, place)
         fields = {"alu_opcode": op.code}
-        second = (Buffer("qnt", (config.block_out,), "qnt", "qnt", 1) if op.operand == "qnt" else
-                  _accumulators(config, "other"))
+        second = {"qnt": Buffer("qnt", (config.block_out,), "qnt", "qnt", 1), "lut": Buffer("lut", (), "lut", "lut", 0),
+                  "acc": _accumulators(config, "other")}[op.operand]
         if op.operand == "acc":
             low, high = layouts(config)[Opcode.ALU].fields["imm"].bounds
             imm = Parameter("imm", "int32", low, high)
             # src = dst, as machines exist that read acc[src] even where the immediate is used
             found.append(Intrinsic(f"{op.name} imm", "alu", lanes, Store(acc, place, op.meaning(x, imm)), Opcode.ALU,
                                    {**fields, "use_imm": 1}, {"dst": "acc", "src": "acc"}, {"imm": "imm"}, _commutes(op)))
-        y = Load(second, place[-second.element_rank:])
+        y = Load(second, place[len(place) - second.element_rank:])
         found.append(Intrinsic(op.name, "alu", lanes, Store(acc, place, op.meaning(x, y)), Opcode.ALU, fields,
                                {"dst": "acc", "src": second.name}, commutes=op.operand == "acc" and _commutes(op)))
     return found
@@ -151,10 +170,11 @@ def copies(config: Config) -> list[Intrinsic]:
     b, bi, bo = config.batch, config.block_in, config.block_out
     forms = [(Memory.INP, "inp", (b, bi), "int8", "int8"), (Memory.WGT, "wgt", (bo, bi), "int8", "int8"),
              (Memory.ACC, "acc", (b, bo), "int32", "int32"), (Memory.ACC_8BIT, "acc", (b, bo), "int32", "int8"),
-             (Memory.QNT, "qnt", (bo,), "qnt", "qnt")]
+             (Memory.QNT, "qnt", (bo,), "qnt", "qnt"),
+             (Memory.LUT, "lut", (), "lut", "lut")]
     found = []
     for memory, scope, shape, inner, outer in forms:
-        loops = tuple((Var(name), extent) for name, extent in zip("nc"[-len(shape):], shape))
+        loops = tuple((Var(name), extent) for name, extent in zip("nc"[2 - len(shape):], shape))
         place = tuple(v for v, _ in loops)
         sram, dram = Buffer("sram", shape, inner, scope, len(shape)), Buffer("dram", shape, outer, "dram", len(shape))
         element = Load(dram, place)

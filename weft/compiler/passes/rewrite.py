@@ -68,7 +68,7 @@ def map_accesses(stmt: Stmt, change: Callable[[Buffer, tuple[Expr, ...]], tuple[
             case Load(buffer, indices):
                 return Load(*change(buffer, indices))
             case Binary(op, a, b):
-                return Binary(op, on_expr(a), on_expr(b)) if op == "requant" else binary(op, on_expr(a), on_expr(b))
+                return Binary(op, on_expr(a), on_expr(b)) if op in ("requant", "lut") else binary(op, on_expr(a), on_expr(b))
             case Select(c, t, o):
                 return Select(c, on_expr(t), on_expr(o))
             case Cast(to, a):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from weft.compiler.expr import Binary, Cast, Const, Expr, Load, Select, Var, affine, walk
+from weft.compiler.expr import Binary, Cast, Const, Expr, Load, Select, Var, affine, substitute, walk
 from weft.compiler.stmt import Buffer, For, Store
 
 from .intrinsics import Inside, Intrinsic, Parameter
@@ -120,19 +120,39 @@ class _Unifier:
             found = f"{have.name} ({have.dtype} in {have.scope})"
             raise match.differ(f"'{want.name}' is {want.dtype} in {want.scope}", found)
         match = match.further()
-        outer = len(have.shape) - want.element_rank
-        if have.element_rank != want.element_rank or have.shape[outer:] != want.shape:
+        outer, window = len(have.shape) - want.element_rank, len(want.shape) - want.element_rank
+        element = want.shape[window:]
+        if have.element_rank != want.element_rank or have.shape[outer:] != element:
             found = f"{list(have.shape[outer:])} of {have.name}"
-            raise match.differ(f"an element of '{want.name}' has shape {list(want.shape)}", found)
-        for variable, index in zip(formal.indices, actual.indices[outer:]):
+            raise match.differ(f"an element of '{want.name}' has shape {list(element)}", found)
+        for variable, index in zip(formal.indices[window:], actual.indices[outer:]):
             self._lane(variable, index, match)
-        buffer, indices = match.operands.setdefault(want.name, (have, actual.indices[:outer]))
-        if buffer is not have or not all(map(same_index, indices, actual.indices[:outer])):
+        place = actual.indices[:outer]
+        for variable in formal.indices[:window]:
+            place = self._window(variable, have, place, match)
+        buffer, indices = match.operands.setdefault(want.name, (have, place))
+        if buffer is not have or not all(map(same_index, indices, place)):
             raise match.differ(f"'{want.name}' is one element, {buffer.name}[{', '.join(map(str, indices))}]", actual)
-        for index in actual.indices[:outer]:
+        for index in place:
             if affine(index) is None:
                 raise match.differ("indices are sums of variables times constants", index)
         return match.further()
+
+    def _window(self, formal: Var, buffer: Buffer, place: tuple[Expr, ...], match: Match) -> tuple[Expr, ...]:
+        """The first element of a window: those that follow as the loop of `formal` runs must be the next in memory.
+
+        The loop is known already, for a meaning names the window after an element in whose axes the loop stands.
+        """
+        variable, step, stride = match.lanes[formal], 0, 1
+        for index, extent in reversed(list(zip(place, buffer.shape))):
+            sums = affine(index)
+            if sums is None:
+                raise match.differ("indices are sums of variables times constants", index)
+            step += sums[0].get(variable, 0) * stride
+            stride *= extent
+        if step != 1:
+            raise match.differ(f"its window is of neighbouring elements of {buffer.name}", f"of elements {step} apart")
+        return tuple(substitute(index, {variable: Const(0)}) for index in place)
 
     def _lane(self, formal: Var, index: Expr, match: Match):
         if isinstance(index, Var):
@@ -151,7 +171,9 @@ def _check_lanes(intrinsic: Intrinsic, match: Match, loops: list[For]):
     used = [v for v in match.lanes.values() if v is not None]
     for formal, extent in intrinsic.loops:
         actual = match.lanes[formal]
-        if actual is not None and extents.get(actual) != Const(extent):
+        if isinstance(extent, Parameter):
+            _take_extent(extent, extents.get(actual), match)
+        elif actual is not None and extents.get(actual) != Const(extent):
             raise Mismatch(f"the loop over '{formal}' has {extent} turns, not {extents.get(actual, 'a loop outside')}", ALL)
     inner = [loop.var for loop in loops[len(loops) - len(used):]]
     if len(set(used)) < len(used) or set(inner) != set(used):
@@ -161,3 +183,10 @@ def _check_lanes(intrinsic: Intrinsic, match: Match, loops: list[For]):
     for e in outside:
         if any(v in used for v in walk(e)):
             raise Mismatch(f"'{e}' must be the same for all lanes of an element", ALL)
+
+
+def _take_extent(formal: Parameter, actual: Expr | None, match: Match):
+    """A loop whose number of turns is the instruction's to say."""
+    if not isinstance(actual, Const) or not formal.low <= actual.value <= formal.high:
+        raise Mismatch(f"the turns of '{formal}' are a constant from {formal.low} to {formal.high}, not {actual}", ALL)
+    match.constants[formal.name] = actual.value

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from ..layout import gather
 from .quantise import apply_lanes
 from .registry import kernel
 from .windows import exact_float, resolve_pads, whole_weights
@@ -29,16 +30,28 @@ def convolve(x: np.ndarray, w: np.ndarray, strides, pads, dilations, groups: int
 
 
 @kernel("conv2d")
-def conv2d(attrs, x, w, qnt):
-    """x int8 [N, C, H, W], w int8 [O, C/groups, KH, KW], qnt [O] -> int8 [N, O, OH, OW].
+def conv2d(attrs, x, w, qnt, table=None):
+    """x int8 [N, C, H, W], w int8 [O, C/groups, KH, KW], qnt [O], optional table [256] -> int8 [N, O, OH, OW].
 
     attrs: strides, pads (top, left, bottom, right), dilations, groups, pad_value (what padding holds, as stored), optional
-    parts: the weights are the sum of that many, which lie one below the other, [O, C/groups, parts * KH, KW].
+    gather: of weft.runtime.layout.gather(x), whose axes it gives; parts: the weights are the sum of that many, which lie one
+    below the other, [O, C/groups, parts * KH, KW].
     """
+    if "gather" in attrs:
+        x = gather(x, attrs["gather"], attrs["pad_value"])
     real = exact_float(w[0].size)
     acc = convolve(x.astype(real), whole_weights(attrs, w).astype(real), attrs["strides"], attrs["pads"], attrs["dilations"],
                    attrs["groups"], attrs["pad_value"])
-    return (apply_lanes(acc.astype(np.int64).astype(np.int32), qnt),)
+    return (apply_lanes(acc.astype(np.int64).astype(np.int32), qnt, table),)
+
+
+@kernel("depthwise_conv2d")
+def depthwise_conv2d(attrs, x, w, qnt, table=None):
+    """x int8 [N, C, H, W], w int8 [C, 1, KH, KW], qnt [C], optional table [256] -> int8 [N, C, OH, OW].
+
+    attrs: strides, pads, pad_value as of conv2d.
+    """
+    return conv2d(attrs | {"dilations": (1, 1), "groups": len(w)}, x, w, qnt, table)
 
 
 @kernel("Conv")

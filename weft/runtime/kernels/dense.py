@@ -8,12 +8,15 @@ from .windows import exact_float, whole_weights
 
 
 @kernel("dense")
-def dense(attrs, x, w, qnt):
-    """x int8 [N, C] or [N, C, 1, 1], w int8 [O, C], qnt [O] -> int8 [N, O]. With attribute parts, w is [O, C, parts, 1]."""
+def dense(attrs, x, w, qnt, table=None):
+    """x int8 [N, C] or [N, C, 1, 1], w int8 [O, C], qnt [O], optional table [256] -> int8 [N, O].
+
+    With attribute parts, w is [O, C, parts, 1], and its parts are added up.
+    """
     real = exact_float(w[0].size)
     w = whole_weights(attrs, w).reshape(w.shape[:2])
     acc = x.reshape(len(x), -1).astype(real) @ w.T.astype(real)
-    return (apply_lanes(acc.astype(np.int64).astype(np.int32), qnt),)
+    return (apply_lanes(acc.astype(np.int64).astype(np.int32), qnt, table),)
 
 
 @kernel("Gemm")

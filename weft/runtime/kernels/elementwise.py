@@ -10,17 +10,18 @@ from .registry import kernel
 
 
 @kernel("add")
-def add(attrs, a, b, qnt):
-    """a, b int8 [N, C, ...], qnt [C] -> int8: requantised a * multipliers[0] + b * multipliers[1]."""
+def add(attrs, a, b, qnt, table=None):
+    """a, b int8 [N, C, ...], qnt [C], optional table [256] -> int8: requantised a * multipliers[0] + b * multipliers[1]."""
     ma, mb = attrs["multipliers"]
-    return (apply_lanes(a.astype(np.int32) * np.int32(ma) + b.astype(np.int32) * np.int32(mb), qnt),)
+    return (apply_lanes(a.astype(np.int32) * np.int32(ma) + b.astype(np.int32) * np.int32(mb), qnt, table),)
 
 
 @kernel("mul")
-def mul(attrs, a, b, qnt):
-    """a, b int8, shapes that broadcast to [N, C, ...], qnt [C] -> int8: requantised (a - za) * (b - zb). attrs: zero_points."""
+def mul(attrs, a, b, qnt, table=None):
+    """a, b int8 [N, C, ...], b also [N, C, 1, 1], qnt [C], optional table [256] -> int8: requantised product of
+    a - zero_points[0] and b - zero_points[1]."""
     za, zb = attrs["zero_points"]
-    return (apply_lanes((a.astype(np.int32) - np.int32(za)) * (b.astype(np.int32) - np.int32(zb)), qnt),)
+    return (apply_lanes((a.astype(np.int32) - np.int32(za)) * (b.astype(np.int32) - np.int32(zb)), qnt, table),)
 
 
 @kernel("Clip")

@@ -12,11 +12,12 @@ def look_up(x: np.ndarray, table: np.ndarray) -> np.ndarray:
     return table[x.view(np.uint8)]
 
 
-def apply_lanes(acc: np.ndarray, qnt: np.ndarray) -> np.ndarray:
-    """int8 of int32 sums [N, C, ...] by lanes [C]."""
+def apply_lanes(acc: np.ndarray, qnt: np.ndarray, table: np.ndarray | None = None) -> np.ndarray:
+    """int8 of int32 sums [N, C, ...] by lanes [C], and then by a table [256] if there is one."""
     shape = (-1,) + (1,) * (acc.ndim - 2)
     lanes = {k: v.reshape(shape) for k, v in unpack_lanes(qnt).items()}
-    return requantise(acc, **lanes).astype(np.int8)
+    y = requantise(acc, **lanes).astype(np.int8)
+    return y if table is None else look_up(y, table)
 
 
 def round_ties(x: np.ndarray, rounding: str) -> np.ndarray:
@@ -53,9 +54,9 @@ def dequantize(attrs, x):
 
 
 @kernel("requantise")
-def requantise_channels(attrs, x, qnt):
-    """x int8 [N, C, ...], qnt [C] -> int8 of the same shape."""
-    return (apply_lanes(x.astype(np.int32), qnt),)
+def requantise_channels(attrs, x, qnt, table=None):
+    """x int8 [N, C, ...], qnt [C], optional table [256] -> int8 of the same shape."""
+    return (apply_lanes(x.astype(np.int32), qnt, table),)
 
 
 @kernel("lut")

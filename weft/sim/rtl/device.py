@@ -1,5 +1,6 @@
 """The RTL device: what the hardware does, cycle for cycle, with its DRAM in this process."""
 
+import dataclasses
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -110,8 +111,8 @@ class RtlDevice(ArrayDram):
         self._write("control", 0)
         self._write("insn_count", insn_count)
         self._write("insn_address", insn_address)
-        for kind in ("uop", "inp", "wgt", "acc", "out", "qnt"):
-            self._write(f"{kind}_base", getattr(bases, kind))
+        for kind, address in dataclasses.asdict(bases).items():
+            self._write(f"{kind}_base", address)
         self._machine.forget_events()
         self._write("control", flag("control", "launch"))
         return self._machine.last_register_write
