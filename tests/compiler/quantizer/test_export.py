@@ -11,7 +11,7 @@ from weft.compiler.quantizer.prepare import prepare
 from weft.compiler.quantizer.ranges import from_range
 from weft.isa import Config
 
-from .networks import depthwise, graph_of, mixed, samples_for, tokens
+from .networks import CHANNELS, SIZE, Builder, depthwise, graph_of, mixed, samples_for, tokens
 
 NETWORKS = {"relu": depthwise(), "clip": depthwise(clip=0.7), "mixed": mixed(), "tokens": tokens()}
 ON_HOST = {"mixed": {"Sigmoid", "concat"}, "tokens": {"MatMul", "Transpose", "Softmax", "Concat", "Reshape", "reshape", "transpose"}}
@@ -76,3 +76,16 @@ def test_a_float_graph_is_written_as_it_is(model):
     again = graph_of(to_onnx(graph))
     expected = reference.run(graph, x)
     assert all(np.allclose(v, expected[k], rtol=1e-5, atol=1e-6) for k, v in reference.run(again, x).items())
+
+
+def test_names_of_the_network_are_kept():
+    """A constant called as the export would call its own: the scale of a layer's output."""
+    b = Builder(0)
+    b.conv("image", "conv", 3, CHANNELS, 3)
+    b.add("Mul", ["conv", b.constant("conv.scale", np.full((1, CHANNELS, 1, 1), 3, np.float32))], "conv.real")
+    model = b.model({"image": [1, 3, SIZE, SIZE]}, {"conv.real": [1, CHANNELS, SIZE, SIZE]})
+    x = samples_for(model, 4)
+    exported, report = quantise_graph(graph_of(model), x)
+    first = {"image": x["image"][:1]}
+    expected, found = (reference.run(graph_of(m), first)["conv.real"] for m in (model, exported))
+    assert np.abs(found - expected).max() < 0.05 * np.abs(expected).max() and report.on_float == ("conv.real.node (Mul)",)

@@ -9,7 +9,7 @@ from weft.compiler import reference
 from weft.compiler.quantizer.prepare import is_product, prepare
 from weft.isa import WeftError
 
-from .networks import depthwise, graph_of, mixed, samples_for, tokens
+from .networks import CHANNELS, Builder, depthwise, graph_of, mixed, samples_for, tokens
 
 NETWORKS = {"relu": depthwise(), "clip": depthwise(clip=1.0), "mixed": mixed(), "tokens": tokens()}
 
@@ -68,3 +68,26 @@ def test_weights_that_are_not_finite():
         prepare(graph_of(model))
     assert str(error.value) == ("constant 'dw.weight': weights must be finite, but found NaN or infinity; "
                                 "try: to train or export the model again")
+
+
+def test_a_single_number_cannot_be_stacked():
+    b = Builder(0)
+    b.conv("image", "conv", 3, CHANNELS, 3)
+    b.add("ReduceMean", ["conv"], "mean", keepdims=0)
+    with pytest.raises(WeftError) as error:
+        prepare(graph_of(b.model({"image": [1, 3, 8, 8]}, {"mean": []})))
+    assert str(error.value) == ("node 'mean.node' (ReduceMean): its output must have an axis, but found a single number; "
+                                "try: to keep the reduced axes, keepdims = 1")
+
+
+@pytest.mark.parametrize("dtype", [onnx.TensorProto.UINT8, onnx.TensorProto.FLOAT16])
+def test_inputs_that_are_not_float32(dtype):
+    b = Builder(0)
+    b.add("Cast", ["image"], "real", to=onnx.TensorProto.FLOAT)
+    b.conv("real", "conv", 3, CHANNELS, 3)
+    model = b.model({"image": [1, 3, 8, 8]}, {"conv": [1, CHANNELS, 8, 8]})
+    model.graph.input[0].type.tensor_type.elem_type = dtype
+    with pytest.raises(WeftError) as error:
+        prepare(graph_of(model))
+    name = onnx.helper.tensor_dtype_to_np_dtype(dtype).name
+    assert str(error.value) == f"input 'image': an input must be float32, but found {name}; try: to export the model with float inputs"

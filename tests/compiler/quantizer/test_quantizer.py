@@ -5,11 +5,16 @@ import json
 import numpy as np
 import onnx
 import pytest
+import tflite
 
-from weft.compiler.quantizer import Options, quantise
-from weft.isa import WeftError
+from examples.digits.data import load
+from tests.compiler.frontends.flatbuffer import Op, T, build
+from tests.conftest import ROOT
+from weft.compiler import frontends, graph_passes, reference
+from weft.compiler.quantizer import Options, quantise, quantise_graph
+from weft.isa import Config, WeftError
 
-from .networks import Builder, depthwise, images
+from .networks import Builder, depthwise, graph_of, images
 
 
 @pytest.fixture
@@ -18,6 +23,41 @@ def files(tmp_path):
     onnx.save(depthwise(), model)
     np.savez(data, **images(12))
     return model, data
+
+
+def test_digits_are_read_as_well_as_in_float():
+    """Ranges from images of training, 359 others tested, in integers as the accelerator computes them."""
+    train, _, images_, labels = load()
+    source = frontends.load(ROOT / "examples" / "digits" / "digits_float.onnx")
+    made, _ = quantise_graph(source, {"image": train[:300]}, Options(ranges="mse"))
+    placed = graph_passes.run(graph_of(made), Config())
+    right = {name: sum(int(reference.run(graph, {"image": image[None]})["logits"].argmax()) == label
+                       for image, label in zip(images_, labels, strict=True)) for name, graph in (("float", source), ("int8", placed))}
+    assert right["float"] == 353 and right["int8"] >= right["float"] - len(labels) / 100
+
+
+def test_float_tflite(tmp_path):
+    """Depthwise convolution in TFLite's layout, SAME padding, Relu6 and a dense layer: names and shapes of the edge stay."""
+    rng = np.random.default_rng(0)
+    w, b = rng.normal(size=(1, 3, 3, 4)).astype(np.float32), rng.normal(size=4).astype(np.float32)
+    rows = rng.normal(size=(3, 48)).astype(np.float32)
+    tensors = [T("x", (1, 7, 6, 4), "float32"), T("w", w.shape, "float32", data=w), T("b", (4,), "float32", data=b),
+               T("map", (1, 4, 3, 4), "float32"), T("rows", (3, 48), "float32", data=rows), T("y", (1, 3), "float32")]
+    conv = {"Padding": tflite.Padding.SAME, "StrideW": 2, "StrideH": 2, "DilationWFactor": 1, "DilationHFactor": 1,
+            "DepthMultiplier": 1, "FusedActivationFunction": tflite.ActivationFunctionType.RELU6}
+    operators = [Op("DEPTHWISE_CONV_2D", [0, 1, 2], [3], ("DepthwiseConv2DOptions", conv)),
+                 Op("FULLY_CONNECTED", [3, 4], [5], ("FullyConnectedOptions", {}))]
+    path = tmp_path / "small.tflite"
+    path.write_bytes(build(tensors, operators, [0], [5]))
+    x = rng.normal(size=(20, 7, 6, 4)).astype(np.float32) * 3
+    made, report = quantise(path, {"x": x})
+    assert report.outputs["y"] > 30 and report.on_float == ()
+    imported, original = graph_of(made), frontends.load(path)
+    assert str(imported.tensors["x"]) == "float32[1, 7, 6, 4]" and str(imported.tensors["y"]) == "float32[1, 3]"
+    placed = graph_passes.run(imported, Config())
+    assert [node.op for node in placed.nodes if node.where == "accel"] == ["conv2d", "conv2d"]
+    expected, found = (np.concatenate([reference.run(graph, {"x": s[None]})["y"] for s in x]) for graph in (original, placed))
+    assert np.square(found - expected).mean() < 1e-3 * np.square(expected).mean()
 
 
 def refusal(*arguments, **options) -> str:

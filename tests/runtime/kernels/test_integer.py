@@ -147,3 +147,29 @@ def test_quantize_rounds_ties_as_it_is_told():
 def test_dequantize_along_an_axis():
     (y,) = KERNELS["dequantize"](dict(scale=(0.5, 2.0), zero_point=(0, 1), axis=0), np.int8([[2, 4], [2, 4]]))
     assert y.dtype == np.float32 and y.tolist() == [[1, 2], [2, 6]]
+
+
+@given(st.integers(1, 5), st.integers(0, 2 ** 31))
+def test_mul(channels, seed):
+    rng = np.random.default_rng(seed)
+    a, b, qnt = int8(rng, 2, channels, 2, 3), int8(rng, 2, channels, 1, 1), lanes_for(rng, channels)
+    za, zb = (int(z) for z in rng.integers(-128, 128, 2))
+    (y,) = KERNELS["mul"]({"zero_points": (za, zb)}, a, b, qnt)
+    for n, c, i, j in np.ndindex(a.shape):
+        assert y[n, c, i, j] == one(qnt, c, (int(a[n, c, i, j]) - za) * (int(b[n, c, 0, 0]) - zb))
+
+
+def test_lut():
+    table = np.random.default_rng(0).integers(-128, 128, 256).astype(np.int8)
+    x = np.arange(-128, 128).astype(np.int8).reshape(1, 4, 8, 8)
+    (y,) = KERNELS["lut"]({}, x, table)
+    assert y.shape == x.shape and all(y.reshape(-1)[k] == table[int(v) & 255] for k, v in enumerate(x.reshape(-1)))
+
+
+@given(st.integers(1, 3), st.integers(1, 4), st.integers(1, 6), st.integers(0, 2 ** 31))
+def test_dense_of_several_parts(parts, outputs, depth, seed):
+    rng = np.random.default_rng(seed)
+    x, w, qnt = int8(rng, 2, depth), int8(rng, outputs, depth, parts, 1), lanes_for(rng, outputs)
+    (y,) = KERNELS["dense"]({"parts": parts} if parts > 1 else {}, x, w if parts > 1 else w[:, :, 0, 0], qnt)
+    for n, o in np.ndindex(y.shape):
+        assert y[n, o] == one(qnt, o, sum(int(x[n, c]) * int(w[o, c, p, 0]) for c in range(depth) for p in range(parts)))

@@ -28,7 +28,7 @@ MOVES = ("Concat", "Flatten", "Identity", "MaxPool", "Reshape", "Slice", "Squeez
 def load(data: bytes, name: str, input_shapes: Mapping[str, tuple[int, ...]] | None = None) -> Graph:
     """The graph of a serialised ONNX model; errors as for `frontends.load`."""
     model = _infer(expand_quantised(_parse(data, name)), name, input_shapes or {})
-    return _Importer(model.graph, name, {o.domain: o.version for o in model.opset_import}).graph
+    return _Importer(model.graph, name, _opsets(model)).graph
 
 
 def _parse(data: bytes, name: str) -> onnx.ModelProto:
@@ -39,14 +39,18 @@ def _parse(data: bytes, name: str) -> onnx.ModelProto:
     except (DecodeError, onnx.checker.ValidationError, ValueError) as error:  # ValueError: text that is not UTF-8
         raise WeftError(f"model {name}", "the file must be a whole and valid ONNX model", _first_line(error),
                         "to export or download the model again") from None
-    opsets = {o.domain: o.version for o in model.opset_import}
-    if opsets.get("", OLDEST) >= OLDEST:
+    if _opsets(model).get("", OLDEST) >= OLDEST:
         return model
     try:
         return version_converter.convert_version(model, OLDEST)
     except Exception as error:  # the converter raises bare RuntimeError, IndexError and its own errors
         raise WeftError(f"model {name}", f"the opset must be {OLDEST} or later, or convertible", _first_line(error),
                         f"to export the model with opset {OLDEST}") from None
+
+
+def _opsets(model: onnx.ModelProto) -> dict[str, int]:
+    """The version of each domain; ONNX's own, which has two names, is ""."""
+    return {"" if o.domain == "ai.onnx" else o.domain: o.version for o in model.opset_import}
 
 
 def _first_line(error: Exception) -> str:
@@ -156,7 +160,7 @@ class _Importer:
         rule, found, hint = cannot_import(proto, attrs)
         op, reason = proto.op_type, ""
         if rule:
-            attrs = reference_node(proto, self.opsets.get(proto.domain, 1))
+            attrs = reference_node(proto, self.opsets.get("" if proto.domain == "ai.onnx" else proto.domain, 1))
             if attrs is None:
                 raise WeftError(subject, rule, found, hint)
             op, reason = "Onnx", "ONNX's reference evaluator computes it"

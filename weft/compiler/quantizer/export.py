@@ -46,23 +46,34 @@ class _Writer:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[str, onnx.TensorProto] = {}
         self.real: dict[str, str] = {}  # tensor -> the name of its dequantised form, where it has one
+        self.taken = set(graph.tensors)
         for name in graph.inputs:
             self._also_quantised(name)
         for node in graph.nodes:
             self._node(node)
 
-    def _constant(self, name: str, value: np.ndarray) -> str:
-        self.constants.setdefault(name, numpy_helper.from_array(np.ascontiguousarray(value).reshape(np.shape(value)), name))
+    def _fresh(self, stem: str) -> str:
+        name, count = stem, 1
+        while name in self.taken:
+            name, count = f"{stem}.{count}", count + 1
+        self.taken.add(name)
+        return name
+
+    def _constant(self, stem: str, value: np.ndarray) -> str:
+        """A constant that the graph does not have."""
+        name = self._fresh(stem)
+        self.constants[name] = numpy_helper.from_array(value, name)
         return name
 
     def _node(self, node: Node) -> None:
         output, whole = node.outputs[0], self.plan.computes(node)
         inputs = [self._input(node, i) for i in range(len(node.inputs))]
-        made = f"{output}.float" if whole else output
+        made = self._fresh(f"{output}.float") if whole else output
         clip = self._clip(node, whole)
-        self._emit(node, inputs, f"{output}.sum" if clip else made)
+        first = self._fresh(f"{output}.sum") if clip else made
+        self._emit(node, inputs, first)
         if clip:
-            self._emit(clip, [f"{output}.sum"], made)
+            self._emit(clip, [first], made)
         if whole:
             self._quantise(made, output, output)
         else:
@@ -73,7 +84,8 @@ class _Writer:
         if name in self.graph.constants:
             made = self.weights.get(node.outputs[0]) if index in (1, 2) else None
             if made is None:
-                return self._constant(name, self.graph.constants[name])
+                self.constants[name] = numpy_helper.from_array(self.graph.constants[name], name)
+                return name
             stored, scale = (made.stored, made.scale) if index == 1 else (made.bias, made.bias_scale)
             return self._by_channel(name, stored, scale)
         return self.real.get(name, name) if self.plan.computes(node) else name
@@ -81,20 +93,22 @@ class _Writer:
     def _by_channel(self, name: str, stored: np.ndarray, scale: np.ndarray) -> str:
         names = [self._constant(f"{name}.stored", stored), self._constant(f"{name}.scale", scale),
                  self._constant(f"{name}.zero", np.zeros(len(scale), stored.dtype))]
-        self.nodes.append(helper.make_node("DequantizeLinear", names, [f"{name}.real"], f"{name}.dequantize", axis=0))
-        return f"{name}.real"
+        real = self._fresh(f"{name}.real")
+        self.nodes.append(helper.make_node("DequantizeLinear", names, [real], f"{name}.dequantize", axis=0))
+        return real
 
     def _also_quantised(self, name: str) -> None:
         """A tensor of real numbers that some nodes read in int8 gets a second form for those."""
         if name in self.quantisations:
-            self.real[name] = f"{name}.real"
-            self._quantise(name, name, f"{name}.real")
+            self.real[name] = self._fresh(f"{name}.real")
+            self._quantise(name, name, self.real[name])
 
     def _quantise(self, source: str, name: str, target: str) -> None:
         q = self.quantisations[name]
         names = [self._constant(f"{name}.scale", np.float32(q.scale)), self._constant(f"{name}.zero", np.int8(q.zero_point))]
-        self.nodes.append(helper.make_node("QuantizeLinear", [source, *names], [f"{name}.int8"], f"{name}.quantize"))
-        self.nodes.append(helper.make_node("DequantizeLinear", [f"{name}.int8", *names], [target], f"{name}.dequantize"))
+        stored = self._fresh(f"{name}.int8")
+        self.nodes.append(helper.make_node("QuantizeLinear", [source, *names], [stored], f"{name}.quantize"))
+        self.nodes.append(helper.make_node("DequantizeLinear", [stored, *names], [target], f"{name}.dequantize"))
 
     def _clip(self, node: Node, whole: bool) -> Node | None:
         """The Relu or Clip that was fused into the node, unless the range of its int8 output says the same."""
@@ -103,7 +117,7 @@ class _Writer:
         if not limits or whole and clips_alike(q, limits.get("min", -np.inf), limits.get("max", np.inf)):
             return None
         op = "Relu" if limits == {"min": 0.0} else "Clip"
-        return Node(f"{node.name}.{op.lower()}", op, ["", ], [], {} if op == "Relu" else limits)
+        return Node(f"{node.name}.{op.lower()}", op, [], [], {} if op == "Relu" else limits)
 
     def _emit(self, node: Node, inputs: list[str], output: str) -> None:
         attrs = {k: v for k, v in node.attrs.items() if k not in ("minimum", "maximum")}

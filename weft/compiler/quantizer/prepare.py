@@ -35,6 +35,7 @@ def prepare(graph: Graph) -> Graph:
     _unique_names(graph)
     graph.prune()
     graph.validate()
+    _check_ranks(graph)
     return graph
 
 
@@ -53,6 +54,17 @@ def check_float(graph: Graph) -> None:
         if value.dtype.kind == "f" and not np.isfinite(value).all() and any(name in n.inputs for n in graph.nodes):
             raise WeftError(f"constant '{name}'", "weights must be finite", "NaN or infinity",
                             "to train or export the model again")
+
+
+def _check_ranks(graph: Graph) -> None:
+    """Samples are stacked along axis 0, so there must be one."""
+    for node in graph.nodes:
+        if not graph.tensors[node.outputs[0]].shape:
+            raise WeftError(node.subject, "its output must have an axis", "a single number",
+                            "to keep the reduced axes, keepdims = 1")
+    for name in graph.inputs:
+        if not graph.tensors[name].shape:
+            raise WeftError(f"input '{name}'", "an input must have an axis", "a single number", "an input of shape [1]")
 
 
 def _constant(graph: Graph, node: Node, index: int) -> np.ndarray | None:

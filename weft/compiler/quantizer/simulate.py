@@ -83,18 +83,18 @@ class SideBySide:
             real[output] = self._apply(node, real)
             whole[output] = self._apply(node, whole)
             return
-        alone = self._read(node, real)
-        chain = self._read(node, whole)
+        inputs = self._read(node, whole), self._read(node, real)
         biased = None
         if is_product(self.graph, node):
-            biased = self._product(node, real, alone, chain)
-        real[output] = self._apply(node, real)
+            real[output], chained, alone, biased = self._product(node, real, *inputs)
+        else:
+            real[output], chained, alone = (self._apply(node, arrays) for arrays in (real, *inputs))
         q = self.quantisations[output]
-        whole[output] = q.nearest(self._apply(node, chain))
+        whole[output] = q.nearest(chained)
         size = max(float(np.sqrt(np.square(real[output], dtype=np.float64).mean())), np.finfo(np.float64).tiny)
         mean = np.abs(_channel_means(whole[output] - real[output])).mean()
         self.noise.append(LayerNoise(node.name, node.op, output, q, ratio(real[output], whole[output]),
-                                     ratio(real[output], q.nearest(self._apply(node, alone))), float(mean / size),
+                                     ratio(real[output], q.nearest(alone)), float(mean / size),
                                      None if biased is None else biased / size))
 
     def _apply(self, node: Node, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -105,27 +105,32 @@ class SideBySide:
         return {name: self.quantisations[name].nearest(arrays[name]) if name in self.quantisations else arrays[name]
                 for name in node.inputs if name}
 
-    def _product(self, node: Node, real: dict, alone: dict, chain: dict) -> float | None:
-        """Quantises the weights, puts them in place of the float ones, and corrects the bias by `chain`'s mean error."""
+    def _product(self, node: Node, real: dict, chain: dict, alone: dict):
+        """Quantises the weights, and corrects the bias by the mean error of the int8 network's sums.
+
+        Returns the node's outputs before their quantisation: of the float network, of the int8 network (`chain`), of the node
+        alone in int8; and the largest change of a bias.
+        """
         constants = self.graph.constants
         source, weight, bias = node.inputs
         made = quantise_weights(constants[weight], constants[bias], self.quantisations[source].scale)
-        largest = None
-        self._replace(made, node, alone, chain)
-        if self.correct:
-            sums = Node(node.name, node.op, node.inputs, node.outputs,
-                        {k: v for k, v in node.attrs.items() if k not in ("minimum", "maximum")})
-            error = _channel_means(self._apply(sums, chain)) - _channel_means(self._apply(sums, real))
-            made.set_bias(constants[bias] - error)
-            self._replace(made, node, alone, chain)
-            largest = float(np.abs(error).max())
         self.weights[node.outputs[0]] = made
-        return largest
+        sums = Node(node.name, node.op, node.inputs, node.outputs,
+                    {k: v for k, v in node.attrs.items() if k not in ("minimum", "maximum")})
+        chain |= {weight: made.real, bias: np.zeros_like(constants[bias])}
+        right, found, largest = self._apply(sums, real), self._apply(sums, chain), None
+        if self.correct:
+            error = _channel_means(found) + made.real_bias - _channel_means(right)
+            made.set_bias(constants[bias] - error)
+            largest = float(np.abs(error).max())
+        found += made.real_bias.reshape((-1,) + (1,) * (found.ndim - 2))
+        alone |= {weight: made.real, bias: made.real_bias}
+        return _clamped(node, right), _clamped(node, found), self._apply(node, alone), largest
 
-    @staticmethod
-    def _replace(made: Weights, node: Node, *arrays: dict[str, np.ndarray]) -> None:
-        for each in arrays:
-            each[node.inputs[1]], each[node.inputs[2]] = made.real, made.real_bias
+
+def _clamped(node: Node, x: np.ndarray) -> np.ndarray:
+    """By the Relu or Clip that was fused into the node."""
+    return np.clip(x, np.float32(node.attrs.get("minimum", -np.inf)), np.float32(node.attrs.get("maximum", np.inf)))
 
 
 def _channel_means(x: np.ndarray) -> np.ndarray:

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from weft.isa import WeftError
+
 from .registry import kernel
 
 if TYPE_CHECKING:
@@ -29,7 +31,17 @@ def evaluator(node: str, opset: int) -> "ReferenceEvaluator":
 
 @kernel("Onnx")
 def onnx_node(attrs, *arrays):
-    """attrs: operator, its name; node, the bytes of the NodeProto in hexadecimal digits; opset, the version of its domain."""
+    """attrs: operator, its name; node, the bytes of the NodeProto in hexadecimal digits; opset, the version of its domain.
+
+    Raises
+    ------
+    WeftError: where the evaluator cannot compute it.
+    """
     run = evaluator(attrs["node"], attrs["opset"])
     feeds = {name: array for name, array in zip(run.input_names, arrays, strict=False) if name}
-    return tuple(np.asarray(y) for name, y in zip(run.output_names, run.run(None, feeds), strict=True) if name)
+    try:
+        results = run.run(None, feeds)
+    except Exception as error:  # it raises its own errors, and what NumPy raises
+        raise WeftError(f"operator {attrs['operator']}", "ONNX's reference evaluator must be able to compute it",
+                        f"{type(error).__name__}: {error}", "to check its attributes and the shapes of its inputs") from None
+    return tuple(np.asarray(y) for name, y in zip(run.output_names, results, strict=True) if name)
