@@ -30,7 +30,8 @@ def test_everything_that_can_is_on_the_accelerator(network):
     on_host = {node.op for node in placed.nodes if node.where == "host"}
     assert on_host <= {"quantize", "dequantize"} | ON_HOST.get(name, set())
     ops = [node.op for node in placed.nodes if node.where == "accel"]
-    assert ops.count("conv2d") + ops.count("dense") >= sum(n.op_type in ("Conv", "Gemm") for n in exported.graph.node)
+    products = sum(op in ("conv2d", "depthwise_conv2d", "dense") for op in ops)
+    assert products >= sum(n.op_type in ("Conv", "Gemm") for n in exported.graph.node)
 
 
 def test_weights_and_biases_as_runtimes_expect_them(network):

@@ -55,7 +55,7 @@ def test_float_tflite(tmp_path):
     imported, original = graph_of(made), frontends.load(path)
     assert str(imported.tensors["x"]) == "float32[1, 7, 6, 4]" and str(imported.tensors["y"]) == "float32[1, 3]"
     placed = graph_passes.run(imported, Config())
-    assert [node.op for node in placed.nodes if node.where == "accel"] == ["conv2d", "conv2d"]
+    assert [node.op for node in placed.nodes if node.where == "accel"] == ["depthwise_conv2d", "conv2d"]
     expected, found = (np.concatenate([reference.run(graph, {"x": s[None]})["y"] for s in x]) for graph in (original, placed))
     assert np.square(found - expected).mean() < 1e-3 * np.square(expected).mean()
 
