@@ -45,11 +45,11 @@ class Builder:
         names = [self.constant(f"{name}.{k}", np.float32(v)) for k, v in (("low", low), ("high", high))]
         return self.add("Clip", [source, *names], name)
 
-    def model(self, inputs: dict[str, list[int]], outputs: dict[str, list[int]]) -> onnx.ModelProto:
+    def model(self, inputs: dict[str, list[int]], outputs: dict[str, list[int]], opset: int = 13) -> onnx.ModelProto:
         values = [[helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in each.items()]
                   for each in (inputs, outputs)]
         model = helper.make_model(helper.make_graph(self.nodes, "small", *values, self.constants),
-                                  opset_imports=[helper.make_opsetid("", 13)])
+                                  opset_imports=[helper.make_opsetid("", opset)])
         model.ir_version = 8
         onnx.checker.check_model(model, full_check=True)
         return model
@@ -101,6 +101,20 @@ def mixed(seed: int = 0) -> onnx.ModelProto:
     half = SIZE // 2
     outputs = {"gate": [1, CHANNELS, half, half], "third": [1, CLASSES, half // 2, half // 2]}
     return b.model({"image": [1, 3, SIZE, SIZE]}, outputs)
+
+
+def functions(seed: int = 0) -> onnx.ModelProto:
+    """A leaky Relu between convolutions, a split with two outputs, a Sigmoid at the end; and an operator of opset 18."""
+    b = Builder(seed)
+    b.conv("image", "conv", 3, CHANNELS, 3)
+    b.add("LeakyRelu", ["conv"], "leaky", alpha=0.1)
+    b.nodes.append(helper.make_node("Split", ["leaky"], ["left", "right"], "split", axis=1, num_outputs=2))
+    b.conv("left", "a", CHANNELS // 2, CHANNELS, 1)
+    b.conv("right", "b", CHANNELS // 2, CHANNELS, 3)
+    b.add("Add", ["a", "b"], "sum")
+    b.add("ReduceMean", ["sum", b.constant("axes", np.array([1], np.int64))], "mean")
+    b.add("Sigmoid", ["mean"], "y")
+    return b.model({"image": [1, 3, SIZE, SIZE]}, {"y": [1, 1, SIZE, SIZE]}, 18)
 
 
 def tokens(seed: int = 0) -> onnx.ModelProto:

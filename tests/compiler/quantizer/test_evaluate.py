@@ -7,10 +7,10 @@ from weft.compiler import reference
 from weft.compiler.quantizer import evaluate
 from weft.compiler.quantizer.prepare import prepare
 
-from .networks import depthwise, graph_of, mixed, samples_for, tokens
+from .networks import depthwise, functions, graph_of, mixed, samples_for, tokens
 
 
-@pytest.mark.parametrize("model", [depthwise(), mixed(), tokens()], ids=["depthwise", "mixed", "tokens"])
+@pytest.mark.parametrize("model", [depthwise(), mixed(), tokens(), functions()], ids=["depthwise", "mixed", "tokens", "functions"])
 @pytest.mark.parametrize("elements", [1 << 24, 1], ids=["together", "one by one"])
 def test_stacked_samples(model, elements, monkeypatch):
     monkeypatch.setattr(evaluate, "ELEMENTS", elements)
@@ -24,4 +24,4 @@ def test_stacked_samples(model, elements, monkeypatch):
             stacked = np.concatenate(parts)
             rows = len(alone[name])
             assert np.allclose(stacked[i * rows:(i + 1) * rows], alone[name], rtol=1e-4, atol=1e-5), name
-    assert set(seen) == {*graph.inputs, *(node.outputs[0] for node in graph.nodes)}
+    assert set(seen) == {*graph.inputs, *(name for node in graph.nodes for name in node.outputs)}

@@ -11,10 +11,11 @@ from weft.compiler.quantizer.prepare import prepare
 from weft.compiler.quantizer.ranges import from_range
 from weft.isa import Config
 
-from .networks import CHANNELS, SIZE, Builder, depthwise, graph_of, mixed, samples_for, tokens
+from .networks import CHANNELS, SIZE, Builder, depthwise, functions, graph_of, mixed, samples_for, tokens
 
-NETWORKS = {"relu": depthwise(), "clip": depthwise(clip=0.7), "mixed": mixed(), "tokens": tokens()}
-ON_HOST = {"mixed": {"Sigmoid", "concat"}, "tokens": {"MatMul", "Transpose", "Softmax", "Concat", "Reshape", "reshape", "transpose"}}
+NETWORKS = {"relu": depthwise(), "clip": depthwise(clip=0.7), "mixed": mixed(), "tokens": tokens(), "functions": functions()}
+ON_HOST = {"mixed": {"Sigmoid", "concat"}, "tokens": {"MatMul", "Transpose", "Softmax", "Concat", "Reshape", "reshape", "transpose"},
+           "functions": {"Onnx", "lut", "ReduceMean", "Sigmoid"}}
 
 
 @pytest.fixture(params=NETWORKS)

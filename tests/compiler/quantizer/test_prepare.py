@@ -9,9 +9,9 @@ from weft.compiler import reference
 from weft.compiler.quantizer.prepare import is_product, prepare
 from weft.isa import WeftError
 
-from .networks import CHANNELS, Builder, depthwise, graph_of, mixed, samples_for, tokens
+from .networks import CHANNELS, Builder, depthwise, functions, graph_of, mixed, samples_for, tokens
 
-NETWORKS = {"relu": depthwise(), "clip": depthwise(clip=1.0), "mixed": mixed(), "tokens": tokens()}
+NETWORKS = {"relu": depthwise(), "clip": depthwise(clip=1.0), "mixed": mixed(), "tokens": tokens(), "functions": functions()}
 
 
 @pytest.mark.parametrize("model", NETWORKS.values(), ids=NETWORKS)

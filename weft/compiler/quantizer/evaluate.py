@@ -17,8 +17,8 @@ _ELEMENTWISE = ("Add", "Sub", "Mul", "Div", "Pow", "Neg", "Abs", "Sqrt", "Exp", 
 _BY_SAMPLE = ("Conv", "MaxPool", "AveragePool", "GlobalAveragePool", "BatchNormalization")
 
 
-def apply(graph: Graph, node: Node, operands: list[np.ndarray | None]) -> np.ndarray:
-    """The node's first output on stacked samples.
+def apply(graph: Graph, node: Node, operands: list[np.ndarray | None]) -> tuple[np.ndarray, ...]:
+    """The node's outputs on stacked samples.
 
     operands: constants as they are; all others [S * n, ...], where the graph gives them the shape [n, ...].
     """
@@ -30,8 +30,8 @@ def apply(graph: Graph, node: Node, operands: list[np.ndarray | None]) -> np.nda
     for start in range(0, count, step):
         part = [_part(x, graph.tensors[name].shape[0], start, step) if s else x
                 for x, name, s in zip(operands, node.inputs, stacked, strict=True)]
-        results.append(evaluate(graph, _resized(node) if _at_once(graph, node) else node, part)[0])
-    return results[0] if len(results) == 1 else np.concatenate(results)
+        results.append(evaluate(graph, _resized(node) if _at_once(graph, node) else node, part))
+    return results[0] if len(results) == 1 else tuple(map(np.concatenate, zip(*results, strict=True)))
 
 
 def _part(x: np.ndarray, rows: int, start: int, step: int) -> np.ndarray:
@@ -100,8 +100,9 @@ def walk(graph: Graph, samples: Mapping[str, np.ndarray], visit: Callable[[str, 
     dropped = last_readers(graph)
     for i, node in enumerate(graph.nodes):
         made = apply(graph, node, [arrays[name] if name else None for name in node.inputs])
-        arrays[node.outputs[0]] = made
-        visit(node.outputs[0], made)
+        arrays |= zip(node.outputs, made, strict=True)
+        for name, array in zip(node.outputs, made, strict=True):
+            visit(name, array)
         for name in dropped.get(i, ()):
             del arrays[name]
 

@@ -27,10 +27,29 @@ def to_onnx(graph: Graph, plan: Plan | None = None, quantisations: Mapping[str, 
     writer = _Writer(graph, plan or Plan(), quantisations or {}, weights or {})
     proto = helper.make_graph(writer.nodes, graph.name, [_value(graph, name) for name in graph.inputs],
                               [_value(graph, name) for name in graph.outputs], list(writer.constants.values()))
-    model = helper.make_model(proto, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="weft")
-    model.ir_version = IR_VERSION
+    opsets = [helper.make_opsetid(domain, version) for domain, version in _opsets(graph).items()]
+    model = helper.make_model(proto, opset_imports=opsets, producer_name="weft")
+    model.ir_version = max(IR_VERSION, helper.find_min_ir_version_for(opsets, ignore_unknown=True))
     onnx.checker.check_model(model, full_check=True)
     return model
+
+
+def _opsets(graph: Graph) -> dict[str, int]:
+    """OPSET, or a later one where an operator that weft only passes on is of that."""
+    opsets = {"": OPSET}
+    for node in graph.nodes:
+        if node.op == "Onnx":
+            domain = _passed_on(node).domain
+            domain = "" if domain == "ai.onnx" else domain
+            opsets[domain] = max(opsets.get(domain, 1), node.attrs["opset"])
+    return opsets
+
+
+def _passed_on(node: Node) -> onnx.NodeProto:
+    """The operator as it was imported."""
+    proto = onnx.NodeProto()
+    proto.ParseFromString(bytes.fromhex(node.attrs["node"]))
+    return proto
 
 
 def _value(graph: Graph, name: str) -> onnx.ValueInfoProto:
@@ -47,6 +66,7 @@ class _Writer:
         self.constants: dict[str, onnx.TensorProto] = {}
         self.real: dict[str, str] = {}  # tensor -> the name of its dequantised form, where it has one
         self.taken = set(graph.tensors)
+        self.opset = _opsets(graph)[""]
         for name in graph.inputs:
             self._also_quantised(name)
         for node in graph.nodes:
@@ -66,6 +86,9 @@ class _Writer:
         return name
 
     def _node(self, node: Node) -> None:
+        if node.op == "Onnx":
+            self._pass_on(node)
+            return
         output, whole = node.outputs[0], self.plan.computes(node)
         inputs = [self._input(node, i) for i in range(len(node.inputs))]
         made = self._fresh(f"{output}.float") if whole else output
@@ -79,8 +102,22 @@ class _Writer:
         else:
             self._also_quantised(output)
 
+    def _pass_on(self, node: Node) -> None:
+        proto, outputs = _passed_on(node), iter(node.outputs)
+        names = [self._input(node, i) for i in range(len(node.inputs))]
+        made = [next(outputs) if name else "" for name in proto.output]
+        del proto.input[:], proto.output[:]
+        proto.input.extend(names)
+        proto.output.extend(made)
+        proto.name = node.name
+        self.nodes.append(proto)
+        for name in node.outputs:
+            self._also_quantised(name)
+
     def _input(self, node: Node, index: int) -> str:
         name = node.inputs[index]
+        if not name:
+            return ""
         if name in self.graph.constants:
             made = self.weights.get(node.outputs[0]) if index in (1, 2) else None
             if made is None:
@@ -131,6 +168,8 @@ class _Writer:
                 inputs.append(self._constant(f"{node.name}.{key}", np.array(value, dtype)))
         while not inputs[-1]:
             inputs.pop()
+        if node.op == "ReduceMean" and "axes" in attrs and self.opset >= 18:
+            inputs.append(self._constant(f"{node.name}.axes", np.array(attrs.pop("axes"), np.int64)))
         if node.op == "Cast":
             attrs["to"] = helper.np_dtype_to_tensor_dtype(np.dtype(attrs["to"]))
         attrs = {k: list(v) if isinstance(v, tuple) else v for k, v in attrs.items()}

@@ -7,6 +7,7 @@ from .prepare import is_product
 
 SAME_SCALE = ("MaxPool", "Reshape", "Transpose", "Slice", "Pad", "Concat")  # they move values and make none
 MOVES = SAME_SCALE[1:]
+FUNCTIONS = ("Sigmoid", "Tanh", "HardSwish", "HardSigmoid", "LeakyRelu")  # tables of 256 entries
 
 
 @dataclass
@@ -28,9 +29,14 @@ class Plan:
 
 
 def make_plan(graph: Graph) -> Plan:
-    """Convolutions, products, sums, pools and clamps; moves of values where what they feed is quantised."""
+    """Convolutions, products, sums, pools and clamps; functions of what those make; moves to what is quantised.
+
+    A function that makes an output of the network stays real: its 256 values would be all that anyone sees.
+    """
     plan = Plan()
     for node in graph.nodes:
+        if node.op in FUNCTIONS and (node.inputs[0] not in plan.group or node.outputs[0] in graph.outputs):
+            continue
         if node.op not in MOVES and computes_in_int8(graph, node):
             _add(graph, plan, node)
     for node in reversed(graph.nodes):
@@ -59,7 +65,7 @@ def computes_in_int8(graph: Graph, node: Node) -> bool:
         return len(shapes[0]) == 4
     if node.op == "Concat":
         return len(names) == len(node.inputs) + 1
-    return node.op == "Clip" or node.op in MOVES and len(names) == 2
+    return node.op in ("Clip", *FUNCTIONS) or node.op in MOVES and len(names) == 2
 
 
 def _add(graph: Graph, plan: Plan, node: Node) -> None:

@@ -48,7 +48,7 @@ def sample_count(graph: Graph, samples: Mapping[str, np.ndarray]) -> int:
     alive = {name: int(np.prod(graph.tensors[name].shape)) for name in graph.inputs}
     most, dropped = 1, last_readers(graph)
     for i, node in enumerate(graph.nodes):
-        alive[node.outputs[0]] = int(np.prod(graph.tensors[node.outputs[0]].shape))
+        alive |= {name: int(np.prod(graph.tensors[name].shape)) for name in node.outputs}
         most = max(most, sum(alive.values()))
         for name in dropped.get(i, ()):
             alive.pop(name, None)
@@ -80,8 +80,8 @@ class SideBySide:
     def _step(self, node: Node, real: dict[str, np.ndarray], whole: dict[str, np.ndarray]) -> None:
         output = node.outputs[0]
         if not self.plan.computes(node):
-            real[output] = self._apply(node, real)
-            whole[output] = self._apply(node, whole)
+            for arrays in (real, whole):
+                arrays |= zip(node.outputs, self._outputs(node, arrays), strict=True)
             return
         inputs = self._read(node, whole), self._read(node, real)
         biased = None
@@ -98,6 +98,9 @@ class SideBySide:
                                      None if biased is None else biased / size))
 
     def _apply(self, node: Node, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+        return self._outputs(node, arrays)[0]
+
+    def _outputs(self, node: Node, arrays: Mapping[str, np.ndarray]) -> tuple[np.ndarray, ...]:
         return apply(self.graph, node, [arrays[name] if name else None for name in node.inputs])
 
     def _read(self, node: Node, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
