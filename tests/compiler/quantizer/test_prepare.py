@@ -91,3 +91,26 @@ def test_inputs_that_are_not_float32(dtype):
         prepare(graph_of(model))
     name = onnx.helper.tensor_dtype_to_np_dtype(dtype).name
     assert str(error.value) == f"input 'image': an input must be float32, but found {name}; try: to export the model with float inputs"
+
+
+@pytest.mark.parametrize("shape", [(1, CHANNELS, 1, 1), (CHANNELS, 1, 1), (1,), ()])
+def test_factors_and_offsets_a_channel_are_folded(shape):
+    b = Builder(1)
+    b.batch_norm("image", "norm", 3)
+    b.add("Mul", ["norm", b.constant("three", np.float32(3))], "tripled")
+    b.conv("tripled", "conv", 3, CHANNELS, 3)
+    b.add("Mul", [b.constant("factor", b.rng.normal(size=shape).astype(np.float32)), "conv"], "scaled")
+    b.add("Add", ["scaled", b.constant("offset", b.rng.normal(size=shape).astype(np.float32))], "moved")
+    b.add("Relu", ["moved"], "y")
+    model = b.model({"image": [1, 3, 8, 8]}, {"y": [1, CHANNELS, 8, 8]})
+    graph, x = prepare(graph_of(model)), samples_for(model, 1)
+    assert [node.op for node in graph.nodes] == ["Conv", "Conv"]
+    assert np.allclose(reference.run(graph, x)["y"], reference.run(graph_of(model), x)["y"], rtol=1e-4, atol=1e-5)
+
+
+def test_factors_along_other_axes_are_not():
+    b = Builder(1)
+    b.conv("image", "conv", 3, 8, 3)
+    b.add("Mul", ["conv", b.constant("factor", b.rng.normal(size=8).astype(np.float32))], "y")  # along the last axis
+    model = b.model({"image": [1, 3, 8, 8]}, {"y": [1, 8, 8, 8]})
+    assert [node.op for node in prepare(graph_of(model)).nodes] == ["Conv", "Mul"]

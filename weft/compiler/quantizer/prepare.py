@@ -115,24 +115,47 @@ def _standard_gemms(graph: Graph) -> None:
 
 
 def fold_batch_norms(graph: Graph) -> None:
-    """BatchNormalization into the Conv or Gemm before it; where there is none, it becomes a depthwise Conv of 1 by 1."""
+    """BatchNormalization, and Mul and Add of constants a channel, into the Conv or Gemm before them.
+
+    A BatchNormalization of maps that has none before it becomes a depthwise Conv of 1 by 1.
+    """
     for node in list(graph.nodes):
-        if node.op != "BatchNormalization" or any(_constant(graph, node, i) is None for i in (1, 2, 3, 4)):
+        found = _affine(graph, node)
+        if found is None:
             continue
-        gain, offset, mean, variance = (graph.constants[name].astype(np.float64) for name in node.inputs[1:5])
-        factor = gain / np.sqrt(variance + node.attrs.get("epsilon", 1e-5))
-        offset = offset - mean * factor
-        maker = graph.producers().get(node.inputs[0])
-        if maker is not None and is_product(graph, maker) and only_reader(graph, node.inputs[0]) is node \
+        source, factor, offset = found
+        maker = graph.producers().get(source)
+        if maker is not None and is_product(graph, maker) and only_reader(graph, source) is node \
                 and not {"minimum", "maximum"} & set(maker.attrs):
             _scale_outputs(graph, maker, factor, offset)
             graph.nodes.remove(node)
-            rename_output(graph, maker, node.inputs[0], node.outputs[0])
-        elif len(graph.tensors[node.inputs[0]].shape) == 4:
+            rename_output(graph, maker, source, node.outputs[0])
+        elif node.op == "BatchNormalization" and len(graph.tensors[source].shape) == 4:
             names = [graph.add_constant(f"{node.name}.weight", factor.reshape(-1, 1, 1, 1).astype(np.float32)),
                      graph.add_constant(f"{node.name}.bias", offset.astype(np.float32))]
-            node.op, node.inputs = "Conv", [node.inputs[0], *names]
+            node.op, node.inputs = "Conv", [source, *names]
             node.attrs = {"kernel_shape": (1, 1), "strides": (1, 1), "pads": (0, 0, 0, 0), "group": len(factor)}
+
+
+def _affine(graph: Graph, node: Node) -> tuple[str, np.ndarray, np.ndarray] | None:
+    """(source, factor, offset), float64 a channel, where the node computes source * factor + offset along axis 1."""
+    if node.op == "BatchNormalization":
+        if any(_constant(graph, node, i) is None for i in (1, 2, 3, 4)):
+            return None
+        gain, offset, mean, variance = (graph.constants[name].astype(np.float64) for name in node.inputs[1:5])
+        factor = gain / np.sqrt(variance + node.attrs.get("epsilon", 1e-5))
+        return node.inputs[0], factor, offset - mean * factor
+    sources = [name for name in node.inputs if name not in graph.constants]
+    shape = graph.tensors[node.outputs[0]].shape
+    if node.op not in ("Mul", "Add") or node.attrs or len(sources) != 1 or len(shape) < 2 \
+            or graph.tensors[sources[0]].shape != shape:
+        return None
+    value = graph.constants[next(name for name in node.inputs if name in graph.constants)].astype(np.float64)
+    whole = (1,) * (len(shape) - value.ndim) + value.shape
+    if any(n != 1 for i, n in enumerate(whole) if i != 1):
+        return None
+    value, ones = np.broadcast_to(value.reshape(-1), shape[1]), np.ones(shape[1])
+    return (sources[0], value, 0 * ones) if node.op == "Mul" else (sources[0], ones, value)
 
 
 def is_product(graph: Graph, node: Node) -> bool:

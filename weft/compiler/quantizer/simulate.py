@@ -111,8 +111,8 @@ class SideBySide:
     def _product(self, node: Node, real: dict, chain: dict, alone: dict):
         """Quantises the weights, and corrects the bias by the mean error of the int8 network's sums.
 
-        Returns the node's outputs before their quantisation: of the float network, of the int8 network (`chain`), of the node
-        alone in int8; and the largest change of a bias.
+        Returns the node's outputs before their quantisation: of the float network, of the int8 network (`chain`), of
+        the node alone in int8; and the largest change of a bias.
         """
         constants = self.graph.constants
         source, weight, bias = node.inputs
