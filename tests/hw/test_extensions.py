@@ -90,5 +90,7 @@ def test_tables(config):
     lut = {"alu_opcode": ALU_BY_NAME["lut"].code, "dst_factor_in": 1}
     compute = [Instruction(Opcode.ALU, {**lut, "uop_bgn": k, "uop_end": k + 1, "iter_out": 1, "iter_in": n})
                for k, n in ((1, 5), (2, 20), (0, 3))]
+    compute.append(Instruction(Opcode.ALU, {"alu_opcode": ALU_BY_NAME["max"].code, "use_imm": 1, "imm": -7, "dst_factor_in": 1,
+                                            "uop_end": 1, "iter_out": 1, "iter_in": ELEMENTS}))  # what the signs are
     spans = [end - start for start, end in run(config, compute, ([0, 2, 12], [0, 1, 1], [0, 0, 0]))]
     assert spans[1] - spans[0] == 15

@@ -29,16 +29,12 @@ OPERATIONS = {
 class AluLane(wiring.Component):
     """result = operation(x, y), or with `gemm` x + total, or 0 with `clear`. Combinational; wraps in int32.
 
-    `op` is an alu_opcode of those in OPERATIONS.
+    `op` is an alu_opcode of those in OPERATIONS; `total` has `total_bits` bits.
     """
 
-    op: In(3)
-    gemm: In(1)
-    clear: In(1)
-    x: In(LANE)
-    y: In(LANE)
-    total: In(LANE)
-    result: Out(LANE)
+    def __init__(self, total_bits: int = 32):
+        super().__init__({"op": In(3), "gemm": In(1), "clear": In(1), "x": In(LANE), "y": In(LANE),
+                          "total": In(signed(total_bits)), "result": Out(LANE)})
 
     def elaborate(self, platform):
         m = Module()

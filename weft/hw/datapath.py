@@ -9,7 +9,7 @@ Reads of ACC see the write of the same cycle, so a step may use what the one bef
 tables (`long` steps) write later: another step waits while a long one would write after it, or too late for what it reads.
 """
 
-from amaranth import Cat, Module, Mux, Signal
+from amaranth import Cat, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
@@ -19,7 +19,8 @@ from weft.isa.config import QNT_LANE_BYTES
 
 from .alu import AluLane
 from .dma import Shape, write_signature
-from .gemm import DotProducts, Windows, row_words
+from .extend import sign_extended
+from .gemm import DotProducts, Windows, row_words, sum_bits
 from .load import LOAD_MEMORIES
 from .loops import index_layout
 from .requant import LATENCY, RequantChannel, RequantLane
@@ -106,7 +107,8 @@ class Datapath(wiring.Component):
             inp.read_address.eq(self.indices.src), inp.read_enable.eq(Mux(self.window.used, self.window.slides, multiplies) & ~self.stall),
             wgt.read_address.eq(self.indices.wgt), wgt.read_enable.eq(multiplies & ~self.stall),
             dots.enable.eq(reads & sums.gemm), dots.windowed.eq(window.used),
-            windows.slides.eq(window.slides), windows.taps.eq(window.taps),
+            windows.used.eq(window.used), windows.slides.eq(window.slides),
+            windows.taps.eq(self.window.taps), windows.prepare.eq(self.window.slides & ~self.stall),
             acc.dst_address.eq(dst["sum"]), acc.dst_enable.eq(reads),
             acc.src_address.eq(src), acc.src_enable.eq(reads & ~sums.gemm & ~sums.use_imm & ~sums.long),
             qnt.read_address.eq(src), qnt.read_enable.eq(sums.valid & sums.long & ~sums.lut),
@@ -155,23 +157,25 @@ class Datapath(wiring.Component):
                                          | enables(load_wide, self.own_write, wide, [lane * 4 for lane in lanes])
                                          | enables(load_narrow, self.own_write, narrow, list(lanes)))]
         channels = [self._channel(m, qnt, step, channel) for channel in range(config.block_out)]
+        imm = Signal(signed(config.acc_bits))
+        m.d.comb += imm.eq(sign_extended(alu.imm, config.acc_bits))
         for lane in lanes:
-            m.submodules[f"alu_{lane}"] = short = AluLane()
+            m.submodules[f"alu_{lane}"] = short = AluLane(sum_bits(config))
             m.submodules[f"requant_{lane}"] = requant = RequantLane()
             channel, x = channels[lane % config.block_out], acc.dst_data[lane]
             m.d.comb += [
                 short.op.eq(alu.op), short.gemm.eq(alu.gemm), short.clear.eq(alu.reset), short.x.eq(x),
-                short.y.eq(Mux(alu.use_imm, alu.imm.as_signed(), acc.src_data[lane].as_signed())),
-                short.total.eq(dots.sums[lane]),
+                short.y.eq(Mux(alu.use_imm, imm, acc.src_data[lane].as_signed())), short.total.eq(dots.sums[lane]),
                 requant.enables.eq(channel.enables), requant.x.eq(x),
                 requant.bias.eq(qnt.read_data[lane % config.block_out * QNT_WORDS]),
                 requant.multiplier_1.eq(channel.multiplier_1),
             ]
             m.d.comb += [getattr(requant, f"control_{stage}").eq(getattr(channel, f"control_{stage}"))
                          for stage in range(2, LATENCY + 1)]
-            loaded = Mux(is_narrow, bits_of(self.own_write, narrow, lane, 8).as_signed(),
+            bits = config.acc_bits
+            loaded = Mux(is_narrow, sign_extended(bits_of(self.own_write, narrow, lane, 8), bits),
                          bits_of(self.own_write, wide, lane * 4, 32).as_signed())
-            late = Mux(step[LAST].lut, tables.result[lane].as_signed(), requant.result)
+            late = sign_extended(Mux(step[LAST].lut, tables.result[lane].as_signed(), requant.result), bits)
             m.d.comb += acc.write_data[lane].eq(Mux(loads, loaded, Mux(long, late, short.result)))
 
     def _channel(self, m, qnt, step, index):

@@ -58,7 +58,7 @@ class RequantLane(wiring.Component):
     control_3: In(CONTROL)
     control_4: In(CONTROL)
     control_5: In(CONTROL)
-    result: Out(signed(32))
+    result: Out(signed(8))
 
     def elaborate(self, platform):
         m = Module()
@@ -85,5 +85,5 @@ class RequantLane(wiring.Component):
         with m.If(self.enables[4]):
             m.d.sync += moved.eq(rounded + self.control_4.zero_point)
         low, high = self.control_5.minimum, self.control_5.maximum
-        m.d.comb += self.result.eq(Mux((moved > high) | (low > high), high, Mux(moved < low, low, moved)))
+        m.d.comb += self.result.eq(Mux((moved > high) | (low > high), high, Mux(moved < low, low, moved[:8].as_signed())))
         return m

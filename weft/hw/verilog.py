@@ -14,6 +14,8 @@ from .top import Accelerator
 TOP = "accelerator"
 WAIVERS = Path(__file__).with_name("lint.vlt")
 """What Verilator's -Wall says of any Verilog that yosys writes; everything else is an error of ours."""
+PASSES = "proc\nopt_clean\nopt_dff\nopt_clean\nmemory_collect\n"
+"""Registers with reset and enable as such, and not as logic before them: simulators skip what is not enabled."""
 
 
 def to_rtlil(config: Config) -> str:
@@ -24,7 +26,7 @@ def to_rtlil(config: Config) -> str:
 
 def to_verilog(config: Config) -> str:
     """The accelerator of `config` as one Verilog file; its top module is `accelerator`."""
-    script = f"read_rtlil <<rtlil\n{to_rtlil(config)}\nrtlil\nproc -nomux -norom\nmemory_collect\n" \
+    script = f"read_rtlil <<rtlil\n{to_rtlil(config)}\nrtlil\n{PASSES}" \
              "write_verilog -norename -noattr\n"
     yosys = find_yosys(lambda version: version >= (0, 40))
     return yosys.run(["-q", "-"], script, ignore_warnings=True)
