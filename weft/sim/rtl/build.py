@@ -3,9 +3,11 @@
 import contextlib
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from dataclasses import dataclass
 from functools import lru_cache
@@ -48,6 +50,8 @@ TRACED = Flavour(  # waveforms, and every signal by name
     "-fPIC -std=c++17 -DWEFT_TRACE -DWEFT_SIGNALS",
     ("OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2"),
 )
+TRAINING = "-fprofile-generate -fprofile-update=single"
+TRAINED = "-fprofile-use -fprofile-correction -Wno-missing-profile -Wno-coverage-mismatch -fno-semantic-interposition"
 COMMON = ("--cc", "--exe", "--no-timing", "--top-module", TOP, "--prefix", "Vtop", "-Wno-lint", "-Wno-style")
 
 
@@ -67,18 +71,21 @@ def verilog_of(config: Config) -> str:
 @lru_cache
 def library_of(config: Config, flavour: Flavour, cache: Path) -> Path:
     """The machine's shared library in this cache folder; asked once in a process, since the hashes take milliseconds."""
-    return build(verilog_of(config), flavour, name=f"config '{config.name}'")
+    return build(verilog_of(config), flavour, name=f"config '{config.name}'", training=config if flavour is FAST else None)
 
 
-def build(verilog: str, flavour: Flavour = FAST, *, name: str = TOP) -> Path:
+def build(verilog: str, flavour: Flavour = FAST, *, name: str = TOP, training: Config | None = None) -> Path:
     """The shared library of `verilog`, whose top module is `accelerator`; `name` is what the person who waits is told.
+
+    With `training`, the config that the Verilog is of, it is built twice: g++ sees which branches a busy machine takes, and
+    the library simulates a third faster.
 
     Raises
     ------
     WeftError: where a tool is missing, or does not accept what it is given.
     """
     verilator = find_verilator()
-    key = content_hash("library", verilog, verilator.version, repr(flavour), repr(COMMON), compiler(),
+    key = content_hash("library", verilog, verilator.version, repr(flavour), repr(COMMON), repr(training and TRAINED), compiler(),
                 *(path.read_text() for path in sorted(SOURCES.glob("*.h")) + [SOURCES / "harness.cpp", SOURCES / "signals.py"]))
     library = cache_dir() / f"rtl-{key}.so"
     if library.exists():
@@ -86,23 +93,31 @@ def build(verilog: str, flavour: Flavour = FAST, *, name: str = TOP) -> Path:
     with locked(key):
         if not library.exists():
             with status(f"Building the RTL of {name} ({flavour.name}); once"):
-                _build(verilog, flavour, verilator, library)
+                _build(verilog, flavour, verilator, library, training)
     return library
 
 
-def _build(verilog: str, flavour: Flavour, verilator: Verilator, library: Path):
+def _build(verilog: str, flavour: Flavour, verilator: Verilator, library: Path, training: Config | None):
     folder = Path(tempfile.mkdtemp(dir=library.parent, prefix=".build-"))
     try:
         (folder / "top.v").write_text(verilog)
         _run([str(verilator.executable), *COMMON, *flavour.verilator, "-CFLAGS", f"{flavour.cxx} -I{SOURCES}",
-              "-LDFLAGS", "-shared", "-Mdir", str(folder), "-o", library.name, str(folder / "top.v"),
+              "-LDFLAGS", "-shared -lgcov" if training else "-shared", "-Mdir", str(folder), "-o", library.name, str(folder / "top.v"),
               str(SOURCES / "harness.cpp")], folder, verilator)
         if flavour.name == TRACED.name:
             (folder / "signals.h").write_text(signals_header(folder, TOP))
         runtime = library.parent / f"runtime-{content_hash('runtime', verilator.version, repr(flavour), compiler())}"
         for ready in runtime.glob("*.o"):
             shutil.copyfile(ready, folder / ready.name)
-        _run(["make", "-C", str(folder), "-f", "Vtop.mk", "-s", f"-j{JOBS}", *flavour.make], folder, verilator)
+        make = ["make", "-C", str(folder), "-f", "Vtop.mk", "-s", f"-j{JOBS}", *flavour.make]
+        if training:
+            fast = next(variable for variable in flavour.make if variable.startswith("OPT_FAST="))  # the last one given counts
+            _run([*make, f"{fast} {TRAINING}"], folder, verilator)
+            _run([sys.executable, "-m", f"{__package__}.busy", str(folder / library.name), json.dumps(training.to_dict())], folder, verilator)
+            for made in (*folder.glob("V*.o"), *folder.glob("V*.a"), folder / "harness.o", folder / library.name):
+                made.unlink(missing_ok=True)
+            make.append(f"{fast} {TRAINED}")
+        _run(make, folder, verilator)
         if not runtime.exists():
             _keep_runtime(folder, runtime)
         os.replace(folder / library.name, library)

@@ -41,7 +41,7 @@ class RtlDevice(ArrayDram):
     config: the machine. dram_size: bytes, rounded up to whole pages of 4096.
     latency, write_latency, bandwidth, outstanding, stall_seed: the DRAM's behaviour; see `Timing`.
     waveform: a .vcd file to write (21 KB a cycle), by a slower build of the same Verilog.
-    verilog: another text for the same machine, instead of the one that weft.hw writes.
+    verilog: another text for the same machine, instead of the one that weft.hw writes. library: one that is built already.
 
     Raises
     ------
@@ -52,7 +52,7 @@ class RtlDevice(ArrayDram):
 
     def __init__(self, config: Config, dram_size: int = 1 << 26, *, latency: int = 16, write_latency: int = 0,
                  bandwidth: float = 1.0, outstanding: int = 64, stall_seed: int | None = None,
-                 waveform: str | Path | None = None, verilog: str | None = None):
+                 waveform: str | Path | None = None, verilog: str | None = None, library: Path | None = None):
         if not 0 < dram_size <= 1 << POINTER_BITS:
             raise WeftError("device 'rtl'", f"dram_size is from 1 to 2**{POINTER_BITS}, what pointers reach", str(dram_size),
                             "dram_size=1 << 26")
@@ -65,7 +65,9 @@ class RtlDevice(ArrayDram):
         self.config = config
         self.timing = Timing(latency, write_latency, bandwidth, outstanding, stall_seed)
         flavour = TRACED if waveform else FAST
-        self._machine = Machine(library_of(config, flavour, cache_dir()) if verilog is None else build(verilog, flavour))
+        if library is None:
+            library = library_of(config, flavour, cache_dir()) if verilog is None else build(verilog, flavour)
+        self._machine = Machine(library)
         self._machine.attach(self.dram, self.timing)
         if waveform:
             self._machine.open_vcd(waveform)
