@@ -1,5 +1,6 @@
 """Verilog of the accelerator, and its lint."""
 
+import re
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -33,11 +34,15 @@ def to_verilog(config: Config) -> str:
 
 
 def write(config: Config, directory: str | Path) -> list[Path]:
-    """Writes accelerator.v and the list of files accelerator.f into `directory`; returns both paths."""
+    """Writes accelerator.v and the list of files accelerator.f into `directory`; returns both paths.
+
+    The file begins with the waivers as comments to Verilator, so that it is clean under -Wall wherever it goes.
+    """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     verilog, files = directory / f"{TOP}.v", directory / f"{TOP}.f"
-    write_atomically(verilog, to_verilog(config))
+    rules = re.findall(r"^lint_off -rule (\w+)", WAIVERS.read_text(), re.M)
+    write_atomically(verilog, "".join(f"/* verilator lint_off {rule} */\n" for rule in rules) + to_verilog(config))
     write_atomically(files, f"{verilog.name}\n")
     return [verilog, files]
 
