@@ -216,10 +216,7 @@ def _program(path: Path, config: str) -> RawProgram:
 
 
 def _launch_program(module: weft.Module, launch) -> RawProgram:
-    dram = np.zeros(module.memory_size, np.uint8)
-    dram[:module.image.size] = module.image
-    size = launch.insn_count * 16
-    return RawProgram(module.name, module.config, dram[launch.insn_address:launch.insn_address + size].reshape(-1, 16), launch.insn_address, 0, dram)
+    return RawProgram(module.name, module.config, module.stream(launch), launch.insn_address, 0, module.memory())
 
 
 @app.command()

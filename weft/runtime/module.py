@@ -18,6 +18,7 @@ import numpy as np
 
 from weft.isa import Config, WeftError
 from weft.isa.files import write_atomically
+from weft.isa.table import INSTRUCTION_BYTES
 
 MAGIC, FORMAT_VERSION = b"WEFTMOD\0", 1
 _PREFIX = struct.Struct("<8sIQ")
@@ -82,6 +83,17 @@ class Module:
     @property
     def macs(self) -> int:
         return sum(o.macs for o in self.operators)
+
+    def memory(self) -> np.ndarray:
+        """DRAM before the first input: uint8 [memory_size], the image and zeros behind it."""
+        dram = np.zeros(self.memory_size, np.uint8)
+        dram[:self.image.size] = self.image
+        return dram
+
+    def stream(self, launch: Launch) -> np.ndarray:
+        """The instructions of a launch: uint8 [insn_count, 16]."""
+        size = launch.insn_count * INSTRUCTION_BYTES
+        return self.image[launch.insn_address:launch.insn_address + size].reshape(-1, INSTRUCTION_BYTES)
 
     def run(self, *inputs: np.ndarray, device: "str | object" = "functional", **options):
         """(outputs, RunReport) of one input; see `weft.run`."""

@@ -6,7 +6,6 @@ from pathlib import Path
 from weft.isa import Module, decode
 from weft.isa.asm import to_text
 from weft.isa.files import write_atomically
-from weft.isa.table import INSTRUCTION_BYTES
 
 from . import module as compiled
 from .report import RunReport
@@ -22,8 +21,7 @@ def chrome_events(module: compiled.Module, report: RunReport) -> list[dict]:
     for launch, launch_report in report.launches:
         if launch_report.events is None:
             continue
-        stream = module.image[launch.insn_address:launch.insn_address + launch.insn_count * INSTRUCTION_BYTES]
-        for instruction, layer, event in zip(decode(stream, module.config), launch.layers, launch_report.events):
+        for instruction, layer, event in zip(decode(module.stream(launch), module.config), launch.layers, launch_report.events):
             text = to_text(instruction)
             start, end = int(event["start"]), int(event["end"])
             events.append({"ph": "X", "name": " ".join(text.split()[:2]), "pid": 0, "tid": int(event["module"]), "ts": offset + start,

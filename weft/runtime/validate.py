@@ -8,7 +8,6 @@ import numpy as np
 
 from weft.isa import WeftError, decode
 from weft.isa.check import Finding, check
-from weft.isa.table import INSTRUCTION_BYTES
 
 from .device import open_device
 from .executor import Executor, reference
@@ -32,12 +31,11 @@ def random_inputs(module: Module, seed: int) -> list[np.ndarray]:
 
 def static_findings(module: Module) -> list[Finding]:
     """What the static checker says of every launch."""
-    dram = np.zeros(module.memory_size, np.uint8)
-    dram[:module.image.size] = module.image
+    dram = module.memory()
     findings = []
     for launch in module.launches:
         try:
-            stream = decode(dram[launch.insn_address:launch.insn_address + launch.insn_count * INSTRUCTION_BYTES], module.config)
+            stream = decode(module.stream(launch), module.config)
         except WeftError as error:
             findings.append(Finding("error", None, str(error)))
             continue
