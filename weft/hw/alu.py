@@ -1,4 +1,4 @@
-"""One lane of the ALU: the operations that take no cycle of their own. Requantisation is in requant.py."""
+"""One lane of the ALU: the operations that take one cycle. Requantisation is in requant.py."""
 
 from amaranth import Module, Mux, signed
 from amaranth.lib import wiring
@@ -27,20 +27,21 @@ OPERATIONS = {
 
 
 class AluLane(wiring.Component):
-    """result = operation(x, y), or with `gemm` x + total, or 0 with `clear`. Combinational; wraps in int32.
+    """result = operation(x, y), or 0 with `clear`; 0 where it is not `used`. Combinational; wraps in int32.
 
-    `op` is an alu_opcode of those in OPERATIONS; `total` has `total_bits` bits.
+    `op` is an alu_opcode of those in OPERATIONS.
     """
 
-    def __init__(self, total_bits: int = 32):
-        super().__init__({"op": In(3), "gemm": In(1), "clear": In(1), "x": In(LANE), "y": In(LANE),
-                          "total": In(signed(total_bits)), "result": Out(LANE)})
+    used: In(1)
+    op: In(3)
+    clear: In(1)
+    x: In(LANE)
+    y: In(LANE)
+    result: Out(LANE)
 
     def elaborate(self, platform):
         m = Module()
-        with m.If(self.gemm):
-            m.d.comb += self.result.eq(Mux(self.clear, 0, self.x + self.total))
-        with m.Else():
+        with m.If(self.used & ~self.clear):
             with m.Switch(self.op):
                 for name, operation in OPERATIONS.items():
                     with m.Case(ALU_BY_NAME[name].code):

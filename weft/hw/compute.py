@@ -1,40 +1,49 @@
-"""The compute module: LOAD of UOP, ACC, QNT and LUT, GEMM, DEPTHWISE, ALU and FINISH, one step a cycle through one pipeline.
+"""The compute module: three engines beside one another, and one order in which instructions begin and end.
 
-    issue    the loops give a micro-op's address
-    uop      the micro-op is there; the loops' offsets are added
-    operands and on: datapath.py
+    queue -> decode -> begin (tokens, an entry in flight) -> the slot of its engine -> the engine -> end (tokens)
 
-The next instruction's steps follow the last one's without a gap; the stages before `operands` stand still while a step
-must wait there. A LOAD begins when the steps before it are issued, and writes when they have ended.
-An instruction without steps passes as a bubble, to end in order.
+An instruction begins when its tokens are there, the slot of its engine is free, and the micro-ops that it reads or
+overwrites are not on their way. It waits in the slot until all older instructions of other engines that use what it
+uses are done (in_flight.py), and its engine can take it. It ends when it is done and all older ones have ended.
+
+    cycle  b       it begins: the trace's start; its slot holds it from b + 1
+           s >= b + 1  its engine takes it
+           s + 1   the first step is issued; GEMM writes in the fourth cycle after a step's issue, ALU in the third, requant and lut
+                   in the eighth; a LOAD's first row is asked for
+           d       its last write: it is done, and those that wait for it leave their slots from d + 1 on
+           e >= d  it ends: the trace's end; its tokens are pushed. One instruction a cycle.
+
+GEMM and DEPTHWISE take the next instruction in the cycle of the last step's issue, so that steps follow without a gap; ALU
+likewise. The LOAD engine takes the next when its rows are asked for and the one before is being unpacked.
 """
 
-from amaranth import Cat, Module, Signal
+from amaranth import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
-from weft.isa import ALU_BY_NAME, ALU_OPS, MEMORIES, Memory, Module as Unit, Opcode
+from weft.isa import MEMORIES, Memory, Module as Unit, Opcode
 from weft.isa.table import INSTRUCTION_BITS
 
-from .datapath import Datapath
+from .acc import Acc
+from .decode import Decode
 from .dma import LoadDma, fill_command, write_signature
-from .gemm import max_taps
-from .layouts import micro_op, view
+from .elementwise import Elementwise
+from .in_flight import InFlight, Slot
+from .layouts import view
 from .load import bases_signature, named_bases, trace_module
-from .loops import INDICES, Loops, index_layout
 from .memory_read import read_client
-from .scratchpad import Scratchpad
-from .steps import STEP, WINDOW
+from .micro_ops import MicroOps
+from .multiply import Multiply
+from .steps import ENTRY_BITS, Engine
 from .tokens import TokenGate, TokenSink, TokenSource
-from .writing import fill_words
 
 COMPUTE_MEMORIES = tuple(memory for memory, info in MEMORIES.items() if info.module == Unit.COMPUTE)
-REQUANT, LUT = ALU_BY_NAME["requant"].code, ALU_BY_NAME["lut"].code
+
 
 class Compute(wiring.Component):
     """Members: `instructions` in; `memory` a read client; `load_write` from the load module; `out_*`: the store
-    module's read port of OUT; the last line is for the registers."""
+    module's read port of OUT; the last lines are for the registers, `acc_write` a number of elements."""
 
     def __init__(self, config):
         self.config = config
@@ -47,96 +56,105 @@ class Compute(wiring.Component):
             "from_store": Out(TokenSink), "to_store": Out(TokenSource), "clear": In(1),
             "trace": Out(trace_module), "waits_prev": Out(1), "waits_next": Out(1), "full_prev": Out(1),
             "full_next": Out(1), "busy": Out(1), "illegal": Out(1), "finish": Out(1), "gemm_step": Out(1),
-            "alu_step": Out(1), "acc_write": Out(1), "moving": Out(1)})
+            "alu_step": Out(1), "acc_write": Out(2), "moving": Out(1)})
 
     def elaborate(self, platform):
         m = Module()
         config = self.config
         m.submodules.gate = gate = TokenGate()
+        m.submodules.decode = decode = Decode(config, COMPUTE_MEMORIES)
+        m.submodules.in_flight = flight = InFlight()
         m.submodules.dma = dma = LoadDma(config, COMPUTE_MEMORIES)
-        m.submodules.loops = loops = Loops(config)
-        m.submodules.datapath = datapath = Datapath(config, COMPUTE_MEMORIES)
+        m.submodules.multiply = multiply = Multiply(config)
+        m.submodules.alu = alu = Elementwise(config, COMPUTE_MEMORIES)
+        m.submodules.acc = acc = Acc(config, COMPUTE_MEMORIES)
+        m.submodules.micro_ops = uops = MicroOps(config)
         wiring.connect(m, dma.memory, wiring.flipped(self.memory))
-        wiring.connect(m, wiring.flipped(self.load_write), datapath.load_write)
-        wiring.connect(m, dma.write, datapath.own_write)
-        m.d.comb += [datapath.out_address.eq(self.out_address), datapath.out_enable.eq(self.out_enable)]
-        m.d.comb += [mine.eq(its) for mine, its in zip(self.out_data, datapath.out_data)]
+        wiring.connect(m, wiring.flipped(self.load_write), multiply.load_write)
+        wiring.connect(m, wiring.flipped(self.instructions), decode.instructions)
+        self._memories(m, dma, multiply, alu, acc, uops)
 
-        # The instruction at the head of the queue begins when the one before it is issued.
-        word = self.instructions.payload
-        head, loads, legal = Signal(STEP), Signal(), Signal()
-        self._decode(m, word, loops, head, loads, legal)
-        current, issue = Signal(STEP, reset_less=True), Signal(STEP)
-        issuing, loading, advance = Signal(), Signal(), Signal()
-        free = (~issuing | advance & issue.last) & (~loading | dma.done)
-        m.d.comb += [advance.eq(~datapath.stall),
-                     gate.valid.eq(self.instructions.valid), gate.ready.eq(free), self.instructions.ready.eq(gate.start),
-                     dma.begin.eq(gate.start & loads), self.illegal.eq(gate.start & ~legal),
-                     loops.begin.eq(gate.start), loops.word.eq(word), loops.advance.eq(advance & issuing)]
-        self._gate(m, gate, view(config, Opcode.LOAD, word))
-        fill_command(m, dma.command, config, COMPUTE_MEMORIES, word, named_bases(self.bases))
-        with m.If(dma.done):
-            m.d.sync += loading.eq(0)
-        with m.If(advance & issue.last):
-            m.d.sync += issuing.eq(0)
-        with m.If(gate.start):
-            m.d.sync += [current.eq(head), loading.eq(loads), issuing.eq(~loads)]
-        m.d.comb += [issue.eq(current), issue.valid.eq(issuing & current.valid & loops.full),
-                     issue.last.eq(issuing & (~current.valid | loops.last)), issue.long.eq(issuing & current.long)]
-        on_the_way = self._indices(m, loops, dma, datapath, issue, issuing & current.valid, advance)
+        slots = {engine: Slot() for engine in (Engine.MULTIPLY, Engine.ALU, Engine.LOAD)}
+        begins = Signal()
+        for engine, slot in slots.items():
+            m.submodules[f"{engine.name.lower()}_slot"] = slot
+            m.d.comb += [slot.give.eq(gate.start & (decode.head.engine == engine)), slot.word.eq(decode.word), slot.head.eq(decode.head),
+                         slot.index.eq(flight.index), slot.waits_for.eq(flight.waits_for), slot.still.eq(flight.still)]
+        free = Signal()
+        with m.Switch(decode.head.engine):
+            for engine, slot in slots.items():
+                with m.Case(engine):
+                    m.d.comb += free.eq(slot.free)
+            with m.Default():
+                m.d.comb += free.eq(1)
+        for engine, unit in ((Engine.MULTIPLY, multiply), (Engine.ALU, alu)):
+            slot = slots[engine]
+            m.d.comb += [slot.ready.eq(unit.ready), unit.begin.eq(slot.begin), unit.word.eq(slot.held_word),
+                         unit.head.eq(slot.held_head), unit.index.eq(slot.held_index)]
+        loading = slots[Engine.LOAD]
+        fill_command(m, dma.command, config, COMPUTE_MEMORIES, loading.held_word, named_bases(self.bases))
+        m.d.comb += [loading.ready.eq(dma.ready), dma.begin.eq(loading.begin), dma.command.index.eq(loading.held_index)]
 
-        ended, busy = datapath.ended, Signal()
+        kept = self._micro_ops_kept(m, decode, flight, slots, (multiply, alu), gate.start)
+        m.d.comb += [gate.valid.eq(decode.valid), gate.ready.eq(flight.space & free & kept), decode.take.eq(gate.start),
+                     decode.clear.eq(self.clear), flight.give.eq(gate.start), flight.head.eq(decode.head),
+                     decode.first_upper.eq(uops.upper), uops.first_address.eq(decode.first_uop)]
+        for name, done in (("multiply", multiply.done), ("alu", alu.done)):
+            wiring.connect(m, done, getattr(flight, name))
+        m.d.comb += [flight.load.valid.eq(dma.done), flight.load.index.eq(dma.index)]
+        self._gate(m, gate, view(config, Opcode.LOAD, decode.word))
+        loaded = dma.write.valid & dma.write.last & self._into(dma, Memory.ACC, Memory.ACC_8BIT)
         m.d.comb += [
-            busy.eq(issuing | on_the_way | datapath.busy), dma.hold.eq(busy),
-            self.to_load.push.eq(ended.last & ended.push_prev | dma.push_prev),
-            self.to_store.push.eq(ended.last & ended.push_next | dma.push_next),
-            self.finish.eq(ended.last & ended.finish), self.trace.end.eq(ended.last | dma.done),
-            self.busy.eq(busy | loading | gate.start), self.acc_write.eq(datapath.wrote),
-            self.gemm_step.eq(ended.valid & ended.gemm), self.alu_step.eq(ended.valid & ~ended.gemm),
-            self.moving.eq(ended.valid | dma.write.valid),
-        ]
+            self.to_load.push.eq(flight.push_prev), self.to_store.push.eq(flight.push_next), self.finish.eq(flight.finish),
+            self.trace.end.eq(flight.end), self.busy.eq(flight.busy | gate.start),
+            self.illegal.eq(gate.start & decode.illegal | multiply.strays | alu.strays),
+            self.acc_write.eq(multiply.write_enable + alu.write_enable + loaded), self.gemm_step.eq(multiply.stepped),
+            self.alu_step.eq(alu.stepped), self.moving.eq(multiply.write_enable | alu.write_enable | dma.write.valid)]
         return m
 
-    def _indices(self, m, loops, dma, datapath, issue, running, advance):
-        """Stages `uop` and `operands`: the micro-op and the offsets become indices. Returns: a step is in one of them."""
-        config, kind = self.config, COMPUTE_MEMORIES.index(Memory.UOP)
-        m.submodules.uops = uops = Scratchpad(1, 32, config.uop_depth)
-        fill_words(m, uops, dma.shapes[kind], kind, dma.write)
-        m.d.comb += [uops.read_address.eq(loops.uop), uops.read_enable.eq(advance & running)]
-        uop_step, operands_step = Signal(STEP), Signal(STEP)
-        issue_window, uop_window, operands_window = (Signal(WINDOW, name=f"{name}_window")
-                                                      for name in ("issue", "uop", "operands"))
-        offsets = Signal(index_layout(config), reset_less=True)
-        indices = Signal(index_layout(config), reset_less=True)
-        uop = micro_op(config)(uops.read_data[0])
-        with m.If(advance):
-            m.d.sync += [uop_step.eq(issue), offsets.eq(loops.offsets), operands_step.eq(uop_step)]
-            m.d.sync += [uop_window.eq(issue_window), operands_window.eq(uop_window)]
-            m.d.sync += [getattr(indices, name).eq(getattr(uop, name) + getattr(offsets, name)) for name in INDICES]
-        m.d.comb += [issue_window.used.eq(running & loops.windows), issue_window.slides.eq(running & loops.slides),
-                     issue_window.taps.eq(loops.taps)]
-        m.d.comb += [datapath.step.eq(operands_step), datapath.window.eq(operands_window), datapath.indices.eq(indices)]
-        return uop_step.valid | uop_step.last | operands_step.valid | operands_step.last
+    def _into(self, dma, *memories):
+        """Whether the LOAD engine writes one of these."""
+        return sum(((dma.write.kind == COMPUTE_MEMORIES.index(memory)) for memory in memories), 0) != 0
 
-    def _decode(self, m, word, loops, head, loads, legal):
-        """What the instruction at the head is: a LOAD with something to do, steps, or nothing but tokens."""
-        gemm, alu, load = (view(self.config, opcode, word) for opcode in (Opcode.GEMM, Opcode.ALU, Opcode.LOAD))
-        is_load = (load.opcode == Opcode.LOAD) | (load.opcode == Opcode.LOAD_PAD)
-        is_gemm, is_alu, is_finish = (load.opcode == opcode for opcode in (Opcode.GEMM, Opcode.ALU, Opcode.FINISH))
-        is_depthwise, taps = load.opcode == Opcode.DEPTHWISE, view(self.config, Opcode.DEPTHWISE, word).taps
-        known_taps = (taps != 0) & (taps <= max_taps(self.config))
-        sums = is_gemm | is_depthwise & known_taps
-        known_memory = Cat(load.memory_type == memory for memory in COMPUTE_MEMORIES).any()
-        known_op = Cat(alu.alu_opcode == code for code in ALU_OPS).any()
-        m.d.comb += [
-            legal.eq(is_finish | sums | is_alu & known_op | is_load & (known_memory | (load.x_size == 0))),
-            loads.eq(is_load & known_memory & (load.x_size != 0)),
-            head.valid.eq((sums | is_alu & known_op) & ~loops.none), head.finish.eq(is_finish),
-            head.push_prev.eq(load.push_prev), head.push_next.eq(load.push_next),
-            head.gemm.eq(sums), head.reset.eq(is_gemm & gemm.reset), head.lut.eq(is_alu & (alu.alu_opcode == LUT) & head.valid),
-            head.long.eq(is_alu & (alu.alu_opcode == REQUANT) & head.valid | head.lut),
-            head.op.eq(alu.alu_opcode), head.use_imm.eq(alu.use_imm), head.imm.eq(alu.imm),
-        ]
+    def _memories(self, m, dma, multiply, alu, acc, uops):
+        """Who reads and writes ACC, OUT, UOP, QNT and LUT."""
+        for unit in (alu.own_write, acc.own_write):
+            m.d.comb += [getattr(unit, name).eq(getattr(dma.write, name)) for name in
+                         ("valid", "kind", "address", "part", "every", "last", "data")]
+        m.d.comb += [uops.write_address.eq(dma.write.address), uops.write_enable.eq(dma.write.valid & self._into(dma, Memory.UOP)),
+                     uops.write_data.eq(dma.write.data[:32]),
+                     acc.out_address.eq(self.out_address), acc.out_enable.eq(self.out_enable)]
+        m.d.comb += [mine.eq(its) for mine, its in zip(self.out_data, acc.out_data)]
+        for name, unit in (("multiply", multiply), ("alu", alu)):
+            m.d.comb += [getattr(uops, f"{name}_address").eq(unit.uop_address), getattr(uops, f"{name}_enable").eq(unit.uop_enable),
+                         unit.uop.eq(getattr(uops, f"{name}_data")), getattr(acc, f"{name}_address").eq(unit.write_address),
+                         getattr(acc, f"{name}_enable").eq(unit.write_enable)]
+            m.d.comb += [its.eq(mine) for its, mine in zip(getattr(acc, f"{name}_data"), unit.write_data)]
+        for port, unit, name in (("multiply_dst", multiply, "acc"), ("alu_dst", alu, "dst"), ("alu_src", alu, "src")):
+            m.d.comb += [getattr(acc, f"{port}_{which}").eq(getattr(unit, f"{name}_{which}")) for which in ("address", "enable")]
+            m.d.comb += [mine.eq(its) for mine, its in zip(getattr(unit, f"{name}_data"), getattr(acc, f"{port}_data"))]
+
+    def _micro_ops_kept(self, m, decode, flight, slots, units, begins):
+        """Whether the decoded instruction leaves alone the micro-ops that are still read, and its own have come.
+
+        A LOAD of UOP begins when no older instruction is still to read what it fills; one that reads micro-ops
+        two cycles after the last of them is written, so that the decoder has seen its first one's half."""
+        load = view(self.config, Opcode.LOAD, decode.word)
+        loading, late, index = Signal(), Signal(), Signal(ENTRY_BITS, reset_less=True)
+        m.d.sync += [loading.eq(loading & flight.still.bit_select(index, 1)), late.eq(loading)]
+        with m.If(begins & decode.head.loads_uop):
+            m.d.sync += [loading.eq(1), index.eq(flight.index)]
+        several = (load.y_size != 1) | (load.y_pad_0 != 0) | (load.y_pad_1 != 0)
+        begin, end = load.sram_base, load.sram_base + load.x_pad_0 + load.x_size + load.x_pad_1
+        read = 0
+        for engine, unit in zip((Engine.MULTIPLY, Engine.ALU), units):
+            waiting = view(self.config, Opcode.GEMM, slots[engine].held_word)
+            for valid, first, after in ((slots[engine].waiting, waiting.uop_bgn, waiting.uop_end), (unit.issuing, unit.first_uop, unit.last_uop)):
+                read = read | valid & (several | (first < end) & (begin < after))
+        steps = (decode.head.engine == Engine.MULTIPLY) | (decode.head.engine == Engine.ALU)
+        kept = Signal(name="micro_ops_kept")
+        m.d.comb += kept.eq(~(decode.head.loads_uop & read) & ~(steps & (loading | late)))
+        return kept
 
     def _gate(self, m, gate, header):
         wiring.connect(m, gate.from_prev, wiring.flipped(self.from_load))

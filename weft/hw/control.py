@@ -13,7 +13,7 @@ COUNTED = ("acc_writes", "gemm_steps", "alu_steps", "read_beats", "write_beats",
 
 class Control(wiring.Component):
     """Members: `launch` (ignored while busy) and `finish` are pulses; `ended` is a level from finish, or from the watchdog,
-    to the next launch, `finished` from finish only. `counted` counts its signal's cycles while busy. `moving`: something
+    to the next launch, `finished` from finish only. `counts` sum up `events` while busy. `moving`: something
     happened in this cycle. `bus_error`, `illegal`: pulses that are remembered. `status`: the register."""
 
     def __init__(self):
@@ -21,7 +21,7 @@ class Control(wiring.Component):
             "launch": In(1), "begin": Out(1), "finish": In(1), "busy": Out(1), "finished": Out(1), "ended": Out(1),
             "watchdog": In(32), "moving": In(1), "bus_error": In(1), "illegal": In(1), "tokens_left": In(1),
             "waits": In(wiring.Signature({name: Out(1) for name in WAITS})), "status": Out(32), "cycles": Out(32),
-            "events": In(wiring.Signature({name: Out(1) for name in COUNTED})),
+            "events": In(wiring.Signature({name: Out(2 if name == "acc_writes" else 1) for name in COUNTED})),
             "counts": Out(wiring.Signature({name: Out(32) for name in COUNTED}))})
 
     def elaborate(self, platform):
@@ -37,9 +37,9 @@ class Control(wiring.Component):
             with m.If(self.finish):
                 m.d.sync += [self.finished.eq(1), self.busy.eq(0)]
             for name in COUNTED:
-                count = getattr(self.counts, name)
-                with m.If(getattr(self.events, name)):
-                    m.d.sync += count.eq(count + 1)
+                count, event = getattr(self.counts, name), getattr(self.events, name)
+                with m.If(event.any()):
+                    m.d.sync += count.eq(count + event)
             with m.If(self.bus_error):
                 m.d.sync += bus_error.eq(1)
             with m.If(self.illegal):

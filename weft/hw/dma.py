@@ -18,7 +18,7 @@ from .layouts import view
 from .memory_read import read_client
 
 READ_AHEAD = 128  # beats on their way for a client; covers the memory's latency
-COPIED = ("x_size", "y_size", "x_stride", "x_pad_0", "x_pad_1", "y_pad_0", "y_pad_1", "push_prev", "push_next")
+COPIED = ("x_size", "y_size", "x_stride", "x_pad_0", "x_pad_1", "y_pad_0", "y_pad_1", "push_next")
 
 
 def choose(index, values):
@@ -53,9 +53,10 @@ class Shape:
 
 
 COMMAND = {"kind": 3, "address": ADDRESS_BITS, "sram": 16, "x_size": 16, "y_size": 16, "x_stride": 16, "x_pad_0": 4,
-           "x_pad_1": 4, "y_pad_0": 4, "y_pad_1": 4, "pad_value": 8, "push_prev": 1, "push_next": 1}
+           "x_pad_1": 4, "y_pad_0": 4, "y_pad_1": 4, "pad_value": 8, "push_next": 1, "index": 4}
 command = wiring.Signature({name: Out(width) for name, width in COMMAND.items()})
-"""A LOAD or STORE as a DMA unit wants it: the byte address is complete, and the tokens to push come along.
+"""A LOAD or STORE as a DMA unit wants it: the byte address is complete; the token to push, and an index that means nothing here,
+come along.
 
 Commands and writes are not one wide word: what computes with 64 bits at a time works on the members it needs only."""
 
@@ -109,16 +110,15 @@ class Unpacker(wiring.Component):
 
     Members
     -------
-    begin: a command stands in `command`; only while `ready`. hold: write nothing in this cycle.
-    write: into the scratchpads. done: the last of a command is written; push_prev, push_next are its tokens.
+    begin: a command stands in `command`; only while `ready`.
+    write: into the scratchpads. done: the last of a command is written; push_next is its token, index its index.
     """
 
     def __init__(self, config, shapes):
         self.config, self.shapes = config, shapes
-        super().__init__({"begin": In(1), "command": In(command), "ready": Out(1), "hold": In(1),
+        super().__init__({"begin": In(1), "command": In(command), "ready": Out(1),
                           "beats": In(stream.Signature(config.bus_bits)), "write": Out(write_signature(config)),
-                          "done": Out(1), "push_prev": Out(1), "push_next": Out(1),
-                          "running": Out(1)})
+                          "done": Out(1), "push_next": Out(1), "index": Out(4), "running": Out(1)})
 
     def elaborate(self, platform):
         m = Module()
@@ -139,13 +139,13 @@ class Unpacker(wiring.Component):
             at_once.eq(padding & ~choose(command.kind, [Const(shape.deep) for shape in shapes])),
             last_part.eq(at_once | (part == choose(command.kind, [shape.parts - 1 for shape in shapes]))),
             last_x.eq(x + 1 == width), last_y.eq(y + 1 == height),
-            moved.eq(running & ~empty & ~self.hold & (padding | self.beats.valid)),
+            moved.eq(running & ~empty & (padding | self.beats.valid)),
             element.eq(moved & last_part),
             taken.eq((slot == choose(command.kind, [shape.slots - 1 for shape in shapes])) | (x + 1 == x_end)),
-            self.beats.ready.eq(running & ~empty & ~self.hold & ~padding & taken),
-            self.done.eq(running & (empty & ~self.hold | element & last_x & last_y)),
+            self.beats.ready.eq(running & ~empty & ~padding & taken),
+            self.done.eq(running & (empty | element & last_x & last_y)),
             self.ready.eq(~running | self.done),
-            self.push_prev.eq(self.done & command.push_prev), self.push_next.eq(self.done & command.push_next),
+            self.push_next.eq(self.done & command.push_next), self.index.eq(command.index),
             self.write.valid.eq(moved), self.write.kind.eq(command.kind), self.write.address.eq(address),
             self.write.part.eq(part), self.write.every.eq(at_once), self.write.last.eq(last_part),
             self.write.data.eq(Mux(padding, choose(command.kind, [self._padding(command, shape) for shape in shapes]),
@@ -202,15 +202,15 @@ class LoadDma(wiring.Component):
     Members
     -------
     begin: a command stands in `command`; only while `ready`. memory: `read_client`.
-    hold, write, done, push_prev, push_next: as of Unpacker. idle: nothing is under way.
+    write, done, push_next, index: as of Unpacker. idle: nothing is under way.
     """
 
     def __init__(self, config, memories: tuple[Memory, ...]):
         self.config, self.memories = config, memories
         self.shapes = [Shape(config, memory) for memory in memories]
         super().__init__({"command": In(command), "begin": In(1), "ready": Out(1), "memory": Out(read_client(config)),
-                          "hold": In(1), "write": Out(write_signature(config)), "done": Out(1),
-                          "push_prev": Out(1), "push_next": Out(1), "idle": Out(1)})
+                          "write": Out(write_signature(config)), "done": Out(1), "push_next": Out(1), "index": Out(4),
+                          "idle": Out(1)})
 
     def elaborate(self, platform):
         m = Module()
@@ -223,8 +223,7 @@ class LoadDma(wiring.Component):
             take.eq(waiting & unpacker.ready), self.ready.eq(~walker.busy & (~waiting | take)),
             walker.begin.eq(self.begin), unpacker.begin.eq(take),
             splitter.release.eq(self.memory.beats.valid & self.memory.beats.ready),
-            unpacker.hold.eq(self.hold), self.done.eq(unpacker.done),
-            self.push_prev.eq(unpacker.push_prev), self.push_next.eq(unpacker.push_next),
+            self.done.eq(unpacker.done), self.push_next.eq(unpacker.push_next), self.index.eq(unpacker.index),
             self.idle.eq(~unpacker.running & ~waiting),
         ]
         m.d.comb += [getattr(walker.command, name).eq(getattr(self.command, name)) for name in COMMAND]

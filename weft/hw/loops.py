@@ -31,25 +31,26 @@ class Loops(wiring.Component):
     begin: take the loops of the instruction in `word`. advance: go to the next step.
     uop: the micro-op's address. offsets: what is added to its indices. last: this is the last step.
     full: the step has all that it needs. windows: of a DEPTHWISE of `taps`; slides: an element enters its window.
-    none: the instruction in `word` has no steps.
+    none: the instruction in `word` has no steps. first, after: uop_bgn and uop_end.
     """
 
-    def __init__(self, config):
-        self.config = config
+    def __init__(self, config, windowed: bool = True):
+        """windowed: it knows DEPTHWISE."""
+        self.config, self.windowed = config, windowed
+        bits = exact_log2(config.uop_depth) + 1
         super().__init__({"begin": In(1), "word": In(128), "advance": In(1), "uop": Out(exact_log2(config.uop_depth)),
                           "offsets": Out(index_layout(config)), "last": Out(1), "none": Out(1), "full": Out(1),
-                          "windows": Out(1), "slides": Out(1), "taps": Out(TAP_BITS)})
+                          "windows": Out(1), "slides": Out(1), "taps": Out(TAP_BITS), "first": Out(bits), "after": Out(bits)})
 
     def elaborate(self, platform):
         m = Module()
         gemm = view(self.config, Opcode.GEMM, self.word)
-        bits = gemm.uop_end.shape().width
-        first, after, k = (Signal(bits, reset_less=True, name=name) for name in ("first", "after", "k"))
+        first, after, k = (Signal(gemm.uop_end.shape().width, reset_less=True, name=f"{name}_k") for name in ("first", "after", "next"))
         x, y = Signal(14, reset_less=True), Signal(14, reset_less=True)  # steps left after this one
         in_size = Signal(14, reset_less=True)
         last_k, last_x, x_moves, k_moves, y_moves = Signal(), Signal(), Signal(), Signal(), Signal()
         m.d.comb += [self.none.eq((gemm.iter_out == 0) | (gemm.iter_in == 0) | (gemm.uop_bgn >= gemm.uop_end)),
-                     self.uop.eq(k), last_k.eq(k + 1 == after), last_x.eq(x == 0),
+                     self.uop.eq(k), self.first.eq(first), self.after.eq(after), last_k.eq(k + 1 == after), last_x.eq(x == 0),
                      x_moves.eq(Mux(self.windows, self.full, last_k)), k_moves.eq(~self.windows | self.full & last_x),
                      y_moves.eq(self.full & last_k & last_x), self.last.eq(y_moves & (y == 0))]
         with m.If(self.advance & k_moves):
@@ -61,7 +62,10 @@ class Loops(wiring.Component):
         with m.If(self.begin):
             m.d.sync += [k.eq(gemm.uop_bgn), first.eq(gemm.uop_bgn), after.eq(gemm.uop_end), x.eq(gemm.iter_in - 1),
                          in_size.eq(gemm.iter_in - 1), y.eq(gemm.iter_out - 1)]
-        self._window(m, last_x)
+        if self.windowed:
+            self._window(m, last_x)
+        else:
+            m.d.comb += self.full.eq(1)
         for name in INDICES:
             self._offset(m, name, x_moves, y_moves, last_x)
         return m
@@ -94,7 +98,7 @@ class Loops(wiring.Component):
             m.d.sync += current.eq(Mux(last_x, outer, current + step_in))
             with m.If(y_moves):
                 m.d.sync += [current.eq(outer + step_out), outer.eq(outer + step_out)]
-        if name == "src":
+        if name == "src" and self.windowed:
             with m.If(self.advance & ~self.full):
                 m.d.sync += current.eq(current + 1)
         with m.If(self.begin):

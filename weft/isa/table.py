@@ -44,7 +44,7 @@ class Memory(IntEnum):
 class Capability(IntEnum):
     """Bits of the capability word. 0 in all of them is plain VTA."""
 
-    REQUANTISE, LOAD_PAD, LUT, DEPTHWISE = 0, 1, 2, 3
+    REQUANTISE, LOAD_PAD, LUT, DEPTHWISE, HALVES = 0, 1, 2, 3, 4
 
 
 CAPABILITIES = sum(1 << c for c in Capability)
@@ -155,6 +155,7 @@ _LOOPS = (
     Bits("uop_end", "uop_depth", 1, doc="the one after the last"),
     Bits("iter_out", 14, doc="steps of the outer loop"),
     Bits("iter_in", 14, doc="steps of the inner loop"),
+    Bits("half", 1, doc="a promise: all its elements of ACC lie in the half of ACC that the first step's dst is in"),
     SECOND_WORD,
     Bits("dst_factor_out", "acc_depth", doc="added to dst for each step of the outer loop"),
     Bits("dst_factor_in", "acc_depth", doc="and of the inner loop"),
@@ -205,7 +206,7 @@ INSTRUCTIONS = {i.opcode: i for i in (
         "for y in range(iter_out):\n  for x in range(iter_in):\n    for k in range(uop_bgn, uop_end):\n"
         "      d, s, w = (uop[k] + y*factor_out + x*factor_in of dst, src, wgt)\n"
         "      acc[d] = 0 if reset else acc[d] + inp[s] @ wgt[w].T",
-        f"gemm {_NEST} wgt={{wgt_factor_out}},{{wgt_factor_in}} [reset]",
+        f"gemm {_NEST} wgt={{wgt_factor_out}},{{wgt_factor_in}} [half] [reset]",
         "Matrix products, one step a micro-op, summed in int32 that wraps. Strictly sequential meaning."),
     InstructionInfo(Opcode.FINISH, HEADER, "done = True", "finish", "Raises done when the compute module reaches it."),
     InstructionInfo(
@@ -216,7 +217,7 @@ INSTRUCTIONS = {i.opcode: i for i in (
         "for y in range(iter_out):\n  for x in range(iter_in):\n    for k in range(uop_bgn, uop_end):\n"
         "      d, s = (uop[k] + y*factor_out + x*factor_in of dst, src)\n"
         "      acc[d] = op(acc[d], qnt[s] if op is requant else lut[s] if op is lut else imm if use_imm else acc[s])",
-        f"alu {{alu_opcode}} {_NEST} [use_imm] [imm={{imm}}]",
+        f"alu {{alu_opcode}} {_NEST} [half] [use_imm] [imm={{imm}}]",
         "One operation on whole elements, a step a micro-op. Strictly sequential meaning."),
     InstructionInfo(
         Opcode.LOAD_PAD, _memory_fields(30, Bits("pad_value", 8, signed=True, doc="what the padding is filled with")),
@@ -232,7 +233,7 @@ INSTRUCTIONS = {i.opcode: i for i in (
         "for y in range(iter_out):\n  for k in range(uop_bgn, uop_end):\n    for x in range(iter_in):\n"
         "      d, s, w = (uop[k] + y*factor_out + x*factor_in of dst, src, wgt; w without x)\n"
         "      acc[d][n][c] += sum(inp[s + t][n][c] * wgt[w][c][t] for t in range(taps))",
-        f"depthwise {_NEST} wgt={{wgt_factor_out}} taps={{taps}}",
+        f"depthwise {_NEST} wgt={{wgt_factor_out}} taps={{taps}} [half]",
         "A row of a depthwise convolution for each micro-op: lane c of a window of `taps` consecutive elements of INP with row c of a\n"
         "weight. The window slides along x, so that each element of INP is read once.",
         Capability.DEPTHWISE),

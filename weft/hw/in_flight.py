@@ -1,0 +1,90 @@
+"""Instructions of the compute module that have begun and not ended, in program order.
+
+They begin in order and end in order; between, those of different engines run beside one another. An instruction waits for
+the older ones of other engines that use what it uses; within an engine order is kept anyway. So the meaning stays sequential.
+"""
+
+from amaranth import Array, Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from .steps import ENTRIES, ENTRY_BITS, HEAD, Engine
+
+DONE = wiring.Signature({"valid": Out(1), "index": Out(ENTRY_BITS)})
+ENGINES = ("multiply", "alu", "load")
+
+
+class InFlight(wiring.Component):
+    """A ring of entries, one for each instruction.
+
+    Members
+    -------
+    give: the instruction `head` begins and takes entry `index`; only while `space`.
+    waits_for: entries that it must wait for. multiply, alu, load: an engine has done an entry's last write.
+    still: entries that are not done, this cycle's taken into account.
+    end: the oldest instruction ends, with these tokens, and `finish`; one a cycle, in order.
+    """
+
+    def __init__(self):
+        super().__init__({"space": Out(1), "give": In(1), "head": In(HEAD), "index": Out(ENTRY_BITS), "waits_for": Out(ENTRIES),
+                          **{name: In(DONE) for name in ENGINES}, "still": Out(ENTRIES), "end": Out(1), "push_prev": Out(1),
+                          "push_next": Out(1), "finish": Out(1), "busy": Out(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        pending, count = Signal(ENTRIES), Signal(range(ENTRIES + 1))
+        oldest, newest = Signal(ENTRY_BITS), Signal(ENTRY_BITS)
+        engines = [Signal(Engine, name=f"engine_{k}", reset_less=True) for k in range(ENTRIES)]
+        uses = [Signal.like(self.head.uses, name=f"uses_{k}", reset_less=True) for k in range(ENTRIES)]
+        tokens = [Signal(3, name=f"tokens_{k}", reset_less=True) for k in range(ENTRIES)]
+        dones = [getattr(self, name) for name in ENGINES]
+        for k in range(ENTRIES):
+            done = 0
+            for each in dones:
+                done = done | each.valid & (each.index == k)
+            m.d.comb += [self.still[k].eq(pending[k] & ~done),
+                         self.waits_for[k].eq(self.still[k] & (uses[k] & self.head.uses).any() & (engines[k] != self.head.engine))]
+        m.d.sync += pending.eq(self.still)
+        m.d.comb += [self.space.eq(count != ENTRIES), self.index.eq(newest), self.busy.eq(count != 0),
+                     self.end.eq(self.busy & ~self.still.bit_select(oldest, 1))]
+        ends = Array(tokens)[oldest]
+        m.d.comb += [output.eq(self.end & ends[k]) for k, output in enumerate((self.push_prev, self.push_next, self.finish))]
+        with m.If(self.give):
+            m.d.sync += [newest.eq(newest + 1), pending.bit_select(newest, 1).eq(self.head.engine != Engine.NONE)]
+            with m.Switch(newest):
+                for k in range(ENTRIES):
+                    with m.Case(k):
+                        m.d.sync += [engines[k].eq(self.head.engine), uses[k].eq(self.head.uses), tokens[k][0].eq(self.head.push_prev),
+                                     tokens[k][1].eq(self.head.push_next), tokens[k][2].eq(self.head.finish)]
+        with m.If(self.end):
+            m.d.sync += oldest.eq(oldest + 1)
+        m.d.sync += count.eq(count + self.give - self.end)
+        return m
+
+
+class Slot(wiring.Component):
+    """Where an instruction waits until its engine is free, and what it depends on is done.
+
+    Members
+    -------
+    give: takes word, head, index and waits_for; only while `free`. still: of InFlight. ready: the engine can begin one.
+    begin: the held instruction begins in this cycle. waiting: there is one. held_*: it.
+    """
+
+    def __init__(self):
+        super().__init__({"give": In(1), "word": In(128), "head": In(HEAD), "index": In(ENTRY_BITS), "waits_for": In(ENTRIES),
+                          "still": In(ENTRIES), "ready": In(1), "free": Out(1), "begin": Out(1), "waiting": Out(1),
+                          "held_word": Out(128), "held_head": Out(HEAD), "held_index": Out(ENTRY_BITS)})
+
+    def elaborate(self, platform):
+        m = Module()
+        word, head = Signal(128, reset_less=True), Signal(HEAD, reset_less=True)
+        index, waits = Signal(ENTRY_BITS, reset_less=True), Signal(ENTRIES)
+        m.d.comb += [self.begin.eq(self.waiting & self.ready & (waits == 0)), self.free.eq(~self.waiting | self.begin),
+                     self.held_word.eq(word), self.held_head.eq(head), self.held_index.eq(index)]
+        m.d.sync += waits.eq(waits & self.still)
+        with m.If(self.begin):
+            m.d.sync += self.waiting.eq(0)
+        with m.If(self.give):
+            m.d.sync += [self.waiting.eq(1), word.eq(self.word), head.eq(self.head), index.eq(self.index), waits.eq(self.waits_for)]
+        return m
