@@ -14,18 +14,27 @@ from weft.compiler.graph_passes.lanes import (
     scale_lanes,
     stored_average_lanes,
 )
-from weft.isa.quantise import requantise, unpack_lanes
+from weft.isa.quantise import quantise_multiplier, requantise, unpack_lanes
 
 SCALES = st.floats(1e-4, 10)
 X, Y = TensorType((1, 4), "int8", 0.05, 7), TensorType((1, 3), "int8", 0.1, -5)
 
 
-@given(SCALES, SCALES)
-def test_add_multipliers(a, b):
-    (ma, mb), unit = add_multipliers(a, b)
+@given(SCALES, SCALES, SCALES)
+def test_add_multipliers(a, b, out):
+    (ma, mb), unit = add_multipliers(a, b, out)
     assert 0 <= ma <= 32767 and 0 <= mb <= 32767 and max(ma, mb) > 16383
     # wrong by at most a thousandth of the larger scale's least bit over the whole range of 255 steps
     assert abs(ma * unit - a) * 255 < max(a, b) / 100 and abs(mb * unit - b) * 255 < max(a, b) / 100
+
+
+@given(SCALES, st.integers(-4, 4), st.integers(1, 15))
+def test_sums_of_scales_whose_ratios_are_short_are_exact(a, power, times):
+    """Ties are decided by the rule, not by a multiplier that is a little too large."""
+    b, out = a * times / 16, a * 2.0 ** power
+    (ma, mb), unit = add_multipliers(a, b, out)
+    multiplier, shift = quantise_multiplier(unit / out)
+    assert ma * int(multiplier) * 2.0 ** power == 2.0 ** int(shift) and mb * 16 == ma * times
 
 
 @given(st.integers(0, 2 ** 32), st.floats(-1, 1))

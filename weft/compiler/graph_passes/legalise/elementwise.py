@@ -57,7 +57,7 @@ def _sum(graph: Graph, node: Node) -> None:
     target = graph.tensors[node.outputs[0]]
     if a.shape != b.shape or len(a.shape) < 2:
         raise NotInteger(f"it broadcasts {a.shape} and {b.shape}")
-    multipliers, scale = add_multipliers(a.scale, b.scale)
+    multipliers, scale = add_multipliers(a.scale, b.scale, target.scale)
     if node.op == "Sub":
         multipliers = multipliers[0], -multipliers[1]
     bias = -(a.zero_point * multipliers[0] + b.zero_point * multipliers[1])
