@@ -31,14 +31,15 @@ def scale_lanes(channels: int, scale, bias, target: TensorType, attrs: dict, rou
     return pack_lanes(np.broadcast_to(bias, channels), multiplier, shift, target.zero_point, low, high, ROUNDINGS[rounding])
 
 
-def stored_average_lanes(channels: int, count: int, rounding: str) -> np.ndarray:
-    """Lanes [channels] that divide sums of stored values by `count`, as TFLite's kernels do: ties go from the stored 0.
+def stored_average_lanes(channels: int, count: int, rounding: str, origin: int = 0) -> np.ndarray:
+    """Lanes [channels] that divide sums of stored values by `count`, as TFLite's kernels do: ties go away from the stored
+    `origin`, which is 0 of int8 or, where the file has uint8, -128.
 
     The multiplier is rounded up, for one below 1 / count would make every tie fall short of it.
     """
     multiplier, shift = quantise_multiplier(1 / count)
     multiplier += multiplier * count < 1 << int(shift)
-    return pack_lanes(np.zeros(channels, np.int32), multiplier, shift, 0, -128, 127, ROUNDINGS[rounding])
+    return pack_lanes(np.full(channels, -origin * count), multiplier, shift, origin, -128, 127, ROUNDINGS[rounding])
 
 
 def product_lanes(weight: np.ndarray, step: np.ndarray, bias: np.ndarray, source: TensorType, target: TensorType,

@@ -45,8 +45,8 @@ def _average_pool(graph: Graph, node: Node) -> None:
     if any(attrs["pads"]) and not (counted and attrs["pads"] == resolve_pads(node.attrs, source.shape[2:], attrs["kernel"])):
         raise NotInteger("its windows at the edge count fewer values than the others")
     count = int(np.prod(attrs["kernel"]))
-    if graph.rounding == "half_away" and source.quantisation == target.quantisation:
-        lanes = stored_average_lanes(source.shape[1], count, graph.rounding)
+    if "origin" in node.attrs and source.quantisation == target.quantisation:
+        lanes = stored_average_lanes(source.shape[1], count, graph.rounding, node.attrs["origin"])
     else:
         scale, bias = source.scale / target.scale / count, -count * source.zero_point
         lanes = scale_lanes(source.shape[1], scale, bias, target, {}, graph.rounding)
