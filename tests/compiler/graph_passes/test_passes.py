@@ -252,9 +252,9 @@ def network_softmax(q):
 
 NETWORKS = {name.removeprefix("network_"): f for name, f in globals().items() if name.startswith("network_")}
 EDGE = {"quantize", "dequantize"}
-ON_HOST = {"far_pads": {"conv2d"}, "add_broadcast": {"Add"}, "average_pool_of_fewer": {"AveragePool"},
+ON_HOST = {"add_broadcast": {"Add"}, "average_pool_of_fewer": {"AveragePool"},
            "average_pool_beyond_the_edge": {"AveragePool"},
-           "concat_of_rows": {"concat"}, "softmax": {"Softmax", "reshape"}, "reduce_mean": {"reshape"}, "flatten_map": {"reshape"}}
+           "concat_of_rows": {"concat"}, "softmax": {"softmax"}}
 
 
 @pytest.mark.parametrize("unsigned", [False, True], ids=["int8", "uint8"])

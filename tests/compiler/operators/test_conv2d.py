@@ -91,18 +91,11 @@ def refused(network: Network, config: Config) -> str:
     return str(error.value)
 
 
-def test_pads_beyond_the_kernel_are_refused():
-    network = Network()
-    network.conv2d(network.input(1, 16, 8, 8), 16, 3, pad=3)
-    assert refused(network, DEFAULT) == ("node 'conv2d0' (conv2d): pads are smaller than the kernel, but found pads "
-                                         "(3, 3, 3, 3), kernel 3 x 3; try: a separate Pad before it")
-
-
-def test_pads_beyond_the_field_are_refused():
-    network = Network()
-    network.conv2d(network.input(1, 16, 8, 8), 16, 3, pad=16, dilation=10)
-    assert refused(network, DEFAULT) == ("node 'conv2d0' (conv2d): pads are at most 15 on a side, but found "
-                                         "(16, 16, 16, 16); try: a separate Pad before it")
+@given(st.integers(0, 99), st.tuples(*[st.integers(-4, 20)] * 4), st.integers(1, 3), CONFIGS, THREADS)
+def test_windows_in_the_padding_and_images_of_which_parts_are_left_out(seed, pads, stride, config, threads):
+    network = Network(seed)
+    network.conv2d(network.input(1, 20, 9, 10), 18, (1, 2), stride, pads, pad_value=-3)
+    assert_operator(network, config, threads)
 
 
 def test_groups_within_a_block_are_refused():

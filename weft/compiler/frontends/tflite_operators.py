@@ -153,6 +153,8 @@ def _pool(importer: Importer, operator: Operator) -> None:
              "strides": (options["StrideH"], options["StrideW"]), "auto_pad": _padding(operator)}
     attrs |= _activation(operator)
     op = "AveragePool" if operator.kind == "AVERAGE_POOL_2D" else "MaxPool"
+    if op == "AveragePool":  # its kernels average the stored numbers: ties go away from their 0
+        attrs["origin"] = -128 if importer.tensors[operator.inputs[0]].dtype == "uint8" else 0
     importer.emit(operator, op, [importer.read(operator.inputs[0], True, operator.subject)], attrs, True)
 
 

@@ -7,6 +7,7 @@ from weft.isa.quantise import MULTIPLIER_BITS, ROUNDINGS, pack_lanes, quantise_m
 from ..graph import TensorType
 
 LARGEST_BIAS = 1 << 30  # leaves room in int32 for the sum of 2**16 products
+LARGEST_SCALE = (1 << MULTIPLIER_BITS - 1) - 1
 ADD_LIMIT = 32767  # a multiplier of `add` is an immediate of 16 bits, signed
 
 
@@ -30,14 +31,15 @@ def scale_lanes(channels: int, scale, bias, target: TensorType, attrs: dict, rou
     return pack_lanes(np.broadcast_to(bias, channels), multiplier, shift, target.zero_point, low, high, ROUNDINGS[rounding])
 
 
-def stored_average_lanes(channels: int, count: int, rounding: str) -> np.ndarray:
-    """Lanes [channels] that divide sums of stored values by `count`, as TFLite's kernels do: ties go from the stored 0.
+def stored_average_lanes(channels: int, count: int, rounding: str, origin: int = 0) -> np.ndarray:
+    """Lanes [channels] that divide sums of stored values by `count`, as TFLite's kernels do: ties go away from the stored
+    `origin`, which is 0 of int8 or, where the file has uint8, -128.
 
     The multiplier is rounded up, for one below 1 / count would make every tie fall short of it.
     """
     multiplier, shift = quantise_multiplier(1 / count)
     multiplier += multiplier * count < 1 << int(shift)
-    return pack_lanes(np.zeros(channels, np.int32), multiplier, shift, 0, -128, 127, ROUNDINGS[rounding])
+    return pack_lanes(np.full(channels, -origin * count), multiplier, shift, origin, -128, 127, ROUNDINGS[rounding])
 
 
 def product_lanes(weight: np.ndarray, step: np.ndarray, bias: np.ndarray, source: TensorType, target: TensorType,
@@ -61,14 +63,19 @@ def _folded_bias(weight: np.ndarray, bias: np.ndarray, source: TensorType) -> np
     return np.rint(bias) - source.zero_point * weight.reshape(len(weight), -1).sum(1, dtype=np.int64)
 
 
-def add_multipliers(scale_a: float, scale_b: float) -> tuple[tuple[int, int], float]:
+def add_multipliers(scale_a: float, scale_b: float, scale_out: float) -> tuple[tuple[int, int], float]:
     """((ma, mb), unit) with scale_a = ma * unit and scale_b = mb * unit, as nearly as 16 bits allow.
 
-    The larger takes at least 15 bits, and of those values the one for which the smaller comes out most nearly whole.
+    The larger takes at least 15 bits. Of those values that one is best for which both products with the multiplier that
+    requantises to scale_out come nearest to what they stand for; then ties stay ties where the scales' ratios are short.
     """
     large, small = max(scale_a, scale_b), min(scale_a, scale_b)
-    candidates = np.arange(ADD_LIMIT, ADD_LIMIT // 2, -1)
-    exact = candidates * (small / large)
-    best = int(np.argmin(np.abs(np.rint(exact) - exact)))
-    m_large, m_small = int(candidates[best]), int(np.rint(exact[best]))
-    return ((m_large, m_small) if scale_a >= scale_b else (m_small, m_large)), large / m_large
+    m_large = np.arange(ADD_LIMIT, ADD_LIMIT // 2, -1)
+    m_small = np.rint(m_large * (small / large)).astype(np.int64)
+    units = large / m_large
+    multiplier, shift = quantise_multiplier(np.minimum(units / scale_out, LARGEST_SCALE))
+    factor = np.ldexp(multiplier.astype(np.float64), -shift)
+    error = np.abs(m_large * factor - large / scale_out) + np.abs(m_small * factor - small / scale_out)
+    best = int(np.argmin(error))
+    larger, smaller = int(m_large[best]), int(m_small[best])
+    return ((larger, smaller) if scale_a >= scale_b else (smaller, larger)), float(units[best])

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from weft.isa import Config, Opcode
-from weft.isa.table import layouts
+from weft.isa import Config
 
 from ..graph import ACCELERATOR, Graph, Node
 from .tables import UNARY
@@ -41,8 +40,6 @@ def host_reason(graph: Graph, node: Node, config: Config) -> str:
         return f"the accelerator's tensors have 2 or 4 axes, not {max(ranks)}"
     if node.op == "conv2d" and not _whole_blocks(graph, node, config):
         return f"its {node.attrs['groups']} groups share blocks of {config.block_in} channels"
-    if "pads" in node.attrs and not _can_pad(graph, node, config):
-        return f"it pads {node.attrs['pads']}, more than the machine or its kernel can"
     if node.op == "mul" and not _by_point_or_channel(graph, node):
         return "its inputs broadcast otherwise than one value a channel"
     if node.inputs[-1] not in graph.constants and node.op != "max_pool":
@@ -58,14 +55,3 @@ def _by_point_or_channel(graph: Graph, node: Node) -> bool:
 def _whole_blocks(graph: Graph, node: Node, config: Config) -> bool:
     groups, (o, each_in, *_) = node.attrs["groups"], graph.tensors[node.inputs[1]].shape
     return groups == 1 or each_in % config.block_in == 0 and o // groups % config.block_out == 0
-
-
-def _can_pad(graph: Graph, node: Node, config: Config) -> bool:
-    """Whether LOAD can pad so far, and no window lies in the padding altogether."""
-    kernel = node.attrs.get("kernel")
-    if kernel is None:
-        rows, columns = graph.tensors[node.inputs[1]].shape[2:]
-        kernel = rows // node.attrs.get("parts", 1), columns
-    most = layouts(config)[Opcode.LOAD].fields["y_pad_0"].bounds[1]
-    reach = [(k - 1) * d for k, d in zip(kernel, node.attrs.get("dilations", (1, 1)), strict=True)] * 2
-    return all(pad <= min(most, far) for pad, far in zip(node.attrs["pads"], reach, strict=True))

@@ -3,8 +3,7 @@
 import dataclasses
 from dataclasses import dataclass, field
 
-from weft.isa import Config, Opcode, WeftError
-from weft.isa.table import layouts
+from weft.isa import Config
 from weft.runtime.layout import activation_shape
 
 from .. import te
@@ -18,7 +17,7 @@ def subject(node) -> str:
 
 @dataclass(frozen=True)
 class Window:
-    """A window that slides over an image; sizes in elements, pads are (top, left, bottom, right)."""
+    """A window that slides over an image; sizes in elements, pads are (top, left, bottom, right), negative where rows are left out."""
 
     kh: int
     kw: int
@@ -57,23 +56,12 @@ def pad(x: Tensor, window: Window, oh: int, ow: int, value: int, dtype: str = "i
     def define(*i):
         *outside, h_, w_, nb_, cb_ = i
         row, column = h_ * window.row_skip - top, w_ - left
-        conditions = [row.ge(0)] * bool(top) + [row.lt(h.extent)] * ((rows - 1) * window.row_skip - top >= h.extent)
-        conditions += [column.ge(0)] * bool(left) + [column.lt(w.extent)] * (columns - 1 - left >= w.extent)
+        conditions = [row.ge(0)] * (top > 0) + [row.lt(h.extent)] * ((rows - 1) * window.row_skip - top >= h.extent)
+        conditions += [column.ge(0)] * (left > 0) + [column.lt(w.extent)] * (columns - 1 - left >= w.extent)
         return te.select(conditions, x[*outside, row, column, nb_, cb_].astype(dtype), value)
 
     sizes = {**{axis.name: axis.extent for axis in blocks}, "h": rows, "w": columns, nb.name: nb.extent, cb.name: cb.extent}
     return te.compute(f"{x.name}_pad", sizes, define)
-
-
-def check_window(node, window: Window, config: Config):
-    """WeftError where a load cannot pad so far, or a window could lie in the padding altogether."""
-    most = layouts(config)[Opcode.LOAD].fields["y_pad_0"].bounds[1]
-    if max(window.pads) > most:
-        raise WeftError(subject(node), f"pads are at most {most} on a side", str(window.pads), "a separate Pad before it")
-    reach = [(window.kh - 1) * window.dilations[0], (window.kw - 1) * window.dilations[1]] * 2
-    if any(pad > r for pad, r in zip(window.pads, reach)):
-        raise WeftError(subject(node), "pads are smaller than the kernel",
-                        f"pads {window.pads}, kernel {window.kh} x {window.kw}", "a separate Pad before it")
 
 
 def image(shape: tuple[int, ...], config: Config) -> tuple[int, int, int, int]:

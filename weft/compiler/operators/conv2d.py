@@ -10,7 +10,7 @@ from ..lower import lower
 from ..schedule import Schedule, Stage
 from ..stmt import LoopProgram
 from ..te import Axis, Tensor
-from .common import Ending, Window, check_window, image, pad, requantised, subject
+from .common import Ending, Window, image, pad, requantised, subject
 from .conv2d_tile import INNER, OUTER, Shape, Tile, choose
 from .tiling import cut, mark
 
@@ -101,7 +101,6 @@ def shape_of(node, graph, config: Config) -> Shape:
     parts = node.attrs.get("parts", 1)
     window = Window(kh // parts, kw, *(tuple(node.attrs.get(key, default)) for key, default in
                               (("strides", (1, 1)), ("pads", (0, 0, 0, 0)), ("dilations", (1, 1)))))
-    check_window(node, window, config)
     g, block = node.attrs.get("groups", 1), config.block_in
     if g > 1 and (w[1] % block or w[0] // g % block):
         raise WeftError(subject(node), f"channels of a group are a multiple of the block of {block}, in and out",

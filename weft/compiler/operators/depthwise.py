@@ -13,7 +13,7 @@ from ..schedule import Schedule
 from ..stmt import LoopProgram
 from ..te import Tensor
 from . import cost
-from .common import Window, check_window, image, pad, requantised, subject
+from .common import Window, image, pad, requantised, subject
 from .tiling import cut, mark
 
 ORDER = ("c", "n", "oh", "ow")
@@ -62,7 +62,6 @@ def shape_of(node, graph, config: Config) -> Shape:
     kh, kw = graph.tensors[node.inputs[1]].shape[2:]
     parts = node.attrs.get("parts", 1)
     window = Window(kh // parts, kw, tuple(node.attrs["strides"]), tuple(node.attrs["pads"]))
-    check_window(node, window, config)
     if not can_run((kh, kw), window.dilations, config):
         raise WeftError(subject(node), f"a row of the kernel has at most {min(config.block_in, MAX_TAPS)} values", f"{kw}",
                         "conv2d with groups, its weights widened with zeros to whole blocks")

@@ -9,11 +9,22 @@ from .registry import kernel
 from .windows import exact_float, resolve_pads, whole_weights
 
 
-def windows(x: np.ndarray, kernel_shape, strides, pads, dilations, pad_value) -> np.ndarray:
-    """Views [N, C, OH, OW, KH, KW] of x [N, C, H, W], padded with pad_value by pads (top, left, bottom, right)."""
+def padded(x: np.ndarray, pads, pad_value) -> np.ndarray:
+    """x [N, C, H, W] with pads (top, left, bottom, right) of pad_value around, or without what negative ones leave out."""
     top, left, bottom, right = pads
+    h, w = x.shape[2:]
+    x = x[:, :, max(-top, 0):h - max(-bottom, 0), max(-left, 0):w - max(-right, 0)]
+    around = [(max(a, 0), max(b, 0)) for a, b in ((top, bottom), (left, right))]
+    return np.pad(x, ((0, 0), (0, 0), *around), constant_values=pad_value)
+
+
+def windows(x: np.ndarray, kernel_shape, strides, pads, dilations, pad_value) -> np.ndarray:
+    """Views [N, C, OH, OW, KH, KW] of x [N, C, H, W], padded with pad_value by pads (top, left, bottom, right).
+
+    A negative pad leaves so many rows or columns out.
+    """
     if any(pads):
-        x = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=pad_value)
+        x = padded(x, pads, pad_value)
     (kh, kw), (dh, dw), (sh, sw) = kernel_shape, dilations, strides
     spans = sliding_window_view(x, ((kh - 1) * dh + 1, (kw - 1) * dw + 1), axis=(2, 3))
     return spans[:, :, ::sh, ::sw, ::dh, ::dw]

@@ -1,0 +1,1 @@
+"""Networks to measure with: published topologies, built whole and with seeded weights."""

@@ -1,0 +1,49 @@
+"""What the commands share: the application, its consoles, options of several commands, and printing."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from weft.isa import PRESETS, WeftError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+                  help="Co-design toolkit for a VTA-class tensor accelerator.")
+out, err = Console(), Console(stderr=True)
+
+ConfigOption = Annotated[str, typer.Option("--config", help=f"{', '.join(PRESETS)}, or a TOML file")]
+JsonOption = Annotated[bool, typer.Option("--json", help="print JSON")]
+DeviceOption = Annotated[str, typer.Option("--device", help="functional or rtl")]
+MemoryOptions = {"latency": "read latency in cycles", "stall_seed": "stall every channel at random, from this seed"}
+
+
+def print_json(value):
+    """To standard output, whatever the console's width."""
+    sys.stdout.write(json.dumps(value, indent=1) + "\n")
+
+
+def progress_bar() -> Progress:
+    """On standard error, and only where that is a terminal."""
+    return Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=err,
+                    transient=True, disable=not err.is_terminal)
+
+
+def device_options(device: str, latency: int | None, stall_seed: int | None) -> dict:
+    """The DRAM options that were given. WeftError for a device without a clock."""
+    given = {k: v for k, v in (("latency", latency), ("stall_seed", stall_seed)) if v is not None}
+    if given and device == "functional":
+        raise WeftError("device 'functional'", "it has no clock, so no DRAM timing", ", ".join(given), "--device rtl")
+    return given
+
+
+def load_array(path: Path) -> np.ndarray:
+    """A .npy file. WeftError where it is none."""
+    try:
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise WeftError(f"input {path}", "an input is a NumPy .npy file", f"{type(error).__name__}: {error}", "np.save") from None

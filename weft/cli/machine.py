@@ -1,0 +1,37 @@
+"""Commands on the machine itself: config, verilog."""
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from weft.isa import PRESETS, load_config
+
+from .common import ConfigOption, JsonOption, app, err, out, print_json
+
+
+@app.command()
+def config(name: Annotated[Optional[str], typer.Argument(help="a preset or a TOML file")] = None, as_json: JsonOption = False):
+    """The derived sizes and field widths of a configuration; without NAME: the presets' names."""
+    from weft.isa.manual import field_rows, size_rows
+    from weft.tables import config_tables
+
+    if name is None:
+        return print_json(list(PRESETS)) if as_json else out.print("\n".join(PRESETS), highlight=False)
+    machine = load_config(name)
+    if as_json:
+        return print_json({**machine.to_dict(), "fingerprint": machine.fingerprint,
+                           "sizes": {m: {"element_bytes": e, "elements": d, "bytes": b} for m, e, d, b in size_rows(machine)},
+                           "fields": [dict(zip(("instruction", "bits", "field"), r)) for r in field_rows(machine)]})
+    for table in config_tables(machine):
+        out.print(table)
+
+
+@app.command()
+def verilog(output: Annotated[Path, typer.Option("-o", "--output", help="folder")], config: ConfigOption = "default", as_json: JsonOption = False):
+    """Writes the accelerator's Verilog and its file list."""
+    from weft.hw.verilog import write
+
+    with err.status("amaranth to Verilog"):
+        files = [str(f) for f in write(load_config(config), output)]
+    print_json({"files": files}) if as_json else out.print("\n".join(files), highlight=False)

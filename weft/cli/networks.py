@@ -1,0 +1,88 @@
+"""Commands that take a trained network: import, quantize, compile."""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from weft.isa import load_config
+from weft.isa.files import write_atomically
+
+from .common import ConfigOption, JsonOption, app, out, print_json, progress_bar
+
+
+@app.command()
+def compile(model: Path, output: Annotated[Path, typer.Option("-o", "--output")], config: ConfigOption = "default",
+            virtual_threads: Annotated[int, typer.Option(help="1 or 2 instruction streams woven into one")] = 2,
+            print_after: Annotated[Optional[str], typer.Option(help="print the program after this pass; 'list' names them")] = None,
+            as_json: JsonOption = False):
+    """Compiles a trained network (ONNX QDQ or TFLite, int8) to a module, and says what runs where."""
+    from weft.compiler import pipeline
+
+    if print_after == "list":
+        return out.print("\n".join(pipeline.pass_names()), highlight=False)
+    with progress_bar() as bar:
+        task = bar.add_task("compile", total=None)
+        module = pipeline.compile(model, load_config(config), virtual_threads=virtual_threads, print_after=print_after,
+                                  show=lambda text: out.print(text, highlight=False, markup=False),
+                                  progress=lambda done, total, name: bar.update(task, completed=done, total=total, description=name or "compile"))
+    module.save(output)
+    instructions = sum(launch.insn_count for launch in module.launches)
+    if as_json:
+        return print_json({"module": str(output), "config": module.config.name, "macs": module.macs, "instructions": instructions,
+                           "memory_size": module.memory_size, "options": module.options,
+                           "operators": [{k: getattr(o, k) for k in ("name", "op", "where", "reason", "macs")} for o in module.operators]})
+    from weft.tables import placement_table
+
+    out.print(placement_table(module))
+    out.print(f"{output}: {module.macs:,} MACs, {instructions:,} instructions, {module.memory_size:,} bytes of DRAM")
+
+
+@app.command()
+def quantize(model: Path, data: Annotated[Path, typer.Option(help=".npz with an array named as the input, or folder of .npy; samples along axis 0")],
+             output: Annotated[Path, typer.Option("-o", "--output", help="QDQ model (.onnx)")],
+             ranges: Annotated[str, typer.Option(help="minmax, percentile or mse")] = "minmax",
+             percentile: Annotated[float, typer.Option(help="for --ranges percentile")] = 99.99,
+             bias_correction: Annotated[bool, typer.Option(help="take the mean error of each channel off its bias")] = True,
+             equalise: Annotated[bool, typer.Option("--equalise", help="bring channels between layers to one size")] = False,
+             samples: Annotated[Optional[int], typer.Option(help="use the first of them only")] = None, as_json: JsonOption = False):
+    """Quantises a float network (ONNX or TFLite) to int8 QDQ ONNX, and reports what each layer loses."""
+    from weft.compiler import quantizer
+
+    options = quantizer.Options(ranges, percentile, bias_correction, equalise, samples)
+    with progress_bar() as bar:
+        task = bar.add_task("quantize", total=None)
+        made, report = quantizer.quantise(model, data, options, lambda done, total, title: bar.update(
+            task, completed=done, total=total, description=title))
+    write_atomically(output, made.SerializeToString())
+    if as_json:
+        return print_json({"output": str(output), **report.to_dict()})
+    from weft.tables import quantisation_table
+
+    out.print(quantisation_table(report))
+    out.print(f"{output}: {len(report.layers)} operators in int8; in real numbers: {', '.join(report.on_float) or 'none'}", highlight=False)
+
+
+@app.command("import")
+def import_(model: Path, config: ConfigOption = "default", as_json: JsonOption = False):
+    """Reads a network and says what would run where, and why; compiles nothing."""
+    from weft.compiler import pipeline
+
+    placed = pipeline.place(model, load_config(config))
+    if as_json:
+        return print_json({"model": placed.name, "config": placed.config.name, "macs": placed.macs,
+                           "inputs": [_tensor(placed, name) for name in placed.inputs],
+                           "outputs": [_tensor(placed, name) for name in placed.outputs],
+                           "operators": [{"name": o.name, "op": o.attrs.get("operator", o.op), "where": o.where, "reason": o.reason,
+                                          "macs": o.macs, "shape": placed.tensors[o.outputs[0]].shape} for o in placed.operators]})
+    from weft.tables import placement_table
+
+    out.print(placement_table(placed))
+    accelerated = [o for o in placed.operators if o.where == "accel"]
+    out.print(f"{len(accelerated)} of {len(placed.operators)} operators and {sum(o.macs for o in accelerated):,} of {placed.macs:,} MACs "
+              "on the accelerator", highlight=False)
+
+
+def _tensor(placed, name: str) -> dict:
+    return {"name": name, **dataclasses.asdict(placed.tensors[name])}

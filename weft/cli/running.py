@@ -1,0 +1,71 @@
+"""Commands that run something on a device: run, conform."""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, Optional
+
+import numpy as np
+import typer
+
+import weft
+from weft.isa.files import write_atomically
+
+from .common import DeviceOption, JsonOption, MemoryOptions, app, device_options, load_array, out, print_json, progress_bar
+
+
+@app.command()
+def run(module: Path, inputs: list[Path], device: DeviceOption = "functional",
+        trace: Annotated[Optional[Path], typer.Option(help="write the timeline here (Chrome JSON, for Perfetto)")] = None,
+        output: Annotated[Optional[Path], typer.Option("-o", "--output", help="write the outputs here (.npz)")] = None,
+        latency: Annotated[Optional[int], typer.Option(help=MemoryOptions["latency"])] = None,
+        stall_seed: Annotated[Optional[int], typer.Option(help=MemoryOptions["stall_seed"])] = None, as_json: JsonOption = False):
+    """Runs a module on inputs (.npy), compares with the integer reference and reports by layer."""
+    compiled = weft.load(module)
+    arrays = [load_array(path) for path in inputs]
+    with progress_bar() as bar:
+        task = bar.add_task("run", total=None)
+        outputs, report = compiled.run(*arrays, device=device, trace=trace is not None,
+                                       progress=lambda done, total, name: bar.update(task, completed=done, total=total, description=name or "run"),
+                                       **device_options(device, latency, stall_seed))
+    if trace:
+        from weft.runtime.trace import write
+
+        write(trace, compiled, report)
+    if output:
+        write_atomically(output, lambda file: np.savez(file, **outputs))
+    if as_json:
+        print_json(report.to_dict(outputs))
+    else:
+        from weft.tables import run_table
+
+        out.print(run_table(report))
+        for name, value in outputs.items():
+            out.print(f"{name} {list(value.shape)} {value.dtype}: {np.array2string(value, threshold=20)}", highlight=False)
+        out.print("bit-exact against the integer reference: " + ("yes" if report.bit_exact else "[red]NO"))
+    if not report.bit_exact:
+        raise typer.Exit(1)
+
+
+@app.command()
+def conform(folder: Path, device: DeviceOption = "functional",
+            latency: Annotated[Optional[int], typer.Option(help=MemoryOptions["latency"])] = None,
+            stall_seed: Annotated[Optional[int], typer.Option(help=MemoryOptions["stall_seed"])] = None, as_json: JsonOption = False):
+    """Runs every raw program of a folder and compares every byte of DRAM."""
+    from weft.runtime.device import open_device
+    from weft.sim.conform import conform, load_folder
+    from weft.tables import conform_table
+
+    options = device_options(device, latency, stall_seed)
+    programs = list(load_folder(folder))
+    with progress_bar() as bar:
+        task = bar.add_task(device, total=len(programs))
+        report = conform(programs, lambda c, size: open_device(device, c, size, **options), lambda name: bar.advance(task))
+    if as_json:
+        print_json({**dataclasses.asdict(report), "cycles_per_second": report.cycles_per_second, "device": device,
+                    "failures": [{"name": n, "difference": d} for n, d in report.failures]})
+    else:
+        out.print(conform_table(report, device))
+        for name, difference in report.failures:
+            out.print(f"{name}: {difference}", highlight=False, markup=False, style="red")
+    if report.failed:
+        raise typer.Exit(1)
