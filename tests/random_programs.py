@@ -8,7 +8,7 @@ import numpy as np
 from weft.compiler.tokens import DramBlock, Operation, derive
 from weft.isa import ALU_OPS, MEMORIES, Config, Instruction, Memory, Opcode, RawProgram, decode_micro_ops, encode, encode_micro_ops
 from weft.isa.check import check
-from weft.isa.footprint import footprint
+from weft.isa.footprint import footprint, strays
 from weft.isa.quantise import MAX_SHIFT, pack_lanes
 from weft.isa.table import MAX_TAPS
 
@@ -20,6 +20,7 @@ class _Writer:
         self.config, self.rng = config, np.random.default_rng(seed)
         self.instructions: list[dict] = []
         self.depth = {m: min(getattr(config, f"{m}_depth"), 48) for m in ("uop", "inp", "wgt", "acc", "qnt", "lut")}
+        self.upper = config.acc_depth // 2  # where the upper half of ACC begins; what is used of each are its first elements
         self.regions = {}  # memory -> (first element, elements) in DRAM
         self.image = bytearray(BASE)
 
@@ -39,7 +40,8 @@ class _Writer:
         spread = lambda depth, size: rng.integers(0, max(1, depth // 2), size)
         src = spread(min(self.depth["acc"], self.depth["inp"], self.depth["qnt"]), n)
         src[::4] %= self.depth["lut"]
-        self.region(Memory.UOP, encode_micro_ops(spread(self.depth["acc"], n), src, spread(self.depth["wgt"], n), c))
+        dst = spread(self.depth["acc"], n) + np.arange(n) // 4 % 2 * self.upper
+        self.region(Memory.UOP, encode_micro_ops(dst, src, spread(self.depth["wgt"], n), c))
         self.region(Memory.INP, rng.integers(-128, 128, n * c.inp_bytes).astype(np.int8))
         self.region(Memory.WGT, rng.integers(-128, 128, n * c.wgt_bytes).astype(np.int8))
         acc = rng.integers(-(1 << 31), 1 << 31, n * c.acc_bytes // 4).astype(np.int32)
@@ -50,7 +52,7 @@ class _Writer:
         self.region(Memory.QNT, pack_lanes(rng.integers(-9999, 9999, lanes), rng.integers(-(1 << 17), 1 << 17, lanes), rng.integers(0, MAX_SHIFT + 1, lanes),
                                            rng.integers(-128, 128, lanes), bounds[0], bounds[1], rng.integers(0, 3, lanes)))
         self.region(Memory.LUT, rng.integers(-128, 128, min(c.lut_depth, 3) * c.lut_bytes).astype(np.int8))
-        self.region(Memory.OUT, np.zeros(n * c.out_bytes, np.int8))
+        self.region(Memory.OUT, np.zeros(2 * n * c.out_bytes, np.int8))
 
     def rows(self, memory: Memory) -> dict:
         """A 2-D block of a region that fits the scratchpad too, padding included."""
@@ -67,7 +69,8 @@ class _Writer:
             pads, size = [0] * 4, y * x
         if size > self.depth[buffer]:
             x = y = size = 1
-        return dict(memory_type=memory, sram_base=self.below(self.depth[buffer] - size + 1), y_size=y, x_size=x, x_stride=stride,
+        half = self.upper * self.below(2) if buffer == "acc" and self.upper >= self.depth["acc"] else 0
+        return dict(memory_type=memory, sram_base=half + self.below(self.depth[buffer] - size + 1), y_size=y, x_size=x, x_stride=stride,
                     dram_base=first + self.below(count - (y - 1) * stride - x + 1), y_pad_0=pads[0], y_pad_1=pads[1], x_pad_0=pads[2], x_pad_1=pads[3])
 
     def load(self, memory: Memory):
@@ -80,7 +83,7 @@ class _Writer:
 
     def nest(self, opcode: Opcode) -> dict:
         bgn = self.below(20)
-        fields = dict(uop_bgn=bgn, uop_end=bgn + self.below(5), iter_out=self.below(4), iter_in=self.below(5))
+        fields = dict(uop_bgn=bgn, uop_end=bgn + self.below(5), iter_out=self.below(4), iter_in=self.below(5), half=1)
         small = {"dst": self.depth["acc"], "src": min(self.depth["acc"], self.depth["inp"], self.depth["qnt"]), "wgt": self.depth["wgt"]}
         for kind in ("dst", "src", "wgt")[:2 if opcode == Opcode.ALU else 3]:
             for loop in ("out", "in"):  # at most half a buffer beyond the micro-op's own half
@@ -118,8 +121,9 @@ def random_program(config: Config, seed: int, length: int = 16) -> RawProgram:
             body.append(w.compute())
         else:
             body.append(Instruction(Opcode.STORE, w.rows(Memory.OUT)))
-    body.append(Instruction(Opcode.STORE, {"memory_type": Memory.OUT, "sram_base": 0, "dram_base": w.regions[Memory.OUT][0], "y_size": 1,
-                                           "x_size": 24, "x_stride": 24}))
+    for half in (0, 1):
+        body.append(Instruction(Opcode.STORE, {"memory_type": Memory.OUT, "sram_base": half * w.upper, "y_size": 1, "x_size": 24,
+                                               "x_stride": 24, "dram_base": w.regions[Memory.OUT][0] + 24 * half}))
     instructions = _with_tokens(body, np.frombuffer(bytes(w.image), np.uint32), config)
     insns = encode(instructions, config)
     at = -(-len(w.image) // 16) * 16
@@ -142,7 +146,10 @@ def _with_tokens(body: list[Instruction], micro_ops: np.ndarray, config: Config)
                 start = i.dram_base + y * i.x_stride
                 block[i.y_pad_0 + y, i.x_pad_0:i.x_pad_0 + i.x_size] = micro_ops[start:start + i.x_size]
             loaded[i.sram_base:i.sram_base + block.size] = block.reshape(-1)
-        used = footprint(i, config, decode_micro_ops(loaded[i.uop_bgn:i.uop_end], config))
+        kernel = decode_micro_ops(loaded[i.uop_bgn:i.uop_end], config)
+        if i.fields.get("half") and strays(i, config, footprint(i, config, kernel)):
+            del i.fields["half"]
+        used = footprint(i, config, kernel)
         ranges = [tuple((name, int(e.min()), int(e.max()) + 1) for name, e in touched.items() if e.size and name not in ("uop", "qnt"))
                   for touched in (used.reads, used.writes)]
         rows = used.dram_read or used.dram_written

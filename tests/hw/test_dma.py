@@ -88,7 +88,6 @@ def test_loads(config):
     async def scratchpad(ctx):
         written, parts = [], []
         while True:
-            ctx.set(dut.hold, rng.random() < 0.2)
             w = dut.write
             _, _, valid, kind, address, part, every, last, data, done, push = await ctx.tick().sample(
                 w.valid, w.kind, w.address, w.part, w.every, w.last, w.data, dut.done, dut.push_next)

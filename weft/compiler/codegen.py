@@ -14,10 +14,12 @@ import numpy as np
 from weft.isa import Config, Instruction
 
 from .emit import ProgramEmitter
+from .overlap import resets_first
 from .passes import run_passes
 from .stmt import LoopProgram
-from .tokens import Operation, derive
+from .tokens import derive
 from .uop_buffer import UopBuffer
+from .weave import Item
 
 AfterPass = Callable[[str, LoopProgram], None]
 
@@ -50,9 +52,9 @@ def generate(programs: list[LoopProgram], addresses: Mapping[str, int], config: 
     WeftError: for a statement that no instruction does, a buffer that does not fit its scratchpad, a misplaced tensor.
     """
     micro_ops = UopBuffer(config, uop_address)
-    operations: list[Operation] = []
+    items: list[Item] = []
     for layer, program in enumerate(programs):
         leaves = run_passes(program, config, after_pass)
-        operations += micro_ops.resolve(ProgramEmitter(leaves, addresses, config, layer).emit())
-    stream = derive(operations, config)
+        items += ProgramEmitter(leaves, addresses, config, layer).emit()
+    stream = derive(list(micro_ops.resolve(resets_first(items))), config)
     return Stream([Instruction(o.opcode, o.fields) for o in stream], micro_ops.blob(), [o.layer for o in stream])

@@ -49,8 +49,8 @@ class ProgramEmitter:
             case TensorInstr():
                 emit = emitter_of(stmt, self.context).emit
                 return lambda env, items: items.extend(emit(env))
-            case PlacedAlloc(buffer, body, base):
-                self.context.bases[buffer] = base
+            case PlacedAlloc(buffer, body, base, spacing):
+                self.context.bases[buffer], self.context.spacings[buffer] = base, spacing
                 return self._compile(body)
             case Seq(body):
                 return self._sequence([self._compile(s) for s in body])

@@ -19,13 +19,15 @@ PADS = ("y_pad_0", "y_pad_1", "x_pad_0", "x_pad_1")
 
 @dataclass
 class Context:
-    """What all leaves of a program share. bases: the first element of each buffer, in its scratchpad or in DRAM."""
+    """What all leaves of a program share. bases: the first element of each buffer, in its scratchpad or in DRAM; spacings: as of
+    PlacedAlloc."""
 
     subject: str
     config: Config
     layer: int
     environment: Environment
     bases: dict[Buffer, int] = field(default_factory=dict)
+    spacings: dict[Buffer, int] = field(default_factory=dict)
 
 
 def module_of_leaf(leaf: TensorInstr) -> Module:
@@ -42,19 +44,22 @@ class _Address:
     """An operand's element: a function of the environment, and a step for each of the leaf's own loops."""
 
     def __init__(self, operand: Operand, leaf: TensorInstr, context: Context):
-        terms, constant = operand.offset()
+        spacing = context.spacings.get(operand.buffer, 0)
+        terms, constant = operand.offset(spacing)
         own = [loop.var for loop in leaf.loops]
         self.steps = tuple(terms.get(v, 0) for v in own)
         self.offset = context.environment.linear({v: c for v, c in terms.items() if v not in own}, constant)
         self.base = context.bases[operand.buffer]
         self.buffer = operand.buffer
+        self.elements = operand.buffer.elements + (self.buffer.threads - 1) * (spacing - self.buffer.elements // self.buffer.threads) \
+            if spacing else operand.buffer.elements
         self.leaf, self.subject = leaf, context.subject
 
     def check(self, low: int, high: int):
         """WeftError where elements low to high, counted from the buffer's first, are not all in the buffer."""
-        if low < 0 or high >= self.buffer.elements:
+        if low < 0 or high >= self.elements:
             raise WeftError(f"{self.subject}, instruction '{self.leaf}'",
-                            f"elements of '{self.buffer.name}' are from 0 to {self.buffer.elements - 1}", f"{low} to {high}",
+                            f"elements of '{self.buffer.name}' are from 0 to {self.elements - 1}", f"{low} to {high}",
                             "a schedule whose tiles and paddings lie within their buffers")
 
 
@@ -62,7 +67,7 @@ class StepLeaf:
     """A GEMM, reset, DEPTHWISE or ALU leaf: kernels are folded once for each set of extents."""
 
     def __init__(self, leaf: TensorInstr, context: Context):
-        self.layer, intrinsic = context.layer, leaf.intrinsic
+        self.layer, intrinsic, self.half = context.layer, leaf.intrinsic, context.config.acc_depth // 2
         self.opcode, self.module, self.commutes = intrinsic.opcode, module_of_leaf(leaf), intrinsic.commutes
         self.limits = Limits.of(context.config, intrinsic.opcode, leaf.constants.get("taps"))
         self.extents = [context.environment.value(loop.extent) for loop in leaf.loops]
@@ -104,7 +109,8 @@ class StepLeaf:
             address.check(offsets[k] + kernel.first[k], offsets[k] + last)
             if k in self.touched:
                 touched.append((address.buffer.scope, bases[k] + kernel.first[k], bases[k] + last + 1))
-        operation = Operation(self.opcode, {**self.fields, **kernel.fields}, self.module, self.layer,
+        halves = {element // self.half for scope, begin, end in touched if scope == "acc" for element in (begin, end - 1)}
+        operation = Operation(self.opcode, {**self.fields, **kernel.fields, "half": int(len(halves) == 1)}, self.module, self.layer,
                               tuple(touched) if self.reads else (), (touched[0],))
         return Call(operation, kernel, (*bases, 0, 0)[:len(KINDS)])
 

@@ -19,6 +19,7 @@ class Buffer:
     shape: ints, the element's axes included: (..., batch, block) for inp, acc and activations in DRAM,
         (..., block_out, block_in) for wgt and weights in DRAM, (..., block_out) of dtype qnt for qnt, (...) of dtype lut for lut.
     dtype: 'int8', 'int32', 'qnt' or 'lut' (a table of 256 int8).
+    threads: above 1, the first axis is over so many virtual threads, each with memory of its own.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Buffer:
     dtype: str
     scope: str = "dram"
     element_rank: int = 2
+    threads: int = 1
 
     @property
     def elements(self) -> int:

@@ -34,10 +34,11 @@ class Decode(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        new, held, legal = Signal(HEAD), Signal(HEAD, reset_less=True), Signal(reset_less=True)
-        steps = Signal(reset_less=True)
-        payload, word = self.instructions.payload, Signal(INSTRUCTION_BITS, reset_less=True)
-        moves = Signal()
+        new = Signal(HEAD)
+        held = Signal(HEAD, reset_less=True)
+        legal, steps, moves = Signal(reset_less=True, name="legal"), Signal(reset_less=True, name="steps"), Signal(name="moves")
+        payload = self.instructions.payload
+        word = Signal(INSTRUCTION_BITS, reset_less=True, name="held_word")
         m.d.comb += [self.instructions.ready.eq(~self.valid | self.take), moves.eq(self.instructions.valid & self.instructions.ready),
                      self.word.eq(word), self.illegal.eq(~legal), self.head.eq(held),
                      self.first_uop.eq(Mux(moves, view(self.config, Opcode.GEMM, payload).uop_bgn, view(self.config, Opcode.GEMM, word).uop_bgn))]
@@ -71,7 +72,8 @@ class Decode(wiring.Component):
             loads.eq(is_load & known_memory & (load.x_size != 0)),
             head.push_prev.eq(load.push_prev), head.push_next.eq(load.push_next), head.finish.eq(is_finish),
             head.loads_uop.eq(loads & (load.memory_type == Memory.UOP)), head.clear.eq(clears), head.lut.eq(lut), head.long.eq(lut | requant),
-            head.op.eq(alu.alu_opcode), head.use_imm.eq(alu.use_imm), head.imm.eq(alu.imm), head.confined.eq(gemm.half)]
+            head.op.eq(alu.alu_opcode), head.use_imm.eq(alu.use_imm), head.imm.eq(alu.imm), head.confined.eq(gemm.half),
+            head.upper.eq(gemm.half)]  # until the first micro-op is known
         with m.If(loads):
             m.d.comb += head.engine.eq(Engine.LOAD)
             self._loaded(m, load, head)

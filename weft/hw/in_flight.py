@@ -34,7 +34,7 @@ class InFlight(wiring.Component):
         m = Module()
         pending, count = Signal(ENTRIES), Signal(range(ENTRIES + 1))
         oldest, newest = Signal(ENTRY_BITS), Signal(ENTRY_BITS)
-        engines = [Signal(Engine, name=f"engine_{k}", reset_less=True) for k in range(ENTRIES)]
+        engines = [Signal(2, name=f"engine_{k}", reset_less=True) for k in range(ENTRIES)]
         uses = [Signal.like(self.head.uses, name=f"uses_{k}", reset_less=True) for k in range(ENTRIES)]
         tokens = [Signal(3, name=f"tokens_{k}", reset_less=True) for k in range(ENTRIES)]
         dones = [getattr(self, name) for name in ENGINES]
@@ -78,13 +78,11 @@ class Slot(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        word, head = Signal(128, reset_less=True), Signal(HEAD, reset_less=True)
-        index, waits = Signal(ENTRY_BITS, reset_less=True), Signal(ENTRIES)
-        m.d.comb += [self.begin.eq(self.waiting & self.ready & (waits == 0)), self.free.eq(~self.waiting | self.begin),
-                     self.held_word.eq(word), self.held_head.eq(head), self.held_index.eq(index)]
+        waits = Signal(ENTRIES)
+        m.d.comb += [self.begin.eq(self.waiting & self.ready & (waits == 0)), self.free.eq(~self.waiting | self.begin)]
         m.d.sync += waits.eq(waits & self.still)
         with m.If(self.begin):
             m.d.sync += self.waiting.eq(0)
         with m.If(self.give):
-            m.d.sync += [self.waiting.eq(1), word.eq(self.word), head.eq(self.head), index.eq(self.index), waits.eq(self.waits_for)]
+            m.d.sync += [self.waiting.eq(1), self.held_word.eq(self.word), self.held_head.eq(self.head), self.held_index.eq(self.index), waits.eq(self.waits_for)]
         return m

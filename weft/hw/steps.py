@@ -2,7 +2,7 @@
 
 from enum import IntEnum
 
-from amaranth.lib import data, enum
+from amaranth.lib import data
 
 from .loops import TAP_BITS
 
@@ -10,13 +10,10 @@ ENTRY_BITS = 4
 ENTRIES = 1 << ENTRY_BITS  # instructions on their way at once; see in_flight.py
 
 
-class Engine(enum.Enum, shape=2):
+class Engine(IntEnum):
     """What runs an instruction: nothing (it only moves tokens), GEMM and DEPTHWISE, ALU and resets, LOAD."""
 
-    NONE = 0
-    MULTIPLY = 1
-    ALU = 2
-    LOAD = 3
+    NONE, MULTIPLY, ALU, LOAD = 0, 1, 2, 3
 
 
 class Use(IntEnum):
@@ -26,7 +23,7 @@ class Use(IntEnum):
 
 
 # `clear`: a GEMM with reset. `long`: requant and lut. `confined`: it says that it stays in a half of ACC, the `upper` one or not.
-HEAD = data.StructLayout({"engine": Engine, "uses": len(Use), "push_prev": 1, "push_next": 1, "finish": 1, "loads_uop": 1,
+HEAD = data.StructLayout({"engine": 2, "uses": len(Use), "push_prev": 1, "push_next": 1, "finish": 1, "loads_uop": 1,
                           "clear": 1, "long": 1, "lut": 1, "op": 3, "use_imm": 1, "imm": 16, "confined": 1, "upper": 1})
 
 # `valid`: it writes ACC; `last`: its instruction, of entry `index`, ends with it.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .config import Config
-from .footprint import Footprint, Rows, dram_rows, footprint, sram_size
+from .footprint import Footprint, Rows, dram_rows, footprint, sram_size, strays
 from .happens_before import Order, analyse
 from .program import Instruction, decode_micro_ops
 from .registers import Queue
@@ -93,6 +93,8 @@ class _Checker:
             missing = i.uop_bgn + int(np.argmin(self.uop_known[i.uop_bgn:i.uop_end]))
             return self._error(k, f"micro-op {missing} is used, but nothing loaded it")
         used = footprint(i, self.config, decode_micro_ops(self.uop[i.uop_bgn:i.uop_end], self.config))
+        if strays(i, self.config, used):
+            return self._error(k, "it promises to stay within one half of acc, and touches both")
         return used if self._within(k, used) else None
 
     def _memory_footprint(self, k: int, i: Instruction) -> Footprint | None:

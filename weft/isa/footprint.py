@@ -64,6 +64,15 @@ def steps(i: Instruction, kernel: tuple[np.ndarray, np.ndarray, np.ndarray], kin
     return (grid[:, :, None] + kernel[("dst", "src", "wgt").index(kind)]).reshape(-1)
 
 
+def strays(i: Instruction, config: Config, used: Footprint) -> bool:
+    """Whether `i` promises to stay within one half of ACC, and touches both."""
+    if not i.fields.get("half"):
+        return False
+    touched = [elements for elements in (used.reads.get("acc"), used.writes.get("acc")) if elements is not None and elements.size]
+    halves = {int(element) // (config.acc_depth // 2) for elements in touched for element in (elements.min(), elements.max())}
+    return len(halves) > 1
+
+
 def footprint(i: Instruction, config: Config, kernel=None) -> Footprint:
     """What `i` touches. `kernel`: the micro-ops of a GEMM, ALU or DEPTHWISE, as in `steps`."""
     match i.opcode:

@@ -7,7 +7,7 @@ in one NumPy call; that is an optimisation only, and `sequential=True` leaves it
 import numpy as np
 
 from weft.isa import ALU_OPS, MEMORIES, Config, Instruction, Memory, Opcode, WeftError, decode_micro_ops
-from weft.isa.footprint import dram_rows, sram_size, steps
+from weft.isa.footprint import dram_rows, footprint, sram_size, steps, strays
 from weft.isa.quantise import QNT_LANE, requantise, unpack_lanes
 from weft.runtime.device import Bases
 
@@ -122,7 +122,11 @@ class Scratchpads:
 
     def _micro_ops(self, index: int, i: Instruction) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         self._check(index, i, "uop", i.uop_bgn, max(i.uop_bgn, i.uop_end - 1))
-        return decode_micro_ops(self.uop[i.uop_bgn:i.uop_end], self.config)
+        kernel = decode_micro_ops(self.uop[i.uop_bgn:i.uop_end], self.config)
+        if i.fields.get("half") and strays(i, self.config, footprint(i, self.config, kernel)):
+            raise WeftError(f"instruction {index} ({i.opcode.name})", "`half` promises that it stays within one half of acc",
+                            "elements of both", "`weft check` on the program")
+        return kernel
 
     def _gemm(self, index: int, i: Instruction):
         kernel = self._micro_ops(index, i)

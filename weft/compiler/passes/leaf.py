@@ -15,11 +15,15 @@ class Operand:
     buffer: Buffer
     index: tuple[Expr, ...]
 
-    def offset(self) -> tuple[dict[Var, int], int]:
-        """The element's number within its buffer as ({variable: coefficient}, constant)."""
+    def offset(self, spacing: int = 0) -> tuple[dict[Var, int], int]:
+        """The element's number within its buffer as ({variable: coefficient}, constant).
+
+        spacing: elements between the beginnings of two turns of the first axis, if they are not dense.
+        """
         terms: dict[Var, int] = {}
         constant, stride = 0, 1
-        for i, extent in reversed(list(zip(self.index, self.buffer.shape))):
+        for axis, (i, extent) in reversed(list(enumerate(zip(self.index, self.buffer.shape)))):
+            stride = spacing if axis == 0 and spacing else stride
             coefficients, rest = affine(i)
             for v, c in coefficients.items():
                 terms[v] = terms.get(v, 0) + c * stride
@@ -59,6 +63,10 @@ class TensorInstr(Stmt):
 
 @dataclass(eq=False)
 class PlacedAlloc(Alloc):
-    """An Alloc that knows where it is: `base` is the first element in its scratchpad."""
+    """An Alloc that knows where it is: `base` is the first element in its scratchpad.
+
+    spacing: elements between the beginnings of what two virtual threads have of it; 0 where the buffer is dense.
+    """
 
     base: int = field(default=0)
+    spacing: int = field(default=0)

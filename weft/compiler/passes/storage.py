@@ -75,28 +75,57 @@ def _may_alias(access: Access, load: Load, every: list[Access], k: int, home: di
 def place(program: LoopProgram, config: Config) -> LoopProgram:
     """Gives every Alloc its first element. Buffers that do not live together share memory.
 
+    ACC is divided among virtual threads: what belongs to one of two lies in a half of its own, and one thread's ALU
+    operations can run beside the other's products.
+
     WeftError where a scratchpad does not hold what lives together; it says which buffer, what it needs and what is there.
     """
     return replace(program, body=_place(program.body, {}, program, config))
 
 
-def _place(stmt: Stmt, live: dict[str, tuple[Buffer, ...]], program: LoopProgram, config: Config) -> Stmt:
+Placed = tuple[Buffer, int, int]  # base and spacing, as of PlacedAlloc
+
+
+def _place(stmt: Stmt, live: dict[str, tuple[Placed, ...]], program: LoopProgram, config: Config) -> Stmt:
     match stmt:
         case Alloc(buffer, body):
             before = live.get(buffer.scope, ())
-            base = sum(b.elements for b in before)
             depth = getattr(config, f"{buffer.scope}_depth")
-            if base + buffer.elements > depth:
-                rest = f", with {base} taken by {', '.join(b.name for b in before)}" if before else ""
-                raise WeftError(
-                    f"program '{program.name}', buffer '{buffer.name}'",
-                    f"what lives together in {buffer.scope} must fit its {depth} elements on config '{config.name}'",
-                    f"{buffer.elements} elements (shape {list(buffer.shape)}){rest}",
-                    f"smaller tiles, fewer virtual threads, or a larger {buffer.scope}_buffer")
-            live = {**live, buffer.scope: (*before, buffer)}
-            return PlacedAlloc(buffer, _place(body, live, program, config), base)
+            ways = [(buffer.threads, depth // buffer.threads), (1, depth)] if buffer.scope == "acc" and buffer.threads > 1 else [(1, depth)]
+            found = next(((base, room if parts > 1 else 0) for parts, room in ways
+                          if (base := _free(buffer.elements // parts, parts, room, before)) is not None), None)
+            if found is None:
+                raise _does_not_fit(buffer, depth, [b for b, _, _ in before], program, config)
+            live = {**live, buffer.scope: (*before, (buffer, *found))}
+            return PlacedAlloc(buffer, _place(body, live, program, config), *found)
         case For(body=body):
             return replace(stmt, body=_place(body, live, program, config))
         case Seq(body):
             return Seq([_place(s, live, program, config) for s in body])
     return stmt
+
+
+def _free(size: int, parts: int, room: int, live: tuple[Placed, ...]) -> int | None:
+    """The lowest base at which `parts` blocks of `size`, `room` apart, lie within their rooms and beside what is there."""
+    taken = [block for placed in live for block in _blocks(*placed)]
+    for base in sorted({0, *(end % room for _, end in taken)}):
+        mine = [(base + part * room, base + part * room + size) for part in range(parts)]
+        if base + size <= room and all(end <= low or high <= begin for begin, end in mine for low, high in taken):
+            return base
+    return None
+
+
+def _blocks(buffer: Buffer, base: int, spacing: int) -> list[tuple[int, int]]:
+    """(first element, the one after the last) of each block that a buffer has."""
+    parts = buffer.threads if spacing else 1
+    return [(base + part * spacing, base + part * spacing + buffer.elements // parts) for part in range(parts)]
+
+
+def _does_not_fit(buffer: Buffer, depth: int, before: list[Buffer], program: LoopProgram, config: Config) -> WeftError:
+    taken = sum(b.elements for b in before)
+    rest = f", with {taken} taken by {', '.join(b.name for b in before)}" if before else ""
+    return WeftError(
+        f"program '{program.name}', buffer '{buffer.name}'",
+        f"what lives together in {buffer.scope} must fit its {depth} elements on config '{config.name}'",
+        f"{buffer.elements} elements (shape {list(buffer.shape)}){rest}",
+        f"smaller tiles, fewer virtual threads, or a larger {buffer.scope}_buffer")

@@ -40,7 +40,7 @@ def _visit(stmt: Stmt, threads: tuple[For, ...], last: dict[Var, int]) -> tuple[
             return result, hoisted
         case Alloc(buffer, body) if threads:
             extents = tuple(last[t.var] + 1 for t in threads)
-            private = replace(buffer, shape=extents + buffer.shape)
+            private = replace(buffer, shape=extents + buffer.shape, threads=extents[0] if len(extents) == 1 else 1)
             index = tuple(t.var for t in threads)
             body = map_accesses(body, lambda b, i: (private, index + i) if b is buffer else (b, i))
             body, hoisted = _visit(body, threads, last)
