@@ -71,3 +71,13 @@ def main_wait(stalls: dict[str, int]) -> tuple[str, int] | None:
     waits = {cause: count for cause, count in stalls.items() if cause in WAITS and cause != "done"}
     cause = max(waits, key=waits.__getitem__, default=None)
     return None if cause is None else (cause, waits[cause])
+
+
+def accounts(module: Compiled, report) -> list[Account]:
+    """The accounts of a run's launches (`RunReport.launches`), one after the other."""
+    found: list[Account] = []
+    began = 0
+    for launch, launch_report in report.launches:
+        found.append(account(module, launch, launch_report, began))
+        began += launch_report.cycles or 0
+    return found
