@@ -30,6 +30,10 @@ def _number(value: float | None, form: str = ",") -> str:
     return "" if value is None else f"{value:{form}}"
 
 
+def _milliseconds(seconds: float | None) -> str:
+    return _number(None if seconds is None else 1000 * seconds, ".3f")
+
+
 def config_tables(config: Config) -> list[Table]:
     """Derived sizes, then field widths."""
     sizes = _table(f"{config.name}: {config.batch} x {config.block_in} x {config.block_out}, {config.macs_per_cycle} MACs a cycle, "
@@ -45,23 +49,26 @@ def config_tables(config: Config) -> list[Table]:
 
 def placement_table(module: "Module | Placement") -> Table:
     """Which operator runs where, and why not on the accelerator."""
-    table = _table(f"{module.name} for {module.config.name}", "operator", "kind", "where", "shape", "MACs", "why not on the accelerator",
+    table = _table(f"{module.name} for {module.config.name}", "operator", "kind", "where", "shape", "MACs", "why not on the accelerator, or what does it",
                    right=("MACs",))
     for o in module.operators:
         table.add_row(o.name, o.attrs.get("operator", o.op), o.where, "x".join(map(str, module.tensors[o.outputs[0]].shape)), f"{o.macs:,}" if o.macs else "",
-                      o.reason if o.where == "host" else "", style=None if o.where == "accel" else "yellow")
+                      o.reason, style="yellow" if o.where == "host" else None)
     return table
 
 
 def run_table(report: RunReport) -> Table:
     """A row a layer, and the whole."""
-    table = _table(f"{report.device}, {report.config}", "layer", "operator", "where", "shape", "MACs", "cycles", "utilisation",
-                   right=("MACs", "cycles", "utilisation"))
+    table = _table(f"{report.device}, {report.config}", "layer", "operator", "where", "shape", "MACs", "cycles", "utilisation", "host ms",
+                   right=("MACs", "cycles", "utilisation", "host ms"))
     for layer in report.layers:
         table.add_row(layer.name, layer.op, layer.where, "x".join(map(str, layer.shape)), _number(layer.macs or None),
-                      _number(layer.cycles), _number(layer.utilisation, ".1%"))
+                      _number(layer.cycles), _number(layer.utilisation, ".1%"), _milliseconds(layer.seconds))
     table.add_section()
-    table.add_row("all", "", "", "", f"{report.macs:,}", _number(report.cycles), _number(report.utilisation, ".1%"), style="bold")
+    table.add_row("packing", "", "host", "", "", "", "", _milliseconds(report.packing))
+    on_host = report.packing + sum(layer.seconds or 0 for layer in report.layers)
+    table.add_row("all", "", "", "", f"{report.macs:,}", _number(report.cycles), _number(report.utilisation, ".1%"), _milliseconds(on_host),
+                  style="bold")
     return table
 
 

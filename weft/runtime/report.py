@@ -10,7 +10,8 @@ from .module import Launch, Module
 
 @dataclass
 class LayerReport:
-    """One operator of a run. cycles: None on the host and on devices without a clock; seconds: None on the accelerator.
+    """One operator of a run. cycles: None on the host and on devices without a clock; seconds: None but on the host;
+    reason: as of the module's operator.
 
     Layers overlap on the accelerator. The cycles of a layer are those between the end of the last instruction of the
     layers before and the end of its own last, so that they add up to the launch.
@@ -30,7 +31,8 @@ class LayerReport:
 @dataclass
 class RunReport:
     """One run of a module. utilisation = macs on the accelerator / (macs a cycle x cycles); bit_exact: every output
-    byte equals the integer reference's, None if it was not compared."""
+    byte equals the integer reference's, None if it was not compared; packing: seconds that bringing tensors to the device's layout
+    and back took, views included."""
 
     device: str
     config: str
@@ -40,6 +42,7 @@ class RunReport:
     utilisation: float | None = None
     seconds: float = 0.0
     bit_exact: bool | None = None
+    packing: float = 0.0
     counters: dict[str, float] = field(default_factory=dict)
     launches: list[tuple[Launch, LaunchReport]] = field(default_factory=list)
 
@@ -47,7 +50,8 @@ class RunReport:
         """For JSON: every figure, and the outputs with name, shape, dtype and values."""
         return {
             "device": self.device, "config": self.config, "cycles": self.cycles, "macs": self.macs,
-            "utilisation": self.utilisation, "bit_exact": self.bit_exact, "seconds": self.seconds, "counters": self.counters,
+            "utilisation": self.utilisation, "bit_exact": self.bit_exact, "seconds": self.seconds, "packing": self.packing,
+            "counters": self.counters,
             "outputs": [{"name": k, "shape": list(v.shape), "dtype": str(v.dtype), "values": v.reshape(-1).tolist()}
                         for k, v in outputs.items()],
             "layers": [{**vars(layer), "shape": list(layer.shape)} for layer in self.layers],
