@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from rich.table import Table
 
 from weft.isa import Config
 from weft.isa.manual import field_rows, size_rows
+from weft.runtime.account import main_wait
 from weft.runtime.module import Module
-from weft.runtime.report import RunReport
+from weft.runtime.report import LayerReport, RunReport
 from weft.sim.conform import ConformReport
 
 if TYPE_CHECKING:
@@ -59,17 +61,30 @@ def placement_table(module: "Module | Placement") -> Table:
 
 def run_table(report: RunReport) -> Table:
     """A row a layer, and the whole."""
-    table = _table(f"{report.device}, {report.config}", "layer", "operator", "where", "shape", "MACs", "cycles", "utilisation", "host ms",
-                   right=("MACs", "cycles", "utilisation", "host ms"))
+    right = ("MACs", "cycles", "utilisation", "DRAM bytes", "host ms")
+    table = _table(f"{report.device}, {report.config}", "layer", "operator", "where", "shape", "MACs", "cycles", "utilisation", "DRAM bytes",
+                   "main wait", "host ms", right=right)
     for layer in report.layers:
-        table.add_row(layer.name, layer.op, layer.where, "x".join(map(str, layer.shape)), _number(layer.macs or None),
-                      _number(layer.cycles), _number(layer.utilisation, ".1%"), _milliseconds(layer.seconds))
+        table.add_row(layer.name, layer.op, layer.where, "x".join(map(str, layer.shape)), _number(layer.macs or None), _number(layer.cycles),
+                      _number(layer.utilisation if layer.macs else None, ".1%"), _number(_moved([layer])), _main_wait([layer]), _milliseconds(layer.seconds))
     table.add_section()
-    table.add_row("packing", "", "host", "", "", "", "", _milliseconds(report.packing))
+    table.add_row("packing", "", "host", "", "", "", "", "", "", _milliseconds(report.packing))
     on_host = report.packing + sum(layer.seconds or 0 for layer in report.layers)
-    table.add_row("all", "", "", "", f"{report.macs:,}", _number(report.cycles), _number(report.utilisation, ".1%"), _milliseconds(on_host),
-                  style="bold")
+    table.add_row("all", "", "", "", f"{report.macs:,}", _number(report.cycles), _number(report.utilisation, ".1%"), _number(_moved(report.accelerated)),
+                  _main_wait(report.accelerated), _milliseconds(on_host), style="bold")
     return table
+
+
+def _moved(layers: list[LayerReport]) -> int | None:
+    counts = [layer.bytes_read + layer.bytes_written for layer in layers if layer.bytes_read is not None]
+    return sum(counts) if counts else None
+
+
+def _main_wait(layers: list[LayerReport]) -> str:
+    """What the layers waited for longest, and its share of their cycles."""
+    causes = sum((Counter(layer.causes) for layer in layers if layer.causes), Counter())
+    wait = main_wait(causes)
+    return f"{wait[0]} {wait[1] / sum(causes.values()):.1%}" if wait else ""
 
 
 def conform_table(report: ConformReport, device: str) -> Table:

@@ -34,7 +34,11 @@ def test_a_saved_module_runs_alike(digits, tmp_path):
 
 def test_layers_add_up_to_the_cycles_of_the_launch(digits):
     _, report = digits.run(X, device="rtl", latency=3)
-    assert report.bit_exact and sum(layer.cycles for layer in report.layers if layer.where == "accel") == report.cycles
+    assert report.bit_exact and sum(layer.cycles for layer in report.accelerated) == report.cycles
+    assert all(sum(layer.causes.values()) == layer.cycles for layer in report.accelerated)
+    bus = digits.config.bus_bits // 8
+    assert 0 <= bus * report.counters["read_beats"] - sum(layer.bytes_read for layer in report.accelerated) < bus * 7  # odd numbers of micro-ops
+    assert sum(layer.bytes_written for layer in report.accelerated) == bus * report.counters["write_beats"]
     assert report.utilisation == pytest.approx(digits.macs / 256 / report.cycles)
     shown = json.loads(json.dumps(report.to_dict({"y": np.zeros((1, 2), np.int8)})))
     assert {"device", "cycles", "macs", "utilisation", "bit_exact", "outputs", "layers"} <= set(shown)
