@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from weft.isa import Config
@@ -22,9 +23,9 @@ if TYPE_CHECKING:  # importing it takes ONNX along
 
 
 def _table(title: str, *columns: str, right: tuple[str, ...] = ()) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold")
-    for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for column in columns:  # numbers stay whole; words fold
+        table.add_column(column, justify="right" if column in right else "left", overflow="fold", no_wrap=column in right)
     return table
 
 
@@ -62,15 +63,16 @@ def placement_table(module: "Module | Placement") -> Table:
 def run_table(report: RunReport) -> Table:
     """A row a layer, and the whole."""
     right = ("MACs", "cycles", "utilisation", "DRAM bytes", "host ms")
-    table = _table(f"{report.device}, {report.config}", "layer", "operator", "where", "shape", "MACs", "cycles", "utilisation", "DRAM bytes",
+    table = _table(f"{report.device}, {report.config}", "layer", "operator", "shape", "MACs", "cycles", "utilisation", "DRAM bytes",
                    "main wait", "host ms", right=right)
     for layer in report.layers:
-        table.add_row(layer.name, layer.op, layer.where, "x".join(map(str, layer.shape)), _number(layer.macs or None), _number(layer.cycles),
+        kind = layer.op if layer.where == "accel" else f"{layer.op}, {layer.where}"
+        table.add_row(layer.name, kind, "x".join(map(str, layer.shape)), _number(layer.macs or None), _number(layer.cycles),
                       _number(layer.utilisation if layer.macs else None, ".1%"), _number(_moved([layer])), _main_wait([layer]), _milliseconds(layer.seconds))
     table.add_section()
-    table.add_row("packing", "", "host", "", "", "", "", "", "", _milliseconds(report.packing))
+    table.add_row("packing", "host", "", "", "", "", "", "", _milliseconds(report.packing))
     on_host = report.packing + sum(layer.seconds or 0 for layer in report.layers)
-    table.add_row("all", "", "", "", f"{report.macs:,}", _number(report.cycles), _number(report.utilisation, ".1%"), _number(_moved(report.accelerated)),
+    table.add_row("all", "", "", f"{report.macs:,}", _number(report.cycles), _number(report.utilisation, ".1%"), _number(_moved(report.accelerated)),
                   _main_wait(report.accelerated), _milliseconds(on_host), style="bold")
     return table
 
@@ -84,7 +86,7 @@ def _main_wait(layers: list[LayerReport]) -> str:
     """What the layers waited for longest, and its share of their cycles."""
     causes = sum((Counter(layer.causes) for layer in layers if layer.causes), Counter())
     wait = main_wait(causes)
-    return f"{wait[0]} {wait[1] / sum(causes.values()):.1%}" if wait else ""
+    return f"{wait[0].removeprefix('waits for ')} {wait[1] / sum(causes.values()):.1%}" if wait else ""
 
 
 def conform_table(report: ConformReport, device: str) -> Table:
