@@ -2,11 +2,14 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.made-from-$(shell cksum pyproject.toml | cut -d' ' -f1)
+SUM := $(shell cksum pyproject.toml | cut -d' ' -f1)
+STAMP := $(VENV)/.made-from-$(SUM)
+COMPARE := $(VENV)/.compare-from-$(SUM)
+TORCH := $(VENV)/.torch-from-$(SUM)
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test conform cocotb bench acceptance fuzz verilog docs clean
+.PHONY: help setup demo test conform cocotb bench acceptance torch compare fuzz verilog docs clean
 
 help: ## lists the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -18,13 +21,21 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps "pyverilator==0.7.0"
 	@rm -f $(VENV)/.made-from-* && touch $@
 
+$(COMPARE): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[compare]'
+	@rm -f $(VENV)/.compare-from-* && touch $@
+
+$(TORCH): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[torch]'
+	@rm -f $(VENV)/.torch-from-* && touch $@
+
 setup: $(STAMP) ## makes .venv, with .venv/bin/weft in it
 
 demo: setup ## compiles the digits network, runs it on RTL, compares, reports
 	$(BIN)/python -m examples.digits.demo
 
 test: setup ## passes every test
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -q -m "not models"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -q -m "not models and not runtimes"
 
 conform: setup ## runs the conformance programs on the functional device and on RTL
 	$(BIN)/weft conform tests/vectors --device functional
@@ -36,8 +47,14 @@ cocotb: setup ## runs whole networks in cocotb against the RTL
 bench: setup ## measures: cycles a second of the RTL, utilisation of networks
 	$(BIN)/python -m benchmarks.run
 
-acceptance: setup ## the trained networks of WEFT_MODELS
-	$(BIN)/python -m pytest -n $(WORKERS) -q -m models --durations=5
+acceptance: setup $(COMPARE) ## the trained networks of WEFT_MODELS, and operators against ONNX Runtime and LiteRT
+	$(BIN)/python -m pytest -n $(WORKERS) -q -m "models or runtimes" --durations=5
+
+torch: setup $(TORCH) ## installs PyTorch, and passes the tests of its frontend
+	$(BIN)/python -m pytest -n $(WORKERS) -q -m torch
+
+compare: setup $(COMPARE) ## how far operators are from ONNX Runtime and LiteRT: the table of docs/numerics.md
+	$(BIN)/python -m tests.compiler.runtimes
 
 fuzz: setup ## random programs and convolutions on all devices, for longer than make test
 	WEFT_FUZZ_EXAMPLES=2000 $(BIN)/python -m pytest -n $(WORKERS) -q -k "random or property"

@@ -15,9 +15,6 @@ from weft.sim.functional import FunctionalDevice
 
 pytestmark = pytest.mark.models
 IMAGENET_MEAN, IMAGENET_DEVIATION = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
-SOFTMAX = {"dequantize", "Softmax", "quantize"}
-LAYOUT = {"transpose", "reshape"}
-UINT8 = {"uint8_to_int8", "int8_to_uint8"}
 Sample = tuple[np.ndarray, set[int]]  # what the network is given, and which answers are right
 
 
@@ -81,13 +78,13 @@ class Network:
 
 
 NETWORKS = {
-    "resnet8_cifar10_int8.tflite": Network(cifar, lowered, 90, {"transpose"} | SOFTMAX, True),
-    "resnet8large_cifar10_int8.tflite": Network(cifar, lowered, 99, {"transpose"} | SOFTMAX),
+    "resnet8_cifar10_int8.tflite": Network(cifar, lowered, 90, {"softmax"}, True),
+    "resnet8large_cifar10_int8.tflite": Network(cifar, lowered, 99, {"softmax"}),
     "resnet20_cifar10_int8_qdq.onnx": Network(cifar, normalised, 97, {"quantize", "dequantize"}, True),
-    "kws_dscnn_int8.tflite": Network(speech, as_it_is, 902, LAYOUT | SOFTMAX),
-    "vww96_mobilenetv1_025_int8.tflite": Network(people, lowered, 16, {"transpose"} | SOFTMAX),
-    "mobilenet_v1_0.25_128_quant.tflite": Network(photos(128, 1), as_it_is, 6, LAYOUT | UINT8 | SOFTMAX),
-    "tf2_mobilenet_v2_1.0_224_ptq.tflite": Network(photos(224, 1), as_it_is, 9, LAYOUT | UINT8 | SOFTMAX),
+    "kws_dscnn_int8.tflite": Network(speech, as_it_is, 902, {"softmax"}),
+    "vww96_mobilenetv1_025_int8.tflite": Network(people, lowered, 16, {"softmax"}),
+    "mobilenet_v1_0.25_128_quant.tflite": Network(photos(128, 1), as_it_is, 6, {"softmax"}),
+    "tf2_mobilenet_v2_1.0_224_ptq.tflite": Network(photos(224, 1), as_it_is, 9, {"softmax"}),
     "mobilenetv2_1.0_224_imagenet_int8_qdq.onnx": Network(photos(224, 0), normalised, 9, {"quantize", "dequantize"}),
 }
 ON_RTL = [name for name, network in NETWORKS.items() if network.on_rtl]

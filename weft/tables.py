@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from weft.isa import Config
 from weft.isa.manual import field_rows, size_rows
+from weft.runtime.account import main_wait
 from weft.runtime.module import Module
-from weft.runtime.report import RunReport
+from weft.runtime.report import LayerReport, RunReport
 from weft.sim.conform import ConformReport
 
 if TYPE_CHECKING:
@@ -20,14 +23,18 @@ if TYPE_CHECKING:  # importing it takes ONNX along
 
 
 def _table(title: str, *columns: str, right: tuple[str, ...] = ()) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold")
-    for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for column in columns:  # numbers stay whole; words fold
+        table.add_column(column, justify="right" if column in right else "left", overflow="fold", no_wrap=column in right)
     return table
 
 
 def _number(value: float | None, form: str = ",") -> str:
     return "" if value is None else f"{value:{form}}"
+
+
+def _milliseconds(seconds: float | None) -> str:
+    return _number(None if seconds is None else 1000 * seconds, ".3f")
 
 
 def config_tables(config: Config) -> list[Table]:
@@ -45,24 +52,41 @@ def config_tables(config: Config) -> list[Table]:
 
 def placement_table(module: "Module | Placement") -> Table:
     """Which operator runs where, and why not on the accelerator."""
-    table = _table(f"{module.name} for {module.config.name}", "operator", "kind", "where", "shape", "MACs", "why not on the accelerator",
+    table = _table(f"{module.name} for {module.config.name}", "operator", "kind", "where", "shape", "MACs", "why not on the accelerator, or what does it",
                    right=("MACs",))
     for o in module.operators:
         table.add_row(o.name, o.attrs.get("operator", o.op), o.where, "x".join(map(str, module.tensors[o.outputs[0]].shape)), f"{o.macs:,}" if o.macs else "",
-                      o.reason if o.where == "host" else "", style=None if o.where == "accel" else "yellow")
+                      o.reason, style="yellow" if o.where == "host" else None)
     return table
 
 
 def run_table(report: RunReport) -> Table:
     """A row a layer, and the whole."""
-    table = _table(f"{report.device}, {report.config}", "layer", "operator", "where", "shape", "MACs", "cycles", "utilisation",
-                   right=("MACs", "cycles", "utilisation"))
+    right = ("MACs", "cycles", "utilisation", "DRAM bytes", "host ms")
+    table = _table(f"{report.device}, {report.config}", "layer", "operator", "shape", "MACs", "cycles", "utilisation", "DRAM bytes",
+                   "main wait", "host ms", right=right)
     for layer in report.layers:
-        table.add_row(layer.name, layer.op, layer.where, "x".join(map(str, layer.shape)), _number(layer.macs or None),
-                      _number(layer.cycles), _number(layer.utilisation, ".1%"))
+        kind = layer.op if layer.where == "accel" else f"{layer.op}, {layer.where}"
+        table.add_row(layer.name, kind, "x".join(map(str, layer.shape)), _number(layer.macs or None), _number(layer.cycles),
+                      _number(layer.utilisation if layer.macs else None, ".1%"), _number(_moved([layer])), _main_wait([layer]), _milliseconds(layer.seconds))
     table.add_section()
-    table.add_row("all", "", "", "", f"{report.macs:,}", _number(report.cycles), _number(report.utilisation, ".1%"), style="bold")
+    table.add_row("packing", "host", "", "", "", "", "", "", _milliseconds(report.packing))
+    on_host = report.packing + sum(layer.seconds or 0 for layer in report.layers)
+    table.add_row("all", "", "", f"{report.macs:,}", _number(report.cycles), _number(report.utilisation, ".1%"), _number(_moved(report.accelerated)),
+                  _main_wait(report.accelerated), _milliseconds(on_host), style="bold")
     return table
+
+
+def _moved(layers: list[LayerReport]) -> int | None:
+    counts = [layer.bytes_read + layer.bytes_written for layer in layers if layer.bytes_read is not None]
+    return sum(counts) if counts else None
+
+
+def _main_wait(layers: list[LayerReport]) -> str:
+    """What the layers waited for longest, and its share of their cycles."""
+    causes = sum((Counter(layer.causes) for layer in layers if layer.causes), Counter())
+    wait = main_wait(causes)
+    return f"{wait[0].removeprefix('waits for ')} {wait[1] / sum(causes.values()):.1%}" if wait else ""
 
 
 def conform_table(report: ConformReport, device: str) -> Table:

@@ -37,6 +37,7 @@ def compile(model: Path, output: Annotated[Path, typer.Option("-o", "--output")]
 
     out.print(placement_table(module))
     out.print(f"{output}: {module.macs:,} MACs, {instructions:,} instructions, {module.memory_size:,} bytes of DRAM")
+    out.print("activations: {activation_peak:,} bytes at their peak, {activation_lower_bound:,} is the least that any plan takes".format(**module.options))
 
 
 @app.command()
@@ -80,7 +81,8 @@ def import_(model: Path, config: ConfigOption = "default", as_json: JsonOption =
 
     out.print(placement_table(placed))
     accelerated = [o for o in placed.operators if o.where == "accel"]
-    out.print(f"{len(accelerated)} of {len(placed.operators)} operators and {sum(o.macs for o in accelerated):,} of {placed.macs:,} MACs "
+    count = sum(o.where != "view" for o in placed.operators)
+    out.print(f"{len(accelerated)} of {count} operators and {sum(o.macs for o in accelerated):,} of {placed.macs:,} MACs "
               "on the accelerator", highlight=False)
 
 

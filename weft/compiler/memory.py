@@ -89,10 +89,13 @@ def plan(graph: Graph, config: Config) -> Plan:
             addresses[buffer.name] = end
             end += aligned(buffer.size)
     activations = [b for b in buffers.values() if b.name not in graph.constants]
-    offsets = first_fit(activations)
+    same = _same_bytes(graph, buffers)
+    offsets = first_fit([b for b in activations if b.name not in same])
+    for name, source in same.items():
+        offsets[name] = offsets[source]
     addresses |= {name: end + offset for name, offset in offsets.items()}
     peak = max((offsets[b.name] + aligned(b.size) for b in activations), default=0)
-    return Plan(buffers, addresses, end, end + peak, lower_bound(activations))
+    return Plan(buffers, addresses, end, end + peak, lower_bound([b for b in activations if b.name not in same]))
 
 
 def constants_image(graph: Graph, config: Config, placed: Plan) -> np.ndarray:
@@ -163,4 +166,14 @@ def _lives(graph: Graph) -> tuple[dict[str, int], dict[str, int]]:
         first |= dict.fromkeys(node.outputs, position)
         last |= dict.fromkeys((*node.inputs, *node.outputs), position)
     last |= dict.fromkeys(graph.outputs, len(graph.nodes))
+    for node in reversed(graph.nodes):
+        if node.where == "view":  # who reads a view reads what it is a view of
+            last[node.inputs[0]] = max(last.get(node.inputs[0], -1), last[node.outputs[0]])
     return first, last
+
+
+def _same_bytes(graph: Graph, buffers: dict[str, Buffer]) -> dict[str, str]:
+    """Views from the accelerator to the accelerator: the tensor whose place each shares. Sources come before their views."""
+    made = {name for node in graph.nodes if node.where == "accel" for name in node.outputs}
+    return {node.outputs[0]: node.inputs[0] for node in graph.nodes
+            if node.where == "view" and node.inputs[0] in made and node.outputs[0] in buffers}

@@ -108,15 +108,14 @@ class _Builder:
         return module
 
     def _segments(self) -> list[list[int]]:
-        """Runs of neighbouring accelerator nodes; each becomes one launch, in which layers overlap."""
-        segments: list[list[int]] = []
+        """Runs of accelerator nodes with no host node between; each becomes one launch, in which layers overlap."""
+        segments: list[list[int]] = [[]]
         for index, node in enumerate(self.graph.nodes):
             if node.where == "accel":
-                if segments and segments[-1][-1] == index - 1:
-                    segments[-1].append(index)
-                else:
-                    segments.append([index])
-        return segments
+                segments[-1].append(index)
+            elif node.where == "host":
+                segments.append([])
+        return [segment for segment in segments if segment]
 
     def _launch(self, segment: list[int]) -> Launch:
         programs = []

@@ -1,5 +1,6 @@
 """The account of a launch: its instructions with what they had to do, and where every cycle of the three modules went."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -66,8 +67,18 @@ def account(module: Compiled, launch: Launch, report: LaunchReport, began: int =
     return Account(launch, report, instructions, works, found, began)
 
 
-def main_wait(stalls: dict[str, int]) -> tuple[str, int] | None:
+def main_wait(stalls: Mapping[str, int]) -> tuple[str, int] | None:
     """The wait that took most cycles, and how many; None where there was none."""
     waits = {cause: count for cause, count in stalls.items() if cause in WAITS and cause != "done"}
     cause = max(waits, key=waits.__getitem__, default=None)
     return None if cause is None else (cause, waits[cause])
+
+
+def accounts(module: Compiled, report) -> list[Account]:
+    """The accounts of a run's launches (`RunReport.launches`), one after the other."""
+    found: list[Account] = []
+    began = 0
+    for launch, launch_report in report.launches:
+        found.append(account(module, launch, launch_report, began))
+        began += launch_report.cycles or 0
+    return found

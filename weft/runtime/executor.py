@@ -1,6 +1,7 @@
 """Runs a module: host operators by the NumPy kernels, the rest by launches on a `Device`."""
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Sequence
 
@@ -10,7 +11,8 @@ from weft.isa import WeftError
 
 from . import kernels
 from .device import Bases, Device, open_device
-from .layout import gather, pack_activation, unpack_activation
+from .kernels.view import rearrange
+from .layout import activation_shape, gather, pack_activation, unpack_activation
 from .module import Launch, Module, Operator
 from .report import LayerReport, RunReport, finish, layer_cycles
 
@@ -78,6 +80,8 @@ class Executor:
         self.module, self.device, self.base = module, device, base
         self.bases = Bases(*(base,) * len(dataclasses.fields(Bases)))
         self.launch_of = {operators: launch for launch in module.launches for operators in launch.operators}
+        self.views = {o.outputs[0]: o for o in module.operators if o.where == "view"}
+        self.made_inside = {name for o in module.operators if o.where == "accel" for name in o.outputs}
         device.write(base, module.image)
 
     def run(self, inputs: Sequence[np.ndarray], *, check: bool = True, trace: bool = False,
@@ -91,10 +95,14 @@ class Executor:
             progress(index, len(module.operators), operator.name)
             if operator.where == "host":
                 self._run_host(operator, values, report)
+            elif operator.where == "view":
+                report.layers.append(self._layer(operator))
             elif self.launch_of[index].operators[0] == index:
                 self._run_launch(self.launch_of[index], values, report, trace)
         progress(len(module.operators), len(module.operators), "")
-        outputs = {name: self._value(name, values) for name in module.outputs}
+        unpacking = time.perf_counter()
+        outputs = {name: np.ascontiguousarray(self._value(name, values)) for name in module.outputs}
+        report.packing += time.perf_counter() - unpacking
         finish(report, module)
         report.seconds = time.perf_counter() - began
         if check:
@@ -103,13 +111,23 @@ class Executor:
         return outputs, report
 
     def _value(self, name: str, values: dict[str, np.ndarray]) -> np.ndarray:
-        """A tensor on the host, fetched from DRAM the first time that someone asks."""
+        """A tensor on the host, fetched from DRAM the first time that someone asks. A view may be not contiguous."""
         if name not in values:
-            shape = self.module.tensors[name].shape
-            size = pack_activation(np.empty(shape, np.int8), self.module.config).size
-            packed = self.device.read(self.base + self.module.addresses[name], size).view(np.int8)
-            values[name] = unpack_activation(packed, shape, self.module.config)
+            if name in self.views:
+                view = self.views[name]
+                values[name] = rearrange(self._value(view.inputs[0], values), view.attrs["steps"])
+            else:
+                values[name] = self._fetch(name)
         return values[name]
+
+    def _fetch(self, name: str) -> np.ndarray:
+        shape = self.module.tensors[name].shape
+        packed = self.device.read(self.base + self.module.addresses[name], math.prod(activation_shape(shape, self.module.config)))
+        return unpack_activation(packed.view(np.int8), shape, self.module.config)
+
+    def _is_inside(self, name: str) -> bool:
+        """Whether a launch made the tensor, or what it is a view of, so that it is in DRAM already."""
+        return name in self.made_inside or name in self.views and self._is_inside(self.views[name].inputs[0])
 
     def _packed(self, name: str, value: np.ndarray, readers: Sequence[Operator]) -> np.ndarray:
         """A tensor of the host in the physical layout that the accelerator's operators read it in."""
@@ -118,25 +136,30 @@ class Executor:
                 value = gather(value, operator.attrs["gather"], operator.attrs["pad_value"])
         return pack_activation(value, self.module.config)
 
+    def _layer(self, operator: Operator, cycles: int | None = None, seconds: float | None = None) -> LayerReport:
+        return LayerReport(operator.name, operator.op, operator.where, self.module.tensors[operator.outputs[0]].shape, operator.macs,
+                           cycles, seconds=seconds, reason=operator.reason)
+
     def _run_host(self, operator: Operator, values: dict[str, np.ndarray], report: RunReport):
         began = time.perf_counter()
         for name in filter(None, operator.inputs):
             self._value(name, values)
+        report.packing += time.perf_counter() - began
+        began = time.perf_counter()
         values |= zip(operator.outputs, _kernel(operator, values))
-        report.layers.append(LayerReport(operator.name, operator.op, "host", self.module.tensors[operator.outputs[0]].shape,
-                                         operator.macs, seconds=time.perf_counter() - began, reason=operator.reason))
+        report.layers.append(self._layer(operator, seconds=time.perf_counter() - began))
 
     def _run_launch(self, launch: Launch, values: dict[str, np.ndarray], report: RunReport, trace: bool):
         operators = [self.module.operators[k] for k in launch.operators]
-        made = {name for o in operators for name in o.outputs}
-        for name in {n: None for o in operators for n in o.inputs if n not in made and n not in self.module.constants}:
-            if name in values:  # else it was made by an earlier launch and is in DRAM already
-                self.device.write(self.base + self.module.addresses[name], self._packed(name, values[name], operators))
+        for name in dict.fromkeys(n for o in operators for n in o.inputs):
+            if not self._is_inside(name) and name not in self.module.constants:
+                began = time.perf_counter()
+                packed = self._packed(name, self._value(name, values), operators)
+                self.device.write(self.base + self.module.addresses[name], packed)
+                report.packing += time.perf_counter() - began
         launch_report = self.device.launch(self.base + launch.insn_address, launch.insn_count, self.bases, trace=True)
         cycles = layer_cycles(launch, launch_report) or [None] * len(operators)
-        for operator, count in zip(operators, cycles):
-            report.layers.append(LayerReport(operator.name, operator.op, "accel", self.module.tensors[operator.outputs[0]].shape,
-                                             operator.macs, count))
+        report.layers += [self._layer(operator, count) for operator, count in zip(operators, cycles)]
         if not trace and launch_report.cycles is None:
             launch_report.events = None
         report.launches.append((launch, launch_report))

@@ -11,6 +11,7 @@ An activation that a convolution wants gathered (its attribute `gather`) is pack
 Sizes that do not divide are filled up with zeros.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -58,18 +59,27 @@ def qnt_shape(shape: tuple[int, ...], config: Config) -> tuple[int, ...]:
 
 
 def pack_activation(x: np.ndarray, config: Config) -> np.ndarray:
-    """int8 [N, C, H, W] or [N, C] in its physical layout, C order."""
-    no, co, h, w, b, bo = activation_shape(x.shape, config)
-    x = _fill(x.reshape(_four_axes(x.shape)), (no * b, co * bo, h, w))
-    return np.ascontiguousarray(x.reshape(no, b, co, bo, h, w).transpose(0, 2, 4, 5, 1, 3))
+    """int8 [N, C, H, W] or [N, C] in its physical layout, C order. x is read once, and need not be contiguous."""
+    packed = np.zeros(activation_shape(x.shape, config), np.int8)
+    for part, place in _parts(packed, x.reshape(_four_axes(x.shape)).transpose(0, 2, 3, 1)):
+        place[...] = part
+    return packed
 
 
 def unpack_activation(packed: np.ndarray, shape: tuple[int, ...], config: Config) -> np.ndarray:
     """The logical tensor of `shape` from its physical layout (any array of that many values)."""
-    n, c, h, w = _four_axes(shape)
-    no, co, _, _, b, bo = activation_shape(shape, config)
-    x = packed.reshape(no, co, h, w, b, bo).transpose(0, 4, 1, 5, 2, 3).reshape(no * b, co * bo, h, w)
-    return np.ascontiguousarray(x[:n, :c].reshape(shape))
+    x = np.empty(_four_axes(shape), packed.dtype)
+    for part, place in _parts(packed.reshape(activation_shape(shape, config)), x.transpose(0, 2, 3, 1)):
+        part[...] = place
+    return x.reshape(shape)
+
+
+def _parts(packed: np.ndarray, x: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Parts of x [N, H, W, C] as [n, H, W, c], each with its place in the physical layout."""
+    _, blocks, _, _, batch, block = packed.shape
+    for k, b in np.ndindex(blocks, batch):
+        part = x[b::batch, :, :, k * block:(k + 1) * block]
+        yield part, packed[:len(part), k, :, :, b, :part.shape[3]]
 
 
 def pack_weight(w: np.ndarray, config: Config) -> np.ndarray:

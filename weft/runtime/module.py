@@ -20,7 +20,7 @@ from weft.isa import Config, WeftError
 from weft.isa.files import write_atomically
 from weft.isa.table import INSTRUCTION_BYTES
 
-MAGIC, FORMAT_VERSION = b"WEFTMOD\0", 1
+MAGIC, FORMAT_VERSION = b"WEFTMOD\0", 2
 _PREFIX = struct.Struct("<8sIQ")
 
 
@@ -36,7 +36,11 @@ class TensorInfo:
 
 @dataclass(frozen=True)
 class Operator:
-    """One node of the compiled graph: `where` is 'accel' or 'host', and `reason` why it is not on the accelerator."""
+    """One node of the compiled graph, and where it runs.
+
+    where: 'accel'; 'host', and `reason` says why not on the accelerator; or 'view', which is no work by itself, and `reason`
+        says what does it: 'folded into packing', 'folded into unpacking', or 'the same bytes'.
+    """
 
     name: str
     op: str

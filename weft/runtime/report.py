@@ -4,16 +4,19 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .account import accounts
 from .device import LaunchReport
 from .module import Launch, Module
 
 
 @dataclass
 class LayerReport:
-    """One operator of a run. cycles: None on the host and on devices without a clock; seconds: None on the accelerator.
+    """One operator of a run. cycles: None on the host and on devices without a clock; seconds: None but on the host;
+    reason: as of the module's operator.
 
-    Layers overlap on the accelerator. The cycles of a layer are those between the end of the last instruction of the
-    layers before and the end of its own last, so that they add up to the launch.
+    Layers overlap on the accelerator. The cycles of a layer are those that the compute module spends on its instructions or
+    waits for them, so that they add up to the launch; `causes` says which went to what (stalls.CAUSES), and adds up to them.
+    bytes_read, bytes_written: of DRAM, instructions included; None as cycles.
     """
 
     name: str
@@ -25,12 +28,16 @@ class LayerReport:
     utilisation: float | None = None
     seconds: float | None = None
     reason: str = ""
+    causes: dict[str, int] | None = None
+    bytes_read: int | None = None
+    bytes_written: int | None = None
 
 
 @dataclass
 class RunReport:
     """One run of a module. utilisation = macs on the accelerator / (macs a cycle x cycles); bit_exact: every output
-    byte equals the integer reference's, None if it was not compared."""
+    byte equals the integer reference's, None if it was not compared; packing: seconds that bringing tensors to the device's layout
+    and back took, views included."""
 
     device: str
     config: str
@@ -40,14 +47,21 @@ class RunReport:
     utilisation: float | None = None
     seconds: float = 0.0
     bit_exact: bool | None = None
+    packing: float = 0.0
     counters: dict[str, float] = field(default_factory=dict)
     launches: list[tuple[Launch, LaunchReport]] = field(default_factory=list)
+
+    @property
+    def accelerated(self) -> list[LayerReport]:
+        """The layers of the accelerator, in the order of the launches' operators."""
+        return [layer for layer in self.layers if layer.where == "accel"]
 
     def to_dict(self, outputs: dict[str, np.ndarray]) -> dict:
         """For JSON: every figure, and the outputs with name, shape, dtype and values."""
         return {
             "device": self.device, "config": self.config, "cycles": self.cycles, "macs": self.macs,
-            "utilisation": self.utilisation, "bit_exact": self.bit_exact, "seconds": self.seconds, "counters": self.counters,
+            "utilisation": self.utilisation, "bit_exact": self.bit_exact, "seconds": self.seconds, "packing": self.packing,
+            "counters": self.counters,
             "outputs": [{"name": k, "shape": list(v.shape), "dtype": str(v.dtype), "values": v.reshape(-1).tolist()}
                         for k, v in outputs.items()],
             "layers": [{**vars(layer), "shape": list(layer.shape)} for layer in self.layers],
@@ -67,15 +81,22 @@ def layer_cycles(launch: Launch, report: LaunchReport) -> list[int] | None:
 
 
 def finish(report: RunReport, module: Module):
-    """Fills in the totals and utilisations from the layers."""
-    accel = [layer for layer in report.layers if layer.where == "accel"]
-    for layer in accel:
-        if layer.cycles:
-            layer.utilisation = layer.macs / (module.config.macs_per_cycle * layer.cycles)
+    """Fills in the totals, and what layers took where the device has a clock."""
     cycles = [launch_report.cycles for _, launch_report in report.launches]
     if cycles and None not in cycles:
+        _layers(report, module)
         report.cycles = sum(cycles)
-        report.utilisation = sum(layer.macs for layer in accel) / (module.config.macs_per_cycle * report.cycles)
+        report.utilisation = sum(layer.macs for layer in report.accelerated) / (module.config.macs_per_cycle * report.cycles)
     for _, launch_report in report.launches:
         for key, value in launch_report.counters.items():
             report.counters[key] = report.counters.get(key, 0) + value
+
+
+def _layers(report: RunReport, module: Module):
+    layers = iter(report.accelerated)
+    for account in accounts(module, report):
+        rows = zip(range(len(account.launch.operators)), account.read, account.sums("written"))
+        for (position, read, written), layer in zip(rows, layers):
+            layer.causes, layer.bytes_read, layer.bytes_written = account.stalls(position), read, written
+            layer.cycles = sum(layer.causes.values())
+            layer.utilisation = layer.macs / (module.config.macs_per_cycle * layer.cycles) if layer.cycles else None

@@ -22,11 +22,12 @@ from .order import Order
 from .place import Place
 from .select import Select
 from .tables import FuseTables
+from .views import Views
 from .widen_groups import WidenGroups
 
 __all__ = ["PASSES", "AbsorbQuantisation", "Canonicalise", "FoldConstants", "FoldPads", "FuseActivations", "FuseClamps",
-           "FuseTables", "GatherInput", "Layout", "Legalise", "Order", "Pass", "Place", "Select", "WidenGroups",
-           "run"]
+           "FuseTables", "GatherInput", "Layout", "Legalise", "Order", "Pass", "Place", "Select", "Views",
+           "WidenGroups", "run"]
 
 
 class Pass(Protocol):
@@ -40,7 +41,7 @@ class Pass(Protocol):
 
 PASSES: tuple[Pass, ...] = (
     FoldConstants(), Canonicalise(), FuseActivations(), AbsorbQuantisation(), Layout(), Legalise(), FoldPads(), Select(),
-    FuseClamps(), FuseTables(), WidenGroups(), FoldConstants("fold-real-constants", dequantise=True), Place(), Order(), GatherInput(),
+    FuseClamps(), FuseTables(), WidenGroups(), FoldConstants("fold-real-constants", dequantise=True), Place(), Views(), Order(), GatherInput(),
 )
 
 

@@ -41,15 +41,18 @@ class GatherInput:
     name: ClassVar[str] = "gather-input"
 
     def __call__(self, graph: Graph, config: Config) -> None:
-        makers = graph.producers()
         for node in graph.nodes:
-            maker = makers.get(node.inputs[0]) if node.inputs else None
-            given = node.inputs and (node.inputs[0] in graph.inputs or maker is not None and maker.where == "host")
-            if node.op != "conv2d" or node.where != "accel" or not given or node.attrs["groups"] > 1 \
+            if node.op != "conv2d" or node.where != "accel" or not _packed(graph, node.inputs[0]) or node.attrs["groups"] > 1 \
                     or node.attrs.get("parts", 1) > 1:
                 continue
             if graph.tensors[node.inputs[0]].shape[1] < config.block_in and _alone_on_accelerator(graph, node):
                 _rewrite(graph, node, config)
+
+
+def _packed(graph: Graph, name: str) -> bool:
+    """Whether the tensor comes from outside of the accelerator, as it is or as a view."""
+    maker = graph.producers().get(name)
+    return maker is None or maker.where == "host" or maker.where == "view" and _packed(graph, maker.inputs[0])
 
 
 def _alone_on_accelerator(graph: Graph, node: Node) -> bool:

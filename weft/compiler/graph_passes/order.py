@@ -1,4 +1,7 @@
-"""Nodes of one place stand together as far as their inputs allow: each change from host to accelerator costs a launch."""
+"""Nodes of one place stand together as far as their inputs allow: each change from host to accelerator costs a launch.
+
+Views stand as early as they can, and separate nothing.
+"""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -22,13 +25,13 @@ class Order:
 
 
 def _run(waiting: list[Node], where: str, made: set[str], ordered: list[Node]) -> list[Node]:
-    """Moves every node of that place that can run now, in its old order; returns those that still wait.
+    """Moves every node of that place, and every view, that can run now, in its old order; returns those that still wait.
 
     `made` are the tensors that are still to be made; nodes are in topological order, so that one sweep is enough.
     """
     left = []
     for node in waiting:
-        if node.where == where and made.isdisjoint(node.inputs):
+        if node.where in (where, "view") and made.isdisjoint(node.inputs):
             ordered.append(node)
             made.difference_update(node.outputs)
         else:

@@ -1,8 +1,29 @@
-"""Normalisations on real numbers: `Softmax`, `BatchNormalization`, `LayerNormalization`."""
+"""Normalisations: `softmax` on stored integers; on real numbers `Softmax`, `BatchNormalization`, `LayerNormalization`."""
 
 import numpy as np
 
+from .quantise import clip_to, round_ties
 from .registry import kernel
+
+UNIT = 1 << 24  # what tables of exponentials have for exp(0)
+
+
+def exponentials(scale: float) -> np.ndarray:
+    """int32 [256]: entry d is exp(-scale * d) in units of 1 / UNIT, for int8 values that lie d below the largest."""
+    return np.rint(UNIT * np.exp(-np.float64(scale) * np.arange(256))).astype(np.int32)
+
+
+@kernel("softmax")
+def stored_softmax(attrs, x, table):
+    """x int8, table int32 [256] as `exponentials` of x's scale -> attrs["dtype"]: each value's share along attrs["axis"].
+
+    A share is a quotient of whole numbers, stored as clip(round(share / scale) + zero_point). attrs: axis, and scale,
+    zero_point, dtype, rounding of the output.
+    """
+    axis = attrs["axis"]
+    weights = table[x.max(axis=axis, keepdims=True).astype(np.int16) - x].astype(np.int64)
+    shares = weights / (weights.sum(axis=axis, keepdims=True) * np.float64(attrs["scale"]))
+    return (clip_to(attrs["dtype"], round_ties(shares, attrs["rounding"]) + attrs["zero_point"]),)
 
 
 @kernel("Softmax")

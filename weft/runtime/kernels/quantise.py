@@ -27,6 +27,12 @@ def round_ties(x: np.ndarray, rounding: str) -> np.ndarray:
     return np.trunc(x + np.copysign(x.dtype.type(0.5), x))
 
 
+def clip_to(dtype: str, x: np.ndarray) -> np.ndarray:
+    """Whole numbers as that integer type, the nearest it has."""
+    info = np.iinfo(dtype)
+    return np.clip(x, info.min, info.max).astype(dtype)
+
+
 def _along(value, ndim: int, axis: int | None) -> np.ndarray:
     """A scale or zero point (one number, or one an index of `axis`) in a shape that broadcasts."""
     value = np.asarray(value)
@@ -38,11 +44,10 @@ def _along(value, ndim: int, axis: int | None) -> np.ndarray:
 @kernel("quantize")
 def quantize(attrs, x):
     """Real to stored: clip(round(x / scale) + zero_point). attrs: scale, zero_point, dtype, rounding, axis."""
-    info = np.iinfo(attrs["dtype"])
     scale = _along(np.float32(attrs["scale"]), x.ndim, attrs.get("axis"))
     zero_point = _along(attrs["zero_point"], x.ndim, attrs.get("axis"))
     whole = round_ties(x / scale, attrs.get("rounding", "half_even"))
-    return (np.clip(whole + zero_point, info.min, info.max).astype(attrs["dtype"]),)
+    return (clip_to(attrs["dtype"], whole + zero_point),)
 
 
 @kernel("dequantize")
