@@ -39,7 +39,16 @@ def test_conform_json(weft, tmp_path):
         (tmp_path / name).write_bytes((FOLDER / name).read_bytes())
     status, out, _ = weft("conform", tmp_path, "--device", "functional", "--json")
     assert status == 0 and json.loads(out) == {"passed": 2, "failed": 0, "failures": [], "cycles": None, "cycles_per_second": None,
-                                               "device": "functional", "seconds": json.loads(out)["seconds"]}
+                                               "device": "functional", "against": None, "instructions": 0, "seconds": json.loads(out)["seconds"]}
+
+
+def test_conform_against_compares_cycles(weft, tmp_path):
+    for name in ("000_single_gemm_00.npz", "b1k8s_000_single_gemm_00.npz", "index.json", "index_b1k8s.json"):
+        (tmp_path / name).write_bytes((FOLDER / name).read_bytes())
+    status, out, _ = weft("conform", tmp_path, "--device", "timing", "--against", "rtl", "--json")
+    found = json.loads(out)
+    assert status == 0 and (found["passed"], found["failed"], found["device"], found["against"]) == (2, 0, "timing", "rtl")
+    assert found["instructions"] == 25 and found["cycles"] > 400
 
 
 def test_conform_fails_on_a_wrong_byte(weft, tmp_path):
@@ -106,8 +115,11 @@ def test_import_says_what_would_run_where(weft):
     (("import", "/no/such.onnx"), "weft: refused: model such.onnx: a model must be a file that can be read, but found No such file or "
                                   "directory\ntry: to check the path\n"),
     (("conform", "/no/such"), "weft: refused: folder /no/such: raw programs are read from a folder, but found no such folder\ntry: a path to .npz files\n"),
-    (("conform", FOLDER, "--device", "gpu"), "weft: refused: device 'gpu': a device is one of functional, rtl, but found 'gpu'\ntry: one of these names\n"),
-    (("conform", FOLDER, "--latency", "3"), "weft: refused: device 'functional': it has no clock, so no DRAM timing, but found latency\ntry: --device rtl\n"),
+    (("conform", FOLDER, "--device", "gpu"), "weft: refused: device 'gpu': a device is one of functional, rtl, timing, but found 'gpu'\ntry: one of these names\n"),
+    (("conform", FOLDER, "--device", "timing", "--against", "functional"),
+     "weft: refused: device 'functional': it has no clock, so it has no cycles to compare, but found --device timing --against functional\n"
+     "try: --device timing --against rtl\n"),
+    (("conform", FOLDER, "--latency", "3"), "weft: refused: device 'functional': it has no clock, so no DRAM timing, but found latency\ntry: --device timing or rtl\n"),
     (("config", "nope"), "weft: refused: config 'nope': a config is a preset (default, 1x8x8, 1x32x32, 2x16x16) or a TOML file, but found neither\n"
                          "try: `weft config` to list the presets\n"),
     (("run", "/no/such.weft", "x.npy"), "weft: refused: module /no/such.weft: a module file must be readable, but found No such file or directory\n"

@@ -25,7 +25,13 @@ def _rtl(config, **options):
     return RtlDevice(config, **options)
 
 
-DEVICES.update(functional=_functional, rtl=_rtl)
+def _timing(config, **options):
+    from weft.sim.timing import TimingDevice
+
+    return TimingDevice(config, **options)
+
+
+DEVICES.update(functional=_functional, rtl=_rtl, timing=_timing)
 
 
 def compile(model, config="default", **options) -> Module:

@@ -89,6 +89,19 @@ def _main_wait(layers: list[LayerReport]) -> str:
     return f"{wait[0].removeprefix('waits for ')} {wait[1] / sum(causes.values()):.1%}" if wait else ""
 
 
+def causes_table(shown: dict) -> Table:
+    """What the compute module's cycles went to, a row a cause and a column a run. shown: as of weft.report.page.data."""
+    runs = shown["runs"]
+    table = _table(f"{shown['network']}: cycles of the compute module", "cause", *(run["label"] for run in runs), right=tuple(run["label"] for run in runs))
+    for cause in shown["causes"]:
+        counts = [run["stalls"]["compute"].get(cause["key"], 0) for run in runs]
+        if any(counts):
+            table.add_row(cause["label"], *(f"{n:,} {n / run['cycles']:6.1%}" for n, run in zip(counts, runs)))
+    table.add_section()
+    table.add_row("all", *(f"{run['cycles']:,} {1:6.1%}" for run in runs), style="bold")
+    return table
+
+
 def conform_table(report: ConformReport, device: str) -> Table:
     """One row; failures are listed behind it by the command."""
     table = _table(f"conformance on {device}", "passed", "failed", "cycles", "cycles a second", right=("passed", "failed", "cycles", "cycles a second"))

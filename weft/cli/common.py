@@ -18,7 +18,7 @@ out, err = Console(), Console(stderr=True)
 
 ConfigOption = Annotated[str, typer.Option("--config", help=f"{', '.join(PRESETS)}, or a TOML file")]
 JsonOption = Annotated[bool, typer.Option("--json", help="print JSON")]
-DeviceOption = Annotated[str, typer.Option("--device", help="functional or rtl")]
+DeviceOption = Annotated[str, typer.Option("--device", help="functional, timing or rtl")]
 MemoryOptions = {"latency": "read latency in cycles", "stall_seed": "stall every channel at random, from this seed"}
 
 
@@ -37,7 +37,7 @@ def device_options(device: str, latency: int | None, stall_seed: int | None) -> 
     """The DRAM options that were given. WeftError for a device without a clock."""
     given = {k: v for k, v in (("latency", latency), ("stall_seed", stall_seed)) if v is not None}
     if given and device == "functional":
-        raise WeftError("device 'functional'", "it has no clock, so no DRAM timing", ", ".join(given), "--device rtl")
+        raise WeftError("device 'functional'", "it has no clock, so no DRAM timing", ", ".join(given), "--device timing or rtl")
     return given
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import typer
 
 import weft
+from weft.isa import WeftError
 from weft.isa.files import write_atomically
 
 from .common import DeviceOption, JsonOption, MemoryOptions, app, device_options, load_array, out, print_json, progress_bar
@@ -47,24 +48,32 @@ def run(module: Path, inputs: list[Path], device: DeviceOption = "functional",
 
 
 @app.command()
-def conform(folder: Path, device: DeviceOption = "functional",
+def conform(programs: Annotated[Path, typer.Argument(help="a folder of raw programs (.npz), or with --against a module")],
+            device: DeviceOption = "functional",
+            against: Annotated[Optional[str], typer.Option(help="another device with a clock: every start and end is compared with its own")] = None,
             latency: Annotated[Optional[int], typer.Option(help=MemoryOptions["latency"])] = None,
             stall_seed: Annotated[Optional[int], typer.Option(help=MemoryOptions["stall_seed"])] = None, as_json: JsonOption = False):
-    """Runs every raw program of a folder and compares every byte of DRAM."""
+    """Runs every raw program of a folder and compares every byte of DRAM, or two devices cycle by cycle."""
     from weft.runtime.device import open_device
-    from weft.sim.conform import conform, load_folder
+    from weft.sim.conform import conform, load_folder, load_module
     from weft.tables import conform_table
 
+    if against and "functional" in (device, against):
+        raise WeftError("device 'functional'", "it has no clock, so it has no cycles to compare", f"--device {device} --against {against}",
+                        "--device timing --against rtl")
     options = device_options(device, latency, stall_seed)
-    programs = list(load_folder(folder))
+    make = lambda name: lambda config, size: open_device(name, config, size, **options)
+    found = list(load_module(weft.load(programs)) if against and programs.is_file() else load_folder(programs))
     with progress_bar() as bar:
-        task = bar.add_task(device, total=len(programs))
-        report = conform(programs, lambda c, size: open_device(device, c, size, **options), lambda name: bar.advance(task))
+        task = bar.add_task(device, total=len(found))
+        report = conform(found, make(device), lambda name: bar.advance(task), make(against) if against else None)
     if as_json:
-        print_json({**dataclasses.asdict(report), "cycles_per_second": report.cycles_per_second, "device": device,
+        print_json({**dataclasses.asdict(report), "cycles_per_second": report.cycles_per_second, "device": device, "against": against,
                     "failures": [{"name": n, "difference": d} for n, d in report.failures]})
     else:
-        out.print(conform_table(report, device))
+        out.print(conform_table(report, device if against is None else f"{device} against {against}"))
+        if against:
+            out.print(f"{report.instructions:,} instructions start and end in the same cycles")
         for name, difference in report.failures:
             out.print(f"{name}: {difference}", highlight=False, markup=False, style="red")
     if report.failed:

@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from weft.isa import WeftError
+from weft.isa.quantise import QNT_LANE
 
 from . import kernels
 from .device import Bases, Device, open_device
 from .kernels.view import rearrange
-from .layout import activation_shape, gather, pack_activation, unpack_activation
+from .layout import activation_shape, gather, pack_activation, pack_qnt, pack_weight, unpack_activation
 from .module import Launch, Module, Operator
 from .report import LayerReport, RunReport, finish, layer_cycles
 
@@ -134,7 +135,9 @@ class Executor:
         for operator in readers:
             if "gather" in operator.attrs and operator.inputs[0] == name:
                 value = gather(value, operator.attrs["gather"], operator.attrs["pad_value"])
-        return pack_activation(value, self.module.config)
+            if operator.op == "dense" and operator.inputs[1] == name:
+                return pack_weight(value, self.module.config)
+        return (pack_qnt if value.dtype == QNT_LANE else pack_activation)(value, self.module.config)
 
     def _layer(self, operator: Operator, cycles: int | None = None, seconds: float | None = None) -> LayerReport:
         return LayerReport(operator.name, operator.op, operator.where, self.module.tensors[operator.outputs[0]].shape, operator.macs,

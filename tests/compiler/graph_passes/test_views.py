@@ -125,7 +125,7 @@ def test_other_bytes_are_moved_by_the_host():
     s.reshape("b", "a", (1, 60, 2, 2))
     s.accel("c", "b")
     placed = s.placed("c")
-    assert views(placed) == {} and on_host(placed) == ["reshape"]
+    assert views(placed) == {} and on_host(placed) == ["view"]
     runs_right(placed, launches=2)
 
 
@@ -149,6 +149,17 @@ def test_a_tensor_packed_twice_has_two_places():
     assert views(placed) == {"turned": ("x", "folded into packing")}
     _, _, module = runs_right(placed)
     assert module.addresses["turned"] != module.addresses["x"]
+
+
+def test_equal_views_are_packed_once():
+    s = Small((1, 4, 5, 3))
+    s.transpose("one", "x", (0, 3, 1, 2))
+    s.transpose("two", "x", (0, 3, 1, 2))
+    s.accel("a", "one")
+    s.accel("b", "two")
+    placed = s.placed("a", "b")
+    assert views(placed) == {"one": ("x", "folded into packing")} and [n.inputs[0] for n in placed.nodes[1:]] == ["one", "one"]
+    runs_right(placed)
 
 
 def test_moves_between_hosts_stay():

@@ -14,7 +14,7 @@ from weft.isa import Config
 from .networks import CHANNELS, SIZE, Builder, depthwise, functions, graph_of, mixed, samples_for, tokens
 
 NETWORKS = {"relu": depthwise(), "clip": depthwise(clip=0.7), "mixed": mixed(), "tokens": tokens(), "functions": functions()}
-ON_HOST = {"mixed": {"Sigmoid", "concat"}, "tokens": {"MatMul", "Transpose", "Softmax", "Concat", "Reshape", "reshape", "transpose"},
+ON_HOST = {"mixed": {"Sigmoid", "concat"}, "tokens": {"Concat", "softmax", "view", "product_bias"},
            "functions": {"Onnx", "lut", "ReduceMean", "Sigmoid"}}
 
 

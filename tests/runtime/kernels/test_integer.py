@@ -88,6 +88,17 @@ def test_dense(n, c, o, seed):
 
 
 @settings(max_examples=30, deadline=None)
+@given(SMALL, st.integers(1, 40), st.integers(1, 20), st.integers(-128, 127), st.integers(0, 2 ** 31))
+def test_product_bias_takes_the_zero_point_off(n, c, o, zero_point, seed):
+    rng = np.random.default_rng(seed)
+    x, w, qnt = int8(rng, n, c), int8(rng, o, c), lanes_for(rng, o)
+    (lanes,) = KERNELS["product_bias"]({"zero_point": zero_point}, w, qnt)
+    (y,) = KERNELS["dense"]({}, x, w, lanes)
+    for i, j in np.ndindex(y.shape):
+        assert y[i, j] == one(qnt, j, sum((int(a) - zero_point) * int(b) for a, b in zip(x[i], w[j], strict=True)))
+
+
+@settings(max_examples=30, deadline=None)
 @given(st.tuples(SMALL, SMALL, SMALL, SMALL), MULTIPLIER, MULTIPLIER, st.integers(0, 2 ** 31))
 def test_add(shape, ma, mb, seed):
     rng = np.random.default_rng(seed)

@@ -15,6 +15,7 @@ from .fold_constants import FoldConstants
 from .fold_pads import FoldPads
 from .fuse_activations import FuseActivations
 from .fuse_clamps import FuseClamps
+from .functions import Functions
 from .gather_input import GatherInput
 from .layout import Layout
 from .legalise import Legalise
@@ -22,11 +23,12 @@ from .order import Order
 from .place import Place
 from .select import Select
 from .tables import FuseTables
+from .two_axes import TwoAxes
 from .views import Views
 from .widen_groups import WidenGroups
 
 __all__ = ["PASSES", "AbsorbQuantisation", "Canonicalise", "FoldConstants", "FoldPads", "FuseActivations", "FuseClamps",
-           "FuseTables", "GatherInput", "Layout", "Legalise", "Order", "Pass", "Place", "Select", "Views",
+           "FuseTables", "Functions", "GatherInput", "Layout", "Legalise", "Order", "Pass", "Place", "Select", "TwoAxes", "Views",
            "WidenGroups", "run"]
 
 
@@ -40,7 +42,7 @@ class Pass(Protocol):
 
 
 PASSES: tuple[Pass, ...] = (
-    FoldConstants(), Canonicalise(), FuseActivations(), AbsorbQuantisation(), Layout(), Legalise(), FoldPads(), Select(),
+    FoldConstants(), Canonicalise(), FuseActivations(), AbsorbQuantisation(), Functions(), TwoAxes(), Layout(), Legalise(), FoldPads(), Select(),
     FuseClamps(), FuseTables(), WidenGroups(), FoldConstants("fold-real-constants", dequantise=True), Place(), Views(), Order(), GatherInput(),
 )
 

@@ -18,7 +18,7 @@ from .rewrite import only_reader, substitute
 
 MOVES = ("Reshape", "Transpose", "Slice", "MaxPool")  # of one input; Pad and Concat bring values of their own
 ABSORBING = ("Conv", "Gemm", "Add", "Clip", "AveragePool", "GlobalAveragePool", "Pad", "Concat", "Identity", "Sub", "Mul",
-             "Softmax", *MOVES)
+             "Softmax", "MatMul", *MOVES)
 
 
 @dataclass(frozen=True)

@@ -54,8 +54,8 @@ def _drop_identity(graph: Graph, node: Node) -> bool:
 
 
 def _compose(graph: Graph, node: Node) -> bool:
-    maker = graph.producers().get(node.inputs[0])
-    if node.op not in ("Transpose", "Reshape") or maker is None or maker.op != node.op:
+    maker = graph.producers().get(node.inputs[0]) if node.op in ("Transpose", "Reshape") else None
+    if maker is None or maker.op != node.op:
         return False
     if not _same_quantisation(graph, maker):
         return False

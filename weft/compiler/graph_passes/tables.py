@@ -55,5 +55,7 @@ class FuseTables:
             if maker is None or only_reader(graph, node.inputs[0]) is not node or len(maker.inputs) != BEHIND.get(maker.op):
                 continue
             maker.inputs = [*maker.inputs, node.inputs[1]]
+            type_ = graph.tensors[node.outputs[0]]
             graph.nodes.remove(node)
             rename_output(graph, maker, node.inputs[0], node.outputs[0])
+            graph.tensors[node.outputs[0]] = type_

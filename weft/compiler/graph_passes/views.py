@@ -17,7 +17,7 @@ from typing import ClassVar
 from weft.isa import Config
 
 from ..graph import Graph, Node
-from .rewrite import only_reader, rename_output
+from .rewrite import only_reader, rename_output, substitute
 
 MOVES = ("transpose", "reshape", "uint8_to_int8", "int8_to_uint8", "view")
 REAL_MOVES = {"Transpose": "transpose", "Reshape": "reshape"}
@@ -34,6 +34,7 @@ class Views:
         for node in list(graph.nodes):
             if node.op in MOVES and node.where == "host":
                 _fold(graph, node)
+        _merge(graph)
 
 
 def _stored_move(graph: Graph, node: Node) -> dict | None:
@@ -124,15 +125,30 @@ def _fold(graph: Graph, node: Node) -> None:
             _become_view(node, source, steps, "folded into unpacking")
         elif _same_bytes(graph, source, output, steps):
             _become_view(node, source, steps, "the same bytes")
+        else:
+            _become_view(node, source, steps, "brings what the accelerator made to another layout", "host")
     elif inside and source not in graph.constants:
         if len(inside) < len(readers) or output in graph.outputs:
             node = _of_its_own(graph, node, inside)
         _become_view(node, source, steps, "folded into packing")
 
 
-def _become_view(node: Node, source: str, steps: tuple, reason: str) -> None:
+def _become_view(node: Node, source: str, steps: tuple, reason: str, where: str = "view") -> None:
     node.op, node.inputs, node.attrs = "view", [source], {"steps": steps}
-    node.where, node.reason = "view", reason
+    node.where, node.reason = where, reason
+
+
+def _merge(graph: Graph) -> None:
+    """Equal views are one, which is packed once. Weights lie otherwise than activations."""
+    weights = {node.inputs[1] for node in graph.nodes if node.op == "dense"}
+    first: dict[tuple, str] = {}
+    for node in list(graph.nodes):
+        if node.op == "view" and node.outputs[0] not in graph.outputs:
+            output = node.outputs[0]
+            known = first.setdefault((node.inputs[0], node.attrs["steps"], node.where, output in weights), output)
+            if known != output:
+                graph.nodes.remove(node)
+                substitute(graph, output, known)
 
 
 def _of_its_own(graph: Graph, node: Node, readers: list[Node]) -> Node:

@@ -68,4 +68,7 @@ def choose(graph: Graph, samples: Mapping[str, np.ndarray], plan: Plan, method: 
         _walk_all(graph, samples, visit, progress, "histograms")
         limits = {root: h.percentiles(percentile) if method == "percentile" else h.least_error()
                   for root, h in histograms.items()}
+    for root in plan.symmetric:
+        largest = max(map(abs, limits[root]))
+        limits[root] = -largest * 128 / 127, largest  # of the steps -128 to 127, 0 is the middle
     return {name: from_range(*limits[root]) for name, root in plan.group.items()}

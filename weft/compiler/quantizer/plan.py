@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from ..graph import Graph, Node
+from ..graph_passes.functions import BY_VALUE
 from .prepare import is_product
 
 SAME_SCALE = ("MaxPool", "Reshape", "Transpose", "Slice", "Pad", "Concat")  # they move values and make none
@@ -13,10 +14,11 @@ FUNCTIONS = ("Sigmoid", "Tanh", "HardSwish", "HardSigmoid", "LeakyRelu")  # tabl
 @dataclass
 class Plan:
     """`nodes`: the first outputs of the nodes that compute in int8. `group`: for each tensor that is quantised, the name
-    that its group goes by; tensors of a group share scale and zero point."""
+    that its group goes by; tensors of a group share scale and zero point. `symmetric`: groups whose zero point is 0."""
 
     nodes: set[str] = field(default_factory=set)
     group: dict[str, str] = field(default_factory=dict)
+    symmetric: set[str] = field(default_factory=set)
 
     def computes(self, node: Node) -> bool:
         return node.outputs[0] in self.nodes
@@ -29,12 +31,17 @@ class Plan:
 
 
 def make_plan(graph: Graph) -> Plan:
-    """Convolutions, products, sums, pools and clamps; functions of what those make; moves to what is quantised.
+    """Convolutions, products, sums, pools and clamps; functions of what those make; shares that a product takes; moves to
+    what is quantised. The second of two computed factors is symmetric: it takes the place of weights. What makes one function
+    of one value together stays real, and becomes a table when it is compiled.
 
     A function that makes an output of the network stays real: its 256 values would be all that anyone sees.
     """
     plan = Plan()
+    inner = inside_functions(graph)
     for node in graph.nodes:
+        if node.outputs[0] in inner:
+            continue
         if node.op in FUNCTIONS and (node.inputs[0] not in plan.group or node.outputs[0] in graph.outputs):
             continue
         if node.op not in MOVES and computes_in_int8(graph, node):
@@ -43,7 +50,24 @@ def make_plan(graph: Graph) -> Plan:
         if node.op in MOVES and node.outputs[0] in plan.group and computes_in_int8(graph, node):
             _add(graph, plan, node)
     _share(graph, plan)
+    plan.symmetric = {plan.group[node.inputs[1]] for node in graph.nodes if node.op == "MatMul" and plan.computes(node)}
     return plan
+
+
+def inside_functions(graph: Graph) -> set[str]:
+    """What operators on single values make on the way from one tensor to a function of it that several of them compute."""
+    roots: dict[str, str] = {}
+    for node in graph.nodes:
+        found = {roots.get(name, name) for name in activations(graph, node)}
+        numbers = all(graph.constants[name].size == 1 for name in node.inputs if name in graph.constants)
+        if node.op in BY_VALUE and len(found) == 1 and numbers and len(node.outputs) == 1:
+            roots[node.outputs[0]] = found.pop()
+    inner: set[str] = set()
+    for node in graph.nodes:
+        steps = [name for name in activations(graph, node) if name in roots]
+        if node.outputs[0] in roots and steps:
+            inner |= {*steps, node.outputs[0]}
+    return inner
 
 
 def activations(graph: Graph, node: Node) -> list[str]:
@@ -63,6 +87,11 @@ def computes_in_int8(graph: Graph, node: Node) -> bool:
         return len(names) == 3 and shapes[0] == shapes[1]
     if node.op in ("AveragePool", "GlobalAveragePool", "MaxPool"):
         return len(shapes[0]) == 4
+    if node.op == "MatMul":
+        return len(names) == 3 and min(map(len, shapes)) >= 2
+    if node.op == "Softmax":
+        readers = [r for r in graph.nodes if node.outputs[0] in r.inputs]
+        return node.outputs[0] not in graph.outputs and all(r.op == "MatMul" for r in readers)
     if node.op == "Concat":
         return len(names) == len(node.inputs) + 1
     return node.op in ("Clip", *FUNCTIONS) or node.op in MOVES and len(names) == 2

@@ -19,6 +19,14 @@ def dense(attrs, x, w, qnt, table=None):
     return (apply_lanes(acc.astype(np.int64).astype(np.int32), qnt, table),)
 
 
+@kernel("product_bias")
+def product_bias(attrs, w, qnt):
+    """w int8 [O, C], qnt [O] -> qnt [O] whose bias takes off what the zero point of x adds to sums of x * w. attrs: zero_point."""
+    lanes = qnt.copy()
+    lanes["bias"] -= attrs["zero_point"] * w.sum(1, dtype=np.int32)
+    return (lanes,)
+
+
 @kernel("Gemm")
 def gemm(attrs, a, b, c=None):
     """ONNX Gemm: alpha * A' B' + beta * C; A may be [N, C, 1, 1]. attrs: alpha, beta, transA, transB."""

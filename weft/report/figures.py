@@ -1,0 +1,73 @@
+"""The figures of a report: what the page shows, as plain values for JSON."""
+
+from collections.abc import Sequence
+
+from weft.isa import Config, Module
+from weft.runtime import module as compiled
+from weft.runtime.account import Account, accounts, main_wait
+from weft.runtime.report import RunReport
+from weft.runtime.stalls import CAUSES, MEANING, WORK
+
+LABELS = {"gemm": "GEMM", "padding": "GEMM on padding", "depthwise": "depthwise", "zero": "writing zeros", "alu": "ALU",
+          "requant": "requantising", "load": "loading", "store": "storing", "micro-ops": "micro-ops", "pipeline": "pipeline",
+          "waits for load": "waits for load", "waits for compute": "waits for compute", "waits for store": "waits for store",
+          "dram": "DRAM", "fetch": "fetch", "done": "done"}
+PADDING = "steps of GEMM whose products the network does not count: channels and pixels that fill up a block"
+
+
+def causes() -> list[dict]:
+    """What a cycle can have gone to, in the order in which the page stacks them: useful work first."""
+    listed = ["gemm", "padding", *(c for c in CAUSES if c != "gemm")]
+    meaning = {**MEANING, "gemm": "products that the network asks for", "padding": PADDING}
+    return [{"key": c, "label": LABELS[c], "works": c in WORK or c == "padding", "meaning": meaning[c]} for c in listed]
+
+
+def figures(module: compiled.Module, report: RunReport, label: str) -> dict:
+    """One run: the whole, and a row a layer. `stalls` of a layer or of the whole are cycles by module and cause; those of
+    the compute module are all cycles of the layer, and those of all layers together are all cycles of the run.
+
+    It needs a run on a device with a clock.
+    """
+    found = accounts(module, report)
+    layers = []
+    by_operator = {k: (account, position) for account in found for position, k in enumerate(account.launch.operators)}
+    for k, operator in enumerate(module.operators):
+        row = {"name": operator.name, "op": operator.op, "where": operator.where, "reason": operator.reason, "macs": operator.macs,
+               "shape": list(module.tensors[operator.outputs[0]].shape)}
+        layers.append(row | (_layer(*by_operator[k], operator.macs, module.config) if k in by_operator else {}))
+    cycles = sum(account.report.cycles or 0 for account in found)
+    on_accelerator = [row for row in layers if row["where"] == "accel"]
+    macs = sum(row["macs"] for row in on_accelerator)
+    return {
+        "label": label, "device": report.device, "virtual_threads": module.options.get("virtual_threads"), "cycles": cycles,
+        "macs": macs, "macs_on_host": module.macs - macs, "utilisation": macs / (module.config.macs_per_cycle * cycles),
+        "instructions": sum(len(account.instructions) for account in found), "launches": len(found), "bit_exact": report.bit_exact,
+        "read": sum(row["read"] for row in on_accelerator), "written": sum(row["written"] for row in on_accelerator),
+        "stalls": {m.name.lower(): _sum([row["stalls"][m.name.lower()] for row in on_accelerator]) for m in Module},
+        "layers": layers,
+    }
+
+
+def _layer(account: Account, position: int, macs: int, config: Config) -> dict:
+    stalls = {m.name.lower(): account.stalls(position, m) for m in Module}
+    compute = stalls["compute"]
+    cycles = sum(compute.values())
+    wait = main_wait(compute)
+    compute = _with_padding(compute, macs, account.sums("products")[position])
+    return {"cycles": cycles, "utilisation": macs / (config.macs_per_cycle * cycles) if cycles else 0.0, "read": account.read[position],
+            "written": account.sums("written")[position], "main_wait": list(wait) if wait else None, "stalls": {**stalls, "compute": compute}}
+
+
+def _with_padding(stalls: dict[str, int], macs: int, products: int) -> dict[str, int]:
+    """GEMM's cycles split in those of products that the network asks for, and the others."""
+    gemm = stalls.get("gemm", 0)
+    useful = round(gemm * min(1.0, macs / products)) if products else 0
+    return {k: v for k, v in {**stalls, "gemm": useful, "padding": gemm - useful}.items() if v}
+
+
+def _sum(parts: Sequence[dict[str, int]]) -> dict[str, int]:
+    whole: dict[str, int] = {}
+    for part in parts:
+        for cause, count in part.items():
+            whole[cause] = whole.get(cause, 0) + count
+    return whole

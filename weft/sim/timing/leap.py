@@ -1,0 +1,194 @@
+"""Cycles in which nothing happens but that beats stream: how many there are, and what the machine is after them.
+
+Machine.cycle is the meaning; this is only faster. A cycle may be leapt over if every part either stands still in it or moves
+one beat, or one element of padding, as it does in the next.
+"""
+
+from .bursts import burst_beats
+from .compute import may_begin, pipeline_moves
+from .dram import ONE
+from .jit import compiled
+from .machine import compute_moves, is_counted, load_moves, store_moves
+from .state import COMPUTE, COMPUTES, FETCH, LOAD, LOADS, READERS, STORE, STORE_ENDS, STORES
+from .store import asks_burst, is_walked, may_store, shows_beat
+from .tokens import gate, has_room
+from .unpack import in_padding
+
+EVER = 1 << 60
+
+
+@compiled
+def row_beats_left(u):
+    """Beats that the unpacker still takes of its row."""
+    return (u.x_end - u.x) * u.parts - u.part
+
+
+@compiled
+def streams(s):
+    """The client whose unpacker takes a beat in this cycle and has the next one coming; -1: none."""
+    if not s.full or s.owner == FETCH:
+        return -1
+    u = s.unpackers[s.owner]
+    if not u.running or s.owner == COMPUTE and pipeline_moves(s) or in_padding(u):
+        return -1
+    return s.owner
+
+
+@compiled
+def still_modules(s, insns):
+    """Modules, queues and fetch: 0 if one of them does something in this cycle, else for how many cycles none does."""
+    cycles = EVER
+    if s.ends_count:
+        cycles = s.ends[s.ends_first].cycle - s.now
+    if s.now <= s.last_issue:
+        cycles = min(cycles, s.last_issue - s.now)
+    if s.launching and s.left == 0:
+        return 0
+    if s.level and s.left and (s.part < s.parts - 1 or has_room(s.modules[insns[s.handed].module])):
+        return 0
+    for module in range(3):
+        me = s.modules[module]
+        if me.inner and not me.ready:
+            return 0
+    load, walked = s.clients[LOAD], is_walked(s)
+    if (gates(s, LOADS, load.rows == 0 and not load.waiting) or gates(s, COMPUTES, may_begin(s))
+            or gates(s, STORES, may_store(s, walked))):
+        return 0
+    if walked and s.waits_count < STORE_ENDS or s.waits_count and s.answered >= s.waits[s.waits_first].asked:
+        return 0
+    return cycles
+
+
+@compiled
+def gates(s, module, free):
+    pops, begins = gate(s, module, free)
+    return pops or begins
+
+
+@compiled
+def still_requests(s, streaming):
+    """Splitters and the read address channel, while the client `streaming` gets a beat a cycle."""
+    cycles = EVER
+    if s.arvalid and s.arready:
+        return 0
+    for which in range(READERS):
+        client = s.clients[which]
+        if client.left == 0:
+            if client.rows:
+                return 0
+            continue
+        missing = burst_beats(s, client) - client.credits
+        if missing <= 0:
+            if not s.arvalid:
+                return 0
+        elif which == streaming:
+            cycles = min(cycles, missing)
+    return cycles
+
+
+@compiled
+def still_beats(s, streaming):
+    """Beats of the read channel: they stream, or wait for a client, or for DRAM."""
+    if streaming >= 0:
+        u, sent = s.unpackers[streaming], s.reads[s.reads_first]
+        if u.slots > 1 or not s.rvalid or s.rlast or s.rid != streaming:
+            return 0
+        return min(sent.beats - 1, row_beats_left(u) - 1)
+    if s.full and s.owner == FETCH or not s.full and s.rvalid:
+        return 0
+    if s.rvalid or s.reads_count == 0:
+        return EVER
+    return s.reads[s.reads_first].ready - 1 - s.now
+
+
+@compiled
+def still_unpacker(s, which):
+    """An unpacker that takes no beat."""
+    u, client = s.unpackers[which], s.clients[which]
+    if not u.running:
+        return 0 if client.waiting else EVER
+    if which == COMPUTE and pipeline_moves(s):
+        return EVER
+    if u.empty:
+        return 0
+    if not in_padding(u):
+        return EVER
+    if u.deep:
+        return 0
+    if u.y_pad <= u.y < u.y_end and u.x < u.x_pad:
+        return u.x_pad - u.x
+    return u.width - u.x - 1
+
+
+@compiled
+def still_writes(s):
+    """The store module and the write channels."""
+    client, cycles = s.clients[STORE], EVER
+    if s.bvalid or s.awvalid and s.awready or client.left == 0 and client.rows:
+        return 0
+    if s.answers_count:
+        cycles = s.answers[s.answers_first] - 1 - s.now
+    shows = shows_beat(s)
+    given = shows and s.write_left > 0
+    if asks_burst(s, given):
+        return 0
+    if given:
+        if client.slots > 1 or s.pack_y == 0 or s.writes_count == 0:
+            return 0
+        to_read = s.pack_x * client.parts - s.pack_part
+        return min(cycles, s.write_left - 1, s.writes[s.writes_first] - 1, to_read - 1)
+    if s.pack_full and not shows or s.pack_y and not s.pack_full:
+        return 0
+    return cycles
+
+
+@compiled
+def still(s, insns):
+    """For how many cycles, this one the first, `leap` may stand for `cycle`."""
+    if s.rate != ONE:
+        return 0
+    cycles = still_modules(s, insns)
+    if cycles <= 0:
+        return 0
+    streaming = streams(s)
+    cycles = min(cycles, still_beats(s, streaming))
+    if cycles <= 0:
+        return 0
+    cycles = min(cycles, still_requests(s, streaming), still_writes(s))
+    for which in (COMPUTE, LOAD):
+        if which != streaming:
+            cycles = min(cycles, still_unpacker(s, which))
+    if cycles == EVER:
+        s.stuck = 1
+    return cycles
+
+
+@compiled
+def leap(s, cycles):
+    """What so many cycles do, as `still` has counted them."""
+    if is_counted(s):
+        s.load_busy += cycles if load_moves(s) else 0
+        s.compute_busy += cycles if compute_moves(s) else 0
+        s.store_busy += cycles if store_moves(s) else 0
+    streaming = streams(s)
+    for which in (COMPUTE, LOAD):
+        u = s.unpackers[which]
+        if which == streaming:
+            beats = u.part + cycles
+            u.x += beats // u.parts
+            u.part = beats % u.parts
+            s.reads[s.reads_first].beats -= cycles
+            s.clients[which].credits += cycles
+            if is_counted(s):
+                s.read_beats += cycles
+        elif u.running and not u.empty and in_padding(u) and not (which == COMPUTE and pipeline_moves(s)):
+            u.x += cycles
+    if shows_beat(s) and s.write_left > 0:
+        client = s.clients[STORE]
+        parts = s.pack_part + cycles
+        s.pack_x -= parts // client.parts
+        s.pack_part = parts % client.parts
+        s.write_left -= cycles
+        s.writes[s.writes_first] -= cycles
+        s.write_beats += cycles
+    s.now += cycles

@@ -1,0 +1,156 @@
+"""One cycle of the whole machine.
+
+A cycle is what lies between two rising edges. All that is decided in it follows from the registers as they stand before it:
+hence the order here, what ends and begins first, then what becomes of the registers, tokens last.
+"""
+
+from .bursts import asks, move_rows, walk
+from .compute import begin_steps, end_steps, load_uops, may_begin, pipeline_moves
+from .dram import drive_reads, drive_writes, sample_reads
+from .fetch import BUFFER_BEATS, begin_fetch, hand_out
+from .jit import compiled
+from .state import COMPUTE, COMPUTES, FETCH, LOAD, LOADS, MOVES, READERS, STORES
+from .store import begin_store, end_store, is_walked, may_store, write_cycle
+from .tokens import end, gate, move_queue, pass_gate, take_head
+from .unpack import begin_unpack, unpack
+
+
+@compiled
+def load_moves(s):
+    return s.unpackers[LOAD].running or s.clients[LOAD].waiting
+
+
+@compiled
+def compute_moves(s):
+    return s.loading or pipeline_moves(s)
+
+
+@compiled
+def store_moves(s):
+    return s.active or s.waits_count
+
+
+@compiled
+def is_counted(s):
+    """The launch still runs: counters count."""
+    return s.finished < 0 or s.now <= s.finished
+
+
+@compiled
+def unpack_cycle(s, insns, which, held):
+    """A cycle of an unpacker. Returns (it takes a beat, the instruction that it ends; -1: none)."""
+    u, client = s.unpackers[which], s.clients[which]
+    takes, ended = False, -1
+    if u.running and not held:
+        takes, done = unpack(u, s.full and s.owner == which)
+        if done:
+            u.running, ended = 0, u.index
+    if client.waiting and not u.running:
+        begin_unpack(s, insns, which, client.next)
+        client.waiting = 0
+    return takes, ended
+
+
+@compiled
+def read_cycle(s, times, taker, emptied):
+    """A cycle of the memory engine's read side. taker: the client that takes a beat, -1: none; emptied: fetch needs one no more."""
+    free = not s.arvalid or s.arready
+    beat = s.rvalid and (not s.full or taker >= 0)
+    sample_reads(s, beat)
+    if free:
+        s.arvalid = 0
+    for which in range(READERS):
+        granted = asks(s, which) if free else 0
+        if granted:
+            free = False
+            s.arvalid, s.ar_client, s.ar_beats = 1, which, granted
+        if granted or s.clients[which].rows:
+            move_rows(s, times, which, granted)
+    if taker == LOAD or taker == COMPUTE:
+        s.clients[taker].credits += 1
+    if emptied:
+        s.clients[FETCH].credits += 1
+    if taker >= 0:
+        s.full = 0
+    if beat:
+        s.full, s.owner = 1, s.rid
+        s.read_beats += is_counted(s)
+
+
+@compiled
+def begin(s, insns, own, times, uops, dram, module):
+    """The instruction at the head of a module's queue begins in this cycle."""
+    me = s.modules[module]
+    index = me.head
+    insn = insns[index]
+    times[index].start = s.now
+    me.begun += 1
+    take_head(s, insns, own, module)
+    if module == STORES:
+        begin_store(s, insns, index)
+    elif module == COMPUTES and insn.work != MOVES:
+        begin_steps(s, insns, times, uops, index)
+    else:
+        which = LOAD if module == LOADS else COMPUTE
+        if module == COMPUTES:
+            s.loading = 1
+        if insn.is_uop:
+            load_uops(insn, uops, dram)
+        walk(s, insns, which, index)
+        s.clients[which].waiting, s.clients[which].next = 1, index
+
+
+@compiled
+def cycle(s, insns, own, times, uops, dram):
+    """The cycle `now`; afterwards `now` is the next."""
+    load_idle, compute_idle, store_idle = not load_moves(s), not compute_moves(s), not store_moves(s)
+    stepped = end_steps(s)
+    if stepped >= 0 and insns[stepped].finish and s.finished < 0:
+        s.finished = s.now
+    counted, launches = is_counted(s), s.launching and s.left == 0
+    takes_load, loaded = unpack_cycle(s, insns, LOAD, False)
+    takes_compute, moved = unpack_cycle(s, insns, COMPUTE, pipeline_moves(s))
+    if moved >= 0:
+        s.loading = 0
+    walked = is_walked(s)
+    load_pops, load_begins = gate(s, LOADS, s.clients[LOAD].rows == 0 and not s.clients[LOAD].waiting)
+    compute_pops, compute_begins = gate(s, COMPUTES, may_begin(s))
+    store_pops, store_begins = gate(s, STORES, may_store(s, walked))
+    stored = end_store(s, walked)
+    if counted:
+        s.load_busy += load_begins or not load_idle
+        s.compute_busy += compute_begins or not compute_idle
+        s.store_busy += store_begins or not store_idle
+
+    emptied, handed = hand_out(s, insns, times)
+    takes_fetch = s.full and s.owner == FETCH and s.level != BUFFER_BEATS
+    s.level += takes_fetch
+    s.level -= emptied
+    move_queue(s.modules[LOADS], handed == LOADS, load_begins)
+    move_queue(s.modules[COMPUTES], handed == COMPUTES, compute_begins)
+    move_queue(s.modules[STORES], handed == STORES, store_begins)
+    read_cycle(s, times, LOAD if takes_load else COMPUTE if takes_compute else FETCH if takes_fetch else -1, emptied)
+    write_cycle(s, times)
+    drive_reads(s)
+    drive_writes(s)
+
+    pass_gate(s, LOADS, load_pops, load_begins)
+    pass_gate(s, COMPUTES, compute_pops, compute_begins)
+    pass_gate(s, STORES, store_pops, store_begins)
+    if stepped >= 0:
+        end(s, insns, times, COMPUTES, stepped)
+    if moved >= 0:
+        end(s, insns, times, COMPUTES, moved)
+    if loaded >= 0:
+        end(s, insns, times, LOADS, loaded)
+    if stored >= 0:
+        end(s, insns, times, STORES, stored)
+    if load_begins:
+        begin(s, insns, own, times, uops, dram, LOADS)
+    if compute_begins:
+        begin(s, insns, own, times, uops, dram, COMPUTES)
+    if store_begins:
+        begin(s, insns, own, times, uops, dram, STORES)
+    if launches:
+        begin_fetch(s)
+    s.now += 1
