@@ -10,7 +10,7 @@ function drawHeadline() {
     ["cycles", count(first.cycles), "from launch to done"],
     ["MACs", short(first.macs), first.macs_on_host ? `and ${short(first.macs_on_host)} on the host` : "all on the accelerator"],
     ["DRAM", bytes(moved), `${bytes(first.read)} read, ${bytes(first.written)} written`],
-    ["bus in use", percent(moved / config.bus_bytes / first.cycles), `of ${config.bus_bytes} bytes a cycle`],
+    ["bus in use", percent(first.read / config.bus_bytes / first.cycles), `reading, ${percent(first.written / config.bus_bytes / first.cycles)} writing, of ${config.bus_bytes} bytes a cycle each`],
     ["result", first.bit_exact === null ? "not compared" : first.bit_exact ? "bit-exact" : "WRONG", "against the integer reference"],
   ];
   byId("headline").append(...entries.map(([name, value, note]) => make("div", {}, make("dt", {}, name), make("dd", {}, value, make("small", {}, note)))));

@@ -24,7 +24,8 @@ def causes() -> list[dict]:
 
 def figures(module: compiled.Module, report: RunReport, label: str) -> dict:
     """One run: the whole, and a row a layer. `stalls` of a layer or of the whole are cycles by module and cause; those of
-    the compute module are all cycles of the layer, and those of all layers together are all cycles of the run.
+    the compute module are all cycles of the layer, and those of all layers together are all cycles of the run. `behind`: what
+    load and store did while the compute module waited for them, likewise.
 
     It needs a run on a device with a clock.
     """
@@ -44,6 +45,7 @@ def figures(module: compiled.Module, report: RunReport, label: str) -> dict:
         "instructions": sum(len(account.instructions) for account in found), "launches": len(found), "bit_exact": report.bit_exact,
         "read": sum(row["read"] for row in on_accelerator), "written": sum(row["written"] for row in on_accelerator),
         "stalls": {m.name.lower(): _sum([row["stalls"][m.name.lower()] for row in on_accelerator]) for m in Module},
+        "behind": {m: _sum([row["behind"][m] for row in on_accelerator]) for m in ("load", "store")},
         "layers": layers,
     }
 
@@ -55,7 +57,8 @@ def _layer(account: Account, position: int, macs: int, config: Config) -> dict:
     wait = main_wait(compute)
     compute = _with_padding(compute, macs, account.sums("products")[position])
     return {"cycles": cycles, "utilisation": macs / (config.macs_per_cycle * cycles) if cycles else 0.0, "read": account.read[position],
-            "written": account.sums("written")[position], "main_wait": list(wait) if wait else None, "stalls": {**stalls, "compute": compute}}
+            "written": account.sums("written")[position], "main_wait": list(wait) if wait else None, "stalls": {**stalls, "compute": compute},
+            "behind": {m.name.lower(): account.behind(position, m) for m in (Module.LOAD, Module.STORE)}}
 
 
 def _with_padding(stalls: dict[str, int], macs: int, products: int) -> dict[str, int]:

@@ -22,6 +22,12 @@ const columns = [
 ];
 const waited = (layer) => sum(causes.filter(({ works }) => !works).map(({ key }) => layer.stalls.compute[key] ?? 0));
 
+function choose(layer) { // from elsewhere on the page: the layer's part comes into view
+  selection.choose(layer);
+  const box = byId("layer").getBoundingClientRect();
+  if (box.top > innerHeight - 300 || box.top < 0) byId("layer").scrollIntoView({ behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
+}
+
 function drawLayers() {
   const order = { column: columns[0], down: false };
   const body = make("tbody");
@@ -36,7 +42,7 @@ function drawLayers() {
     heads.forEach((head, k) => columns[k] === order.column ? head.setAttribute("aria-sort", order.down ? "descending" : "ascending") : head.removeAttribute("aria-sort"));
     const compare = (a, b) => typeof a === "string" ? a.localeCompare(b) : a - b;
     const sorted = [...rows].sort((a, b) => compare(order.column.value(a), order.column.value(b)) * (order.down ? -1 : 1) || a.index - b.index);
-    body.replaceChildren(...sorted.map((layer) => make("tr", { "data-layer": layer.index, "aria-selected": String(layer.index === selection.layer), onclick: () => selection.choose(layer.index) },
+    body.replaceChildren(...sorted.map((layer) => make("tr", { "data-layer": layer.index, "aria-selected": String(layer.index === selection.layer), onclick: () => choose(layer.index) },
       ...columns.map((column) => make("td", { class: [column.text ? "" : "n", column.wide ? "wide" : "", column.name === "main wait" ? "wait" : ""].join(" ") }, ...column.cell(layer))))));
   }
   byId("layers").append(make("thead", {}, make("tr", {}, ...heads)), body);
@@ -54,8 +60,9 @@ function drawLayer(chosen) {
   const products = part.cycles * report.config.macs_per_cycle;
   const entries = [["cycles", count(part.cycles)], ["of all", percent(part.cycles / first.cycles)], ["MACs", count(part.macs)], ["utilisation", percent(part.macs / products)],
     ["DRAM read", bytes(part.read)], ["written", bytes(part.written)], ["MACs a byte", (part.macs / (part.read + part.written)).toFixed(1)]];
-  if (layer) entries.unshift(["", `${layer.op} ${layer.shape.join("×")}`]);
+  if (layer) entries.unshift([layer.op, layer.shape.join(" × ")]);
   byId("layer-figures").replaceChildren(...entries.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", { "data-figure": name }, value))));
+  drawBehind(part);
   const parts = report.runs.map((run) => chosen === null ? run : run === first ? layer : otherRun({ ...layer, index: chosen })).map((one) => one?.stalls?.compute ?? {});
   const used = causes.filter(({ key }) => parts.some((stalls) => stalls[key]));
   const both = parts.length > 1;
@@ -64,6 +71,17 @@ function drawLayer(chosen) {
     make("tbody", {}, ...used.map(({ key }) => make("tr", {}, make("td", {}, keyed(key)), ...parts.flatMap((stalls) => [
       make("td", { class: "n" }, count(stalls[key] ?? 0)), make("td", { class: "n muted" }, percent((stalls[key] ?? 0) / sum(Object.values(stalls))))])))),
     make("tfoot", {}, make("tr", {}, make("td", {}, "all"), ...parts.flatMap((stalls) => [make("td", { class: "n" }, count(sum(Object.values(stalls)))), make("td", { class: "n" }, "100 %")]))));
+}
+
+// What the other modules did while the compute module waited for them.
+function drawBehind(part) {
+  const lines = ["load", "store"].filter((module) => Object.keys(part.behind?.[module] ?? {}).length).map((module) => {
+    const behind = part.behind[module], all = sum(Object.values(behind));
+    const parts = causes.filter(({ key }) => behind[key]).sort((a, b) => behind[b.key] - behind[a.key]).map(({ key }) =>
+      make("span", { class: "part" }, keyed(key), ` ${percent(behind[key] / all, 0)}`));
+    return make("p", {}, `While the compute module waited ${count(all)} cycles for ${module}, the ${module} module’s time was: `, ...parts);
+  });
+  byId("layer-behind").replaceChildren(...lines);
 }
 
 function drawLayerControls() {

@@ -245,6 +245,7 @@ class Picture {
   }
 
   go(found) { // brings a slice into view and says what it is
+    this.canvas.scrollIntoView({ block: "nearest" });
     const start = found.line.slices[found.module].start[found.k] - found.line.origin, length = found.line.slices[found.module].length[found.k];
     const size = this.view.to - this.view.from;
     if (start < this.view.from || start + length > this.view.to || length < size / 200) this.move(start + length / 2 - Math.min(size, 12 * length) / 2, Math.min(size, Math.max(12 * length, LEAST)));

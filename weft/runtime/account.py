@@ -12,7 +12,7 @@ from weft.isa.table import INSTRUCTION_BYTES
 from .device import LaunchReport
 from .module import Launch
 from .module import Module as Compiled
-from .stalls import CAUSES, WAITS, segments
+from .stalls import CAUSES, CODES, WAITS, WAITS_FOR, segments
 from .work import Work, work
 
 
@@ -44,6 +44,27 @@ class Account:
     def stalls(self, layer: int, module: Module = Module.COMPUTE) -> dict[str, int]:
         """Cycles of a module for a layer by cause; causes that took none are left out."""
         return {cause: int(count) for cause, count in zip(CAUSES, self.by_layer[module][layer]) if count}
+
+    def behind(self, layer: int, giver: Module) -> dict[str, int]:
+        """What `giver` (load or store) did in the cycles in which the compute module waited for its token, for a layer, by cause."""
+        return {cause: int(count) for cause, count in zip(CAUSES, self._behind[giver][layer]) if count}
+
+    @cached_property
+    def _behind(self) -> dict[Module, np.ndarray]:
+        """Cycles by layer and cause of the giver, int64 [operators, len(CAUSES)]; in all, the compute module's waits for it."""
+        assert self.segments is not None
+        tables = {}
+        for giver in (Module.LOAD, Module.STORE):
+            theirs = self.segments[self.segments["module"] == giver]
+            waits = self.segments[(self.segments["module"] == Module.COMPUTE) & (self.segments["cause"] == CODES[WAITS_FOR[giver]])]
+            first = np.searchsorted(theirs["start"], waits["start"], "right") - 1  # theirs cover every cycle
+            count = np.searchsorted(theirs["start"], waits["end"], "left") - first
+            mine = waits[np.repeat(np.arange(len(waits)), count)]
+            beside = theirs[np.repeat(first - np.cumsum(count) + count, count) + np.arange(count.sum())]
+            cycles = np.minimum(mine["end"], beside["end"]) - np.maximum(mine["start"], beside["start"])
+            tables[giver] = np.zeros((len(self.launch.operators), len(CAUSES)), np.int64)
+            np.add.at(tables[giver], (self.launch.layers[mine["instruction"]], beside["cause"]), cycles)
+        return tables
 
     def sums(self, field: str) -> list[int]:
         """A field of `Work` summed by layer."""
