@@ -36,7 +36,8 @@ LAYOUTS = {
     "qnt": Layout(layout.qnt_shape, layout.pack_qnt, QNT_LANE),
     "table": Layout(layout.table_shape, layout.pack_table, layout.LUT_TABLE),
 }
-ROLES = {"conv2d": ("activation", "weight", "qnt", "table"), "dense": ("activation", "weight", "qnt", "table"),
+ROLES = {"conv2d": ("activation", "weight", "qnt", "table"), "conv2d_add": ("activation", "weight", "qnt", "activation", "qnt", "table"),
+         "dense": ("activation", "weight", "qnt", "table"),
          "depthwise_conv2d": ("activation", "depthwise", "qnt", "table"), "lut": ("activation", "table"),
          **dict.fromkeys(("add", "mul"), ("activation", "activation", "qnt", "table")), "requantise": ("activation", "qnt", "table")}  # of inputs
 

@@ -15,6 +15,7 @@ from .fold_constants import FoldConstants
 from .fold_pads import FoldPads
 from .fuse_activations import FuseActivations
 from .fuse_clamps import FuseClamps
+from .fuse_sums import FuseSums
 from .functions import Functions
 from .gather_input import GatherInput
 from .layout import Layout
@@ -27,7 +28,7 @@ from .two_axes import TwoAxes
 from .views import Views
 from .widen_groups import WidenGroups
 
-__all__ = ["PASSES", "AbsorbQuantisation", "Canonicalise", "FoldConstants", "FoldPads", "FuseActivations", "FuseClamps",
+__all__ = ["PASSES", "AbsorbQuantisation", "Canonicalise", "FoldConstants", "FoldPads", "FuseActivations", "FuseClamps", "FuseSums",
            "FuseTables", "Functions", "GatherInput", "Layout", "Legalise", "Order", "Pass", "Place", "Select", "TwoAxes", "Views",
            "WidenGroups", "run"]
 
@@ -43,7 +44,7 @@ class Pass(Protocol):
 
 PASSES: tuple[Pass, ...] = (
     FoldConstants(), Canonicalise(), FuseActivations(), AbsorbQuantisation(), Functions(), TwoAxes(), Layout(), Legalise(), FoldPads(), Select(),
-    FuseClamps(), FuseTables(), WidenGroups(), FoldConstants("fold-real-constants", dequantise=True), Place(), Views(), Order(), GatherInput(),
+    FuseClamps(), FuseTables(), WidenGroups(), FoldConstants("fold-real-constants", dequantise=True), Place(), Views(), Order(), FuseSums(), GatherInput(),
 )
 
 

@@ -8,7 +8,7 @@ from weft.isa import Config, WeftError
 from ..stmt import LoopProgram
 from . import add, avg_pool, conv2d, dense, depthwise, lut, max_pool, mul, requantise
 
-OPERATORS = {"conv2d": conv2d.build, "depthwise_conv2d": depthwise.build, "dense": dense.build, "add": add.build, "max_pool": max_pool.build,
+OPERATORS = {"conv2d": conv2d.build, "conv2d_add": conv2d.build, "depthwise_conv2d": depthwise.build, "dense": dense.build, "add": add.build, "max_pool": max_pool.build,
              "avg_pool": avg_pool.build, "requantise": requantise.build,
              "lut": lut.build, "mul": mul.build}
 

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ..layout import gather
+from .elementwise import add
 from .quantise import apply_lanes
 from .registry import kernel
 from .windows import exact_float, resolve_pads, whole_weights
@@ -54,6 +55,12 @@ def conv2d(attrs, x, w, qnt, table=None):
     acc = convolve(x.astype(real), whole_weights(attrs, w).astype(real), attrs["strides"], attrs["pads"], attrs["dilations"],
                    attrs["groups"], attrs["pad_value"])
     return (apply_lanes(acc.astype(np.int64).astype(np.int32), qnt, table),)
+
+
+@kernel("conv2d_add")
+def conv2d_add(attrs, x, w, qnt, other, qnt_sum, table=None):
+    """add(conv2d(x, w, qnt), other, qnt_sum, table); attrs: those of both. other int8 [N, O, OH, OW], qnt_sum [O]."""
+    return add(attrs, *conv2d(attrs, x, w, qnt), other, qnt_sum, table)
 
 
 @kernel("depthwise_conv2d")
