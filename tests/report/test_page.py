@@ -1,5 +1,6 @@
 """The page without a browser: what it carries adds up, and it asks nobody for anything."""
 
+import dataclasses
 import json
 import re
 
@@ -10,6 +11,7 @@ import weft
 from tests.conftest import ROOT
 from weft.isa import PRESETS, WeftError, decode
 from weft.isa.asm import to_text
+from weft.report.figures import short_names
 from weft.report.page import HERE, SCRIPTS, Run, data, page
 from weft.report.timeline import packed, unpacked
 from weft.runtime.validate import random_inputs
@@ -55,6 +57,16 @@ def test_sums_are_right(runs, text):
         assert entry["stalls"]["compute"]["gemm"] == pytest.approx(entry["macs"] / 256, abs=len(layers) / 2)  # rounded by layer
 
 
+@pytest.mark.parametrize("names, shorts", [
+    (["model/a/Relu", "model/a_1/Relu", "model/b/Add"], ["a", "a_1", "b"]),
+    (["model/a/Relu", "model/a/Add"], ["Relu", "Add"]),
+    (["m/x/a/Relu", "m/y/a/Relu;m/z", "m/y/a/Add"], ["x/a/Relu", "y/a/Relu", "y/a/Add"]),
+    (["/f/c1/Conv", "/f/c2/c3/Conv", "plain"], ["f/c1", "f/c2/c3", "plain"]), (["only/one"], ["only"]), (["/"], ["/"]), ([], []),
+])
+def test_short_names(names, shorts):
+    assert short_names(names) == shorts
+
+
 def test_timelines_have_every_cycle_and_instruction(runs, text):
     for k, one in enumerate(runs):
         line = unpacked(embedded(text, f"timeline-{k}"))
@@ -88,6 +100,14 @@ def test_every_cause_has_a_colour(runs):
 def test_packing_is_the_same_every_time():
     value = {"a": [1, 2, 3], "b": "é"}
     assert unpacked(packed(value)) == value and packed(value) == packed(value)
+
+
+def test_a_network_of_the_host_alone_is_refused(runs):
+    alone = dataclasses.replace(runs[0].report, launches=[], cycles=None)
+    with pytest.raises(WeftError, match="^" + re.escape(
+            "report of 'digits_int8': it shows cycles of the accelerator, but found a network that runs on the host altogether; "
+            "try: `weft import` to see why") + "$"):
+        data([Run("alone", runs[0].module, alone)], {})
 
 
 @pytest.mark.parametrize("second, message", [

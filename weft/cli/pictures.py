@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
 @app.command()
 def report(file: Annotated[Path, typer.Argument(help="a module (.weft), or a network, which is compiled with two virtual threads and with one")],
-           output: Annotated[Path, typer.Option("-o", "--output", help="the page (.html)")], device: DeviceOption = "rtl",
+           output: Annotated[Path, typer.Option("-o", "--output", help="the page (.html), or cycles by layer and cause as a picture (.svg)")], device: DeviceOption = "rtl",
            inputs: Annotated[Optional[list[Path]], typer.Option("--input", help=".npy, one for each input; random without, as cycles do not depend on data")] = None,
            against: Annotated[Optional[Path], typer.Option(help="a second module (.weft), shown beside the first")] = None,
            config: ConfigOption = "default", latency: Annotated[Optional[int], typer.Option(help=MemoryOptions["latency"])] = None,
            stall_seed: Annotated[Optional[int], typer.Option(help=MemoryOptions["stall_seed"])] = None, as_json: JsonOption = False):
     """Draws where the time goes: one page, readable without a network, of cycles by layer, by cause and instruction by instruction."""
-    from weft.report.page import data, write
+    from weft.report import page, svg
 
     runs, about = [], {}
     for label, module in _modules(file, against, config):
         run, about = _run(label, module, device, inputs, device_options(device, latency, stall_seed))
         runs.append(run)
-    write(output, runs, about)
-    shown = data(runs, about)
+    (svg if output.suffix == ".svg" else page).write(output, runs, about)
+    shown = page.data(runs, about)
     if as_json:
         return print_json({"report": str(output), **shown})
     from weft.tables import causes_table

@@ -15,7 +15,7 @@ from weft.isa import Config
 from weft.isa.quantise import QNT_LANE
 from weft.runtime import layout
 
-from .graph import ACCELERATOR, Graph
+from .graph import ACCELERATOR, Graph, Node
 
 ALIGNMENT = 4096
 
@@ -38,7 +38,7 @@ LAYOUTS = {
 }
 ROLES = {"conv2d": ("activation", "weight", "qnt", "table"), "conv2d_add": ("activation", "weight", "qnt", "activation", "qnt", "table"),
          "dense": ("activation", "weight", "qnt", "table"),
-         "depthwise_conv2d": ("activation", "depthwise", "qnt", "table"), "lut": ("activation", "table"),
+         "depthwise_conv2d": ("activation", "depthwise", "qnt", "table"), "avg_pool": ("activation", "qnt"), "lut": ("activation", "table"),
          **dict.fromkeys(("add", "mul"), ("activation", "activation", "qnt", "table")), "requantise": ("activation", "qnt", "table")}  # of inputs
 
 
@@ -154,10 +154,19 @@ def roles(graph: Graph) -> dict[str, str]:
         if node.where == "accel":
             assert node.op in ACCELERATOR, node.op
             for name in (*node.inputs, *node.outputs):
-                at = node.inputs.index(name) if name in node.inputs else None
-                found.setdefault(name, ROLES[node.op][at] if at is not None and at < len(ROLES.get(node.op, ())) else
+                known, at = _input_roles(node), node.inputs.index(name) if name in node.inputs else None
+                found.setdefault(name, known[at] if at is not None and at < len(known) else
                                  "qnt" if graph.tensors[name].dtype == "qnt" else "activation")
     return found
+
+
+def _input_roles(node: Node) -> tuple[str, ...]:
+    """The roles of a node's inputs; those of pieces are what they are for each piece's operator."""
+    if node.op != "pieces":
+        return ROLES.get(node.op, ())
+    activation, *parameters = ROLES[node.attrs["op"]]
+    role_of = {i: role for piece in node.attrs["pieces"] for i, role in zip(piece["inputs"], parameters)}
+    return activation, *(role_of[i] for i in range(len(node.inputs) - 1))
 
 
 def _lives(graph: Graph) -> tuple[dict[str, int], dict[str, int]]:

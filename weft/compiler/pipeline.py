@@ -28,7 +28,7 @@ def compile(model: "str | Path | Graph", config: Config, *, virtual_threads: int
 
     Parameters
     ----------
-    model: a file (ONNX QDQ or TFLite, int8), or a Graph as a frontend makes it.
+    model: what `frontends.load` takes (ONNX QDQ, TFLite, torch.export; int8), or a Graph as a frontend makes it.
     virtual_threads: 1 or 2; with 2, loads and stores of one tile run beside the computation of the other.
     print_after: name of a stage (`pass_names()`); its program goes to `show`.
     progress: told (operators done, operators in all, name of the one that begins).

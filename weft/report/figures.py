@@ -32,9 +32,11 @@ def figures(module: compiled.Module, report: RunReport, label: str) -> dict:
     found = accounts(module, report)
     layers = []
     by_operator = {k: (account, position) for account in found for position, k in enumerate(account.launch.operators)}
+    named = [operator.name for operator in module.operators if operator.where == "accel"]
+    shorts = dict(zip(named, short_names(named)))
     for k, operator in enumerate(module.operators):
-        row = {"name": operator.name, "op": operator.op, "where": operator.where, "reason": operator.reason, "macs": operator.macs,
-               "shape": list(module.tensors[operator.outputs[0]].shape)}
+        row = {"name": operator.name, "short": shorts.get(operator.name, operator.name), "op": operator.op, "where": operator.where,
+               "reason": operator.reason, "macs": operator.macs, "shape": list(module.tensors[operator.outputs[0]].shape)}
         layers.append(row | (_layer(*by_operator[k], operator.macs, module.config) if k in by_operator else {}))
     cycles = sum(account.report.cycles or 0 for account in found)
     on_accelerator = [row for row in layers if row["where"] == "accel"]
@@ -48,6 +50,15 @@ def figures(module: compiled.Module, report: RunReport, label: str) -> dict:
         "behind": {m: _sum([row["behind"][m] for row in on_accelerator]) for m in ("load", "store")},
         "layers": layers,
     }
+
+
+def short_names(names: Sequence[str]) -> list[str]:
+    """Paths without what all of them begin with, and without their last part where they differ without it."""
+    paths = [[part for part in name.split(";")[0].split("/") if part] or [name] for name in names]
+    while len(paths) > 1 and min(map(len, paths)) > 1 and len({path[0] for path in paths}) == 1:
+        paths = [path[1:] for path in paths]
+    whole, cut = (["/".join(path) for path in some] for some in (paths, [path[:-1] or path for path in paths]))
+    return cut if len(set(cut)) == len(cut) else whole
 
 
 def _layer(account: Account, position: int, macs: int, config: Config) -> dict:

@@ -35,10 +35,13 @@ def data(runs: Sequence[Run], about: dict[str, str]) -> dict:
 
     Raises
     ------
-    WeftError: where a run has no clock, or runs are of different machines.
+    WeftError: where a run has no cycles, or runs are of different machines.
     """
     first = runs[0]
     for run in runs:
+        if not run.report.launches:
+            raise WeftError(f"report of '{run.module.name}'", "it shows cycles of the accelerator", "a network that runs on the host altogether",
+                            "`weft import` to see why")
         if run.report.cycles is None:
             raise WeftError(f"report of '{run.module.name}'", "it shows where cycles go, so it needs a device with a clock",
                             f"device '{run.report.device}'", "--device rtl")

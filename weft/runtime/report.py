@@ -68,18 +68,6 @@ class RunReport:
         }
 
 
-def layer_cycles(launch: Launch, report: LaunchReport) -> list[int] | None:
-    """Cycles of each operator of a launch, adding up to the launch's cycles; None without a clock."""
-    if report.cycles is None or report.events is None:
-        return None
-    ends = np.zeros(len(launch.operators), np.int64)
-    np.maximum.at(ends, launch.layers[:len(report.events)], report.events["end"].astype(np.int64))
-    ends = np.maximum.accumulate(ends)
-    ends[-1] = report.cycles
-    ends = np.minimum(ends, report.cycles)
-    return np.diff(ends, prepend=0).tolist()
-
-
 def finish(report: RunReport, module: Module):
     """Fills in the totals, and what layers took where the device has a clock."""
     cycles = [launch_report.cycles for _, launch_report in report.launches]

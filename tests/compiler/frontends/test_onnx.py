@@ -236,8 +236,8 @@ def test_refuses_other_files(tmp_path):
     path.write_text("hello")
     with pytest.raises(WeftError) as caught:
         frontends.load(path)
-    assert str(caught.value) == ("model model.txt: a model must be an ONNX or TFLite file, but found suffix '.txt'; "
-                                 "try: to give the file the suffix .onnx or .tflite")
+    assert str(caught.value) == ("model model.txt: a model must be an ONNX, TFLite or torch.export file, but found suffix '.txt'; "
+                                 "try: to give the file the suffix .onnx, .tflite or .pt2")
     with pytest.raises(WeftError) as caught:
         frontends.load(tmp_path / "none.onnx")
     assert str(caught.value) == ("model none.onnx: a model must be a file that can be read, "

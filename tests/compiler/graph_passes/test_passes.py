@@ -79,6 +79,35 @@ def network_bias_added(q):
     return q.op("Add", [y, q.constant(q.rng.standard_normal((1, 6, 1, 1)).astype(np.float32))])
 
 
+def transposed(q, o, k=(3, 3), c=5, **attrs):
+    each = o // attrs.get("group", 1)
+    weights = q.weights(q.x, (c, each, *k), axis=1)
+    return q.op("ConvTranspose", [q.x, weights[0], *([] if "group" in attrs else weights[1:])], **attrs)
+
+
+def network_transposed(q):
+    return transposed(q, 18, strides=[2, 2], pads=[1, 1, 1, 1], output_padding=[1, 1])
+
+
+def network_transposed_far(q):
+    return transposed(q, 6, (2, 5), strides=[3, 1], output_padding=[2, 0], pads=[0, 2, 1, 0])
+
+
+def network_transposed_dilated(q):
+    return transposed(q, 6, (2, 3), strides=[2, 3], dilations=[2, 1], auto_pad="SAME_UPPER")
+
+
+def network_transposed_by_channel(q):
+    y = transposed(q, 5, (4, 4), strides=[2, 2], pads=[1, 1, 1, 1], group=5)
+    return q.op("Relu", [y])
+
+
+def network_transposed_relu_with_bias(q):
+    y = q.plain("ConvTranspose", [q.x, *q.weights(q.x, (5, 7, 2, 2), axis=1, bias=False)], strides=[2, 2])
+    y = q.plain("Add", [y, q.constant(q.rng.standard_normal((1, 7, 1, 1)).astype(np.float32))])
+    return q.op("Relu", [y])
+
+
 def network_add(q):
     inputs, attrs = conv(q, q.x, 5, 5)
     return q.op("Add", [q.op("Conv", inputs, **attrs), q.x])

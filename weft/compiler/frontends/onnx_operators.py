@@ -13,7 +13,7 @@ QUANTISERS = {"QuantizeLinear": "quantize", "DequantizeLinear": "dequantize"}
 _CONV = "auto_pad dilations group kernel_shape pads strides"
 _POOL = "auto_pad ceil_mode dilations kernel_shape pads strides"
 ATTRIBUTES: dict[str, str] = {
-    "Conv": _CONV, "MaxPool": f"{_POOL} storage_order", "AveragePool": f"{_POOL} count_include_pad",
+    "Conv": _CONV, "ConvTranspose": f"{_CONV} output_padding output_shape", "MaxPool": f"{_POOL} storage_order", "AveragePool": f"{_POOL} count_include_pad",
     "GlobalAveragePool": "", "ReduceMean": "axes keepdims noop_with_empty_axes",
     "Gemm": "alpha beta transA transB", "MatMul": "",
     **dict.fromkeys(("Add", "Sub", "Mul", "Div", "Pow", "Neg", "Abs", "Sqrt", "Exp", "Log", "Tanh", "Erf", "Min", "Max",
@@ -37,7 +37,7 @@ REQUIRED: dict[tuple[str, str], Check] = {
     ("DequantizeLinear", "block_size"): ("block_size must be 0", lambda v: v == 0, "quantisation by tensor or by channel"),
     ("ReduceMean", "noop_with_empty_axes"): ("noop_with_empty_axes must be 0", lambda v: v == 0, "to name the axes"),
 }
-for _op in ("Conv", "MaxPool", "AveragePool"):
+for _op in ("Conv", "ConvTranspose", "MaxPool", "AveragePool"):
     REQUIRED[_op, "kernel_shape"] = ("there must be two spatial axes", lambda v: len(v) == 2, "a two-dimensional operator")
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from weft.isa import WeftError
 from weft.runtime.kernels.shape import slice_ranges
-from weft.runtime.kernels.windows import resolve_pads
+from weft.runtime.kernels.windows import resolve_pads, transposed_pads
 
 from ..graph import Graph, Node
 
@@ -52,6 +52,15 @@ def _conv(node: Node, inputs: list[Shape], stated: Shape) -> Shape | None:
     bias = inputs[2] if len(inputs) > 2 else (o,)
     if out is None or groups < 1 or each * groups != c or o % groups or bias not in ((o,), (1,)):
         return None
+    return n, o, *out
+
+
+def _conv_transpose(node: Node, inputs: list[Shape], stated: Shape) -> Shape | None:
+    (n, c, *size), (rows, o, *kernel) = inputs[:2]
+    if c != rows or min(node.attrs["strides"]) < 1:
+        return None
+    top, left, bottom, right = transposed_pads(node.attrs, size, kernel)
+    out = [(m - 1) * s + k - b - a for m, s, k, b, a in zip(size, node.attrs["strides"], kernel, (top, left), (bottom, right))]
     return n, o, *out
 
 
@@ -110,7 +119,7 @@ def _slice(node: Node, inputs: list[Shape], stated: Shape) -> Shape | None:
 
 
 _RULES: dict[str, Callable[[Node, list[Shape], Shape], Shape | None]] = {
-    "Conv": _conv, "Gemm": _gemm, "AveragePool": _pool, "MaxPool": _pool, "Reshape": _reshape, "Transpose": _transpose,
+    "Conv": _conv, "ConvTranspose": _conv_transpose, "Gemm": _gemm, "AveragePool": _pool, "MaxPool": _pool, "Reshape": _reshape, "Transpose": _transpose,
     "Pad": _pad, "Concat": _concat, "ReduceMean": _reduce, "Slice": _slice,
     **dict.fromkeys(("Add", "Sub", "Mul", "Div"), _broadcast),
 }

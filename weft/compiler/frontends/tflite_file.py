@@ -16,6 +16,7 @@ _OPTIONS = {  # the fields that the importer reads, of each operator that has so
     "CONV_2D": (tflite.Conv2DOptions, "Padding StrideH StrideW DilationHFactor DilationWFactor FusedActivationFunction"),
     "DEPTHWISE_CONV_2D": (tflite.DepthwiseConv2DOptions,
                           "Padding StrideH StrideW DilationHFactor DilationWFactor FusedActivationFunction"),
+    "TRANSPOSE_CONV": (tflite.TransposeConvOptions, "Padding StrideH StrideW FusedActivationFunction"),
     "FULLY_CONNECTED": (tflite.FullyConnectedOptions, "WeightsFormat FusedActivationFunction"),
     **dict.fromkeys(("AVERAGE_POOL_2D", "MAX_POOL_2D"),
                     (tflite.Pool2DOptions, "Padding StrideH StrideW FilterHeight FilterWidth FusedActivationFunction")),

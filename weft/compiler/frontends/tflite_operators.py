@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Convert = Callable[["Importer", Operator], None]
 _CONVERT: dict[str, Convert] = {}
 _LEAST_INPUTS = {"CONV_2D": 2, "DEPTHWISE_CONV_2D": 2, "FULLY_CONNECTED": 2, "ADD": 2, "SUB": 2, "MUL": 2, "DIV": 2,
-                 "PADV2": 3}
+                 "PADV2": 3, "TRANSPOSE_CONV": 3}
 _PADDING = {tflite.Padding.SAME: "SAME_UPPER", tflite.Padding.VALID: "VALID"}
 _ACTIVATIONS = {
     tflite.ActivationFunctionType.NONE: {}, tflite.ActivationFunctionType.RELU: {"minimum": 0.0},
@@ -121,6 +121,24 @@ def _conv(importer: Importer, operator: Operator) -> None:
     weight = _weights(importer, operator, (3, 0, 1, 2) if depthwise else (0, 3, 1, 2))
     names = [importer.read(operator.inputs[0], True, operator.subject), weight]
     importer.emit(operator, "Conv", _with_bias(importer, operator, names), attrs, True)
+
+
+@_converts("TRANSPOSE_CONV")
+def _transpose_conv(importer: Importer, operator: Operator) -> None:
+    """Inputs: the output's shape, weights [O, KH, KW, C], x, and the bias if there is one."""
+    options, (_, weight, x, *bias) = operator.options, operator.inputs
+    _rank(importer, operator, 1, 4)
+    _rank(importer, operator, 2, 4)
+    kernel, size, out = (importer.tensors[i].shape[1:3] for i in (weight, x, operator.outputs[0]))
+    strides = (options["StrideH"], options["StrideW"])
+    beyond = [(n - 1) * s + k - o for n, s, k, o in zip(size, strides, kernel, out)]  # what padding takes away
+    before = [max(b, 0) // 2 if _padding(operator) == "SAME_UPPER" else 0 for b in beyond]
+    attrs = {"strides": strides, "kernel_shape": tuple(kernel), "group": 1,
+             "pads": (*before, *(max(b, 0) - a for a, b in zip(before, beyond))),
+             "output_padding": tuple(max(-b, 0) for b in beyond)} | _activation(operator)
+    names = [importer.read(x, True, operator.subject), _weights(importer, operator, (3, 0, 1, 2))]
+    names += [importer.read(i, False, operator.subject) for i in bias if i >= 0]
+    importer.emit(operator, "ConvTranspose", names, attrs, True)
 
 
 @_converts("FULLY_CONNECTED")

@@ -6,7 +6,7 @@
     Clip(x, low, high), Relu(x)                     -> Clip(x) min= max=
     ReduceMean(x) over H and W                      -> Reshape(GlobalAveragePool(x))
     MatMul(x, w) of matrices                        -> Gemm(x, w)
-    Add(Gemm or Conv without a bias, constant)      -> Gemm or Conv with it
+    Add(Gemm, Conv or ConvTranspose, constant)      -> the same with a bias, if it had none
     Identity(x) that changes nothing                -> x
 """
 
@@ -121,7 +121,7 @@ def _add(graph: Graph, node: Node) -> None:
     makers = graph.producers()
     for product, other in (node.inputs, node.inputs[::-1]):
         maker, shape = makers.get(product), graph.tensors[other].shape
-        if maker is None or maker.op not in ("Gemm", "Conv") or len(maker.inputs) != 2:
+        if maker is None or maker.op not in ("Gemm", "Conv", "ConvTranspose") or len(maker.inputs) != 2:
             continue
         if only_reader(graph, product) is None:
             continue

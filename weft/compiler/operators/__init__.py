@@ -6,11 +6,11 @@
 from weft.isa import Config, WeftError
 
 from ..stmt import LoopProgram
-from . import add, avg_pool, conv2d, dense, depthwise, lut, max_pool, mul, requantise
+from . import add, avg_pool, conv2d, dense, depthwise, lut, max_pool, mul, pieces, requantise
 
 OPERATORS = {"conv2d": conv2d.build, "conv2d_add": conv2d.build, "depthwise_conv2d": depthwise.build, "dense": dense.build, "add": add.build, "max_pool": max_pool.build,
              "avg_pool": avg_pool.build, "requantise": requantise.build,
-             "lut": lut.build, "mul": mul.build}
+             "lut": lut.build, "mul": mul.build, "pieces": lambda *given: pieces.build(build, *given)}
 
 
 def build(node, graph, config: Config, virtual_threads: int = 2) -> LoopProgram:
