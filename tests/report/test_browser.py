@@ -9,14 +9,15 @@ import pytest
 
 from tests.report.browser import Browser, find
 from tests.report.test_page import embedded, run
-from weft.report.page import page
+from weft.report.page import data, page
 
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
     find()
     made = tmp_path_factory.mktemp("report") / "report.html"
-    made.write_text(page([run(2), run(1)], {"device": "device rtl"}))
+    runs = [run(2), run(1)]
+    made.write_text(page(runs, data(runs, {"device": "device rtl"})))
     return made
 
 

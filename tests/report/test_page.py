@@ -31,7 +31,7 @@ def runs():
 
 @pytest.fixture(scope="module")
 def text(runs):
-    return page(runs, {"device": "device </script> & co"})
+    return page(runs, data(runs, {"device": "device </script> & co"}))
 
 
 def embedded(text: str, name: str) -> str:

@@ -18,7 +18,7 @@ def runs():
 
 
 def test_bars_are_the_cycles(runs):
-    root = ElementTree.fromstring(svg(runs, {"device": "a < b & c"}))
+    root = ElementTree.fromstring(svg(data(runs, {"device": "a < b & c"})))
     assert "a < b & c" in "".join(root.itertext())
     shown = data(runs, {})
     bars: dict[str, list[float]] = {}
@@ -35,7 +35,7 @@ def test_bars_are_the_cycles(runs):
 
 
 def test_every_bar_has_a_colour_in_both_schemes(runs):
-    text = svg(runs[:1], {})
+    text = svg(data(runs[:1], {}))
     style = text[text.index("<style>"):text.index("</style>")]
     for name in set(re.findall(r'<rect class="([^"]+)"', text)):
         assert style.count(f".{name}{{fill:#") == 2, name

@@ -27,8 +27,7 @@ def report(file: Annotated[Path, typer.Argument(help="a module (.weft), or a net
     for label, module in _modules(file, against, config):
         run, about = _run(label, module, device, inputs, device_options(device, latency, stall_seed))
         runs.append(run)
-    (svg if output.suffix == ".svg" else page).write(output, runs, about)
-    shown = page.data(runs, about)
+    shown = (svg if output.suffix == ".svg" else page).write(output, runs, about)
     if as_json:
         return print_json({"report": str(output), **shown})
     from weft.tables import causes_table

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from weft.isa import Config, Module
 from weft.runtime import module as compiled
-from weft.runtime.account import Account, accounts, main_wait
+from weft.runtime.account import Account, main_wait
 from weft.runtime.report import RunReport
 from weft.runtime.stalls import CAUSES, MEANING, WORK
 
@@ -29,7 +29,7 @@ def figures(module: compiled.Module, report: RunReport, label: str) -> dict:
 
     It needs a run on a device with a clock.
     """
-    found = accounts(module, report)
+    found = report.accounts
     layers = []
     by_operator = {k: (account, position) for account in found for position, k in enumerate(account.launch.operators)}
     named = [operator.name for operator in module.operators if operator.where == "accel"]

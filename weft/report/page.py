@@ -55,11 +55,10 @@ def data(runs: Sequence[Run], about: dict[str, str]) -> dict:
             "runs": [figures(run.module, run.report, run.label) for run in runs]}
 
 
-def page(runs: Sequence[Run], about: dict[str, str]) -> str:
-    """The page's text. Arguments and errors as of `data`."""
-    shown = data(runs, about)
+def page(runs: Sequence[Run], shown: dict) -> str:
+    """The page's text. shown: `data` of the runs."""
     scripts = "\n".join((HERE / name).read_text() for name in SCRIPTS)
-    timelines = "\n".join(f'<script type="text/plain" id="timeline-{k}">{packed(timeline(run.module, run.report))}</script>'
+    timelines = "\n".join(f'<script type="text/plain" id="timeline-{k}">{packed(timeline(run.report))}</script>'
                           for k, run in enumerate(runs))
     parts = {"title": html.escape(shown["network"]), "style": (HERE / "style.css").read_text(), "data": _json(shown),
              "timelines": timelines, "script": f'(() => {{\n"use strict";\n{scripts}\n}})();'}
@@ -67,9 +66,11 @@ def page(runs: Sequence[Run], about: dict[str, str]) -> str:
     return "".join(parts[piece] if k % 2 else piece for k, piece in enumerate(pieces))
 
 
-def write(path: str | Path, runs: Sequence[Run], about: dict[str, str]):
-    """Writes the page beside and renames it. Arguments and errors as of `data`."""
-    write_atomically(path, page(runs, about))
+def write(path: str | Path, runs: Sequence[Run], about: dict[str, str]) -> dict:
+    """Writes the page beside and renames it. Arguments, result and errors as of `data`."""
+    shown = data(runs, about)
+    write_atomically(path, page(runs, shown))
+    return shown
 
 
 def _json(value: dict) -> str:

@@ -13,9 +13,8 @@ WIDTH, LEFT, RIGHT, TOP = 860, 190, 130, 76
 ROW, BAR, THIN = 24, 13, 5  # a layer's row; the bar of the first run, and of the second below it
 
 
-def svg(runs: Sequence[Run], about: dict[str, str]) -> str:
-    """The picture's text. Arguments and errors as of `page.data`; runs beyond the second are left out."""
-    shown = data(runs[:2], about)
+def svg(shown: dict) -> str:
+    """The picture's text. shown: `page.data` of one run or two."""
     first, *others = shown["runs"]
     layers = [layer for layer in first["layers"] if layer["where"] == "accel"]
     rows = [(layer["short"], layer, *(_same(run, layer["name"]) for run in others)) for layer in layers]
@@ -34,9 +33,11 @@ def svg(runs: Sequence[Run], about: dict[str, str]) -> str:
             f"<title>{html.escape(shown['network'])}: cycles by cause</title><style>{style}</style>{''.join(parts)}{legend}</svg>\n")
 
 
-def write(path: str | Path, runs: Sequence[Run], about: dict[str, str]):
-    """Writes the picture beside and renames it. Arguments and errors as of `page.data`."""
-    write_atomically(path, svg(runs, about))
+def write(path: str | Path, runs: Sequence[Run], about: dict[str, str]) -> dict:
+    """Writes the picture beside and renames it. Arguments, result and errors as of `page.data`."""
+    shown = data(runs, about)
+    write_atomically(path, svg(shown))
+    return shown
 
 
 def _same(run: dict, name: str) -> dict | None:

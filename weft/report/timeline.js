@@ -108,7 +108,7 @@ class Picture {
     this.canvas.width = Math.round(width * scale);
     this.canvas.height = Math.round(this.height * scale);
     if (!this.colours) this.palette();
-    const pen = (this.pen = this.canvas.getContext("2d"));
+    const pen = (this.pen = this.canvas.getContext("2d", { willReadFrequently: true }));
     pen.scale(scale, scale);
     pen.font = "12px system-ui, sans-serif";
     pen.textBaseline = "middle";
@@ -120,6 +120,7 @@ class Picture {
       pen.fillText(`${line.run.label} · ${count(to - from)} cycles`, LEFT, this.top(at, 0) - 11);
       MODULES.forEach((module, row) => this.track(line, module, this.top(at, row)));
     });
+    this.drawn = this.pen.getImageData(0, 0, this.canvas.width, this.canvas.height);
     if (this.marked) this.mark();
   }
 
@@ -237,7 +238,8 @@ class Picture {
 
   point(found, event) {
     this.marked = found;
-    this.draw();
+    if (this.drawn) this.pen.putImageData(this.drawn, 0, 0);
+    if (found) this.mark();
     if (!found) return tip.hide();
     const { head, code, lines } = describe(found.line, found.module, found.k);
     if (event) tip.show(event, make("strong", {}, head), ...(code ? [make("code", {}, code)] : []), ...lines.map((text) => make("p", {}, text)));

@@ -1,6 +1,6 @@
 """The account of a launch: its instructions with what they had to do, and where every cycle of the three modules went."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -95,11 +95,11 @@ def main_wait(stalls: Mapping[str, int]) -> tuple[str, int] | None:
     return None if cause is None else (cause, waits[cause])
 
 
-def accounts(module: Compiled, report) -> list[Account]:
-    """The accounts of a run's launches (`RunReport.launches`), one after the other."""
+def accounts(module: Compiled, launches: Sequence[tuple[Launch, LaunchReport]]) -> list[Account]:
+    """The accounts of a run's launches, one after the other. A run on a device with a clock has them: `RunReport.accounts`."""
     found: list[Account] = []
     began = 0
-    for launch, launch_report in report.launches:
+    for launch, launch_report in launches:
         found.append(account(module, launch, launch_report, began))
         began += launch_report.cycles or 0
     return found

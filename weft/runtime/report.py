@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .account import accounts
+from .account import Account, accounts
 from .device import LaunchReport
 from .module import Launch, Module
 
@@ -36,8 +36,8 @@ class LayerReport:
 @dataclass
 class RunReport:
     """One run of a module. utilisation = macs on the accelerator / (macs a cycle x cycles); bit_exact: every output
-    byte equals the integer reference's, None if it was not compared; packing: seconds that bringing tensors to the device's layout
-    and back took, views included."""
+    byte equals the integer reference's, None if it was not compared; packing: seconds that bringing tensors to the device's
+    layout and back took, views included; accounts: one a launch, where the device has a clock."""
 
     device: str
     config: str
@@ -50,6 +50,7 @@ class RunReport:
     packing: float = 0.0
     counters: dict[str, float] = field(default_factory=dict)
     launches: list[tuple[Launch, LaunchReport]] = field(default_factory=list)
+    accounts: list[Account] = field(default_factory=list)
 
     @property
     def accelerated(self) -> list[LayerReport]:
@@ -82,7 +83,8 @@ def finish(report: RunReport, module: Module):
 
 def _layers(report: RunReport, module: Module):
     layers = iter(report.accelerated)
-    for account in accounts(module, report):
+    report.accounts = accounts(module, report.launches)
+    for account in report.accounts:
         rows = zip(range(len(account.launch.operators)), account.read, account.sums("written"))
         for (position, read, written), layer in zip(rows, layers):
             layer.causes, layer.bytes_read, layer.bytes_written = account.stalls(position), read, written

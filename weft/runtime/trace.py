@@ -57,7 +57,7 @@ def chrome_events(module: compiled.Module, report: RunReport) -> list[dict]:
     events = [_named("process_name", 0, f"{module.name} on {report.device}")]
     for track, name in [(LAYERS, "layers"), *((m.value, m.name.lower()) for m in Module)]:
         events += [_named("thread_name", track, name), {**_named("thread_sort_index", track, ""), "args": {"sort_index": (track + 1) % 4}}]
-    for account in accounts(module, report):
+    for account in report.accounts or accounts(module, report.launches):
         names = [module.operators[k].name for k in account.launch.operators]
         if account.segments is not None:
             events += [*_instructions(account, names), *_layers(account, names), *_tokens(account), *_dram(account)]

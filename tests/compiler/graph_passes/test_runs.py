@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weft.compiler.graph_passes import runs
+from weft.compiler.graph_passes.legalise import runs
 
 
 def unrolled(found: list[runs.Run]) -> dict[int, tuple[int, tuple]]:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tests.compiler.harness import Network
 from tests.compiler.operators.running import CONFIGS, THREADS, assert_operator
 from weft.compiler.graph import Node, TensorType
-from weft.compiler.graph_passes import runs
+from weft.compiler.graph_passes.legalise import runs
 
 
 @st.composite

@@ -9,9 +9,9 @@ from weft.runtime.kernels.conv import as_convolution, spread
 from weft.runtime.kernels.windows import transposed_pads
 
 from ...graph import Graph, Node
-from .. import runs
 from ..lanes import product_lanes
 from ..weight_parts import split
+from . import runs
 from .common import Form, NotInteger
 from .products import bias_of, without_zero_point
 

@@ -4,10 +4,14 @@ A transposed convolution, a resizing and an average without its padding are, alo
 axes they are the pieces that pairs of runs give.
 """
 
+import math
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
-from ..graph import Graph, Node
+from ...graph import Graph, Node
+from .common import NotInteger
+
+MOST = 64  # pieces of an output: each has parameters and instructions of its own
 
 
 @dataclass(frozen=True)
@@ -71,10 +75,13 @@ def transposed(size: int, out: int, kernel: int, stride: int, before: int) -> li
 
 def add_pieces(graph: Graph, node: Node, op: str, shape: tuple[int, ...], axes: tuple[list[Run], list[Run]],
                piece: Callable[[Run, Run], tuple[list[str], dict]], attrs: dict, output: str) -> None:
-    """A `pieces` node for each pair of runs of rows and columns of an input [N, C, H, W] of that shape.
+    """A `pieces` node with one for each pair of runs of rows and columns of an input [N, C, H, W] of that shape; a node of the
+    pieces' operator itself where there is one alone that is all of the output. NotInteger where there are more than MOST.
 
     piece: gives the names of a pair's parameters and what its operator's attributes are beside strides and pads.
     """
+    if len(axes[0]) * len(axes[1]) > MOST:
+        raise NotInteger(f"it takes {len(axes[0]) * len(axes[1])} pieces that differ, more than {MOST}")
     parameters: list[str] = []
     made = []
     for rows, columns in _pairs(axes):
@@ -84,6 +91,10 @@ def add_pieces(graph: Graph, node: Node, op: str, shape: tuple[int, ...], axes: 
         own = {"strides": (rows.stride, columns.stride), "pads": (top, left, bottom, right)} | own
         made.append({"rows": rows.places, "columns": columns.places, "inputs": tuple(parameters.index(name) for name in names),
                      "attrs": own})
+    if len(made) == 1 and made[0]["rows"][:2] == made[0]["columns"][:2] == (0, 1):
+        own = made[0]["attrs"] | ({"macs_per_output": attrs["macs"] // math.prod(graph.tensors[output].shape)} if attrs else {})
+        graph.nodes.append(Node(node.name, op, [node.inputs[0], *parameters], [output], own))
+        return
     attrs = {"op": op, "shape": graph.tensors[output].shape, "pieces": tuple(made)} | attrs
     graph.nodes.append(Node(node.name, "pieces", [node.inputs[0], *parameters], [output], attrs))
 
