@@ -31,7 +31,7 @@ def test_everything_that_can_is_on_the_accelerator(network):
     on_host = {node.op for node in placed.nodes if node.where == "host"}
     assert on_host <= {"quantize", "dequantize"} | ON_HOST.get(name, set())
     ops = [node.op for node in placed.nodes if node.where == "accel"]
-    products = sum(op in ("conv2d", "depthwise_conv2d", "dense") for op in ops)
+    products = sum(op in ("conv2d", "conv2d_add", "depthwise_conv2d", "dense") for op in ops)
     assert products >= sum(n.op_type in ("Conv", "Gemm") for n in exported.graph.node)
 
 

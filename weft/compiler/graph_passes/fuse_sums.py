@@ -21,7 +21,8 @@ class FuseSums:
         for node in list(graph.nodes):
             if node.op == "add" and node.where == "accel" and node.inputs[0] != node.inputs[1]:
                 makers = [graph.producers().get(name) for name in node.inputs[:2]]
-                candidates = [k for k, maker in enumerate(makers) if maker is not None and _can_take(graph, maker)]
+                candidates = [k for k, maker in enumerate(makers)
+                              if maker is not None and _can_take(graph, maker) and node.inputs[1 - k] not in maker.inputs]
                 if candidates:
                     side = max(candidates, key=lambda k: graph.macs(makers[k]))  # most products, least in the way of them
                     _fuse(graph, node, makers[side], side)

@@ -141,7 +141,8 @@ class Plan:
         alone = self._exposed({"weights": load_w, "inputs": load_x}[self.order], compute / (turns * count["ci"]), count)
         last = outputs * s.taps * (s.ci - (count["ci"] - 1) * t["ci"])  # products beside which the other thread's tile ends
         behind = alu + store + turns * ENDING
-        work = cost.Work(load_x + load_w - alone, compute, store, turns * count["ci"], alone + np.maximum(behind - last, 0), alu)
+        exposed = np.maximum(behind - last, 0) / 2  # of each two tiles, one's ending is beside all of the other's
+        work = cost.Work(load_x + load_w - alone, compute, store, turns * count["ci"], alone + exposed, alu)
         return cost.total(work, getattr(s, self.axis), t[self.axis], self.threads)
 
     def _exposed(self, held, step, count: cost.Sizes):
