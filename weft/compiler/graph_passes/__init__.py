@@ -17,6 +17,7 @@ from .fuse_activations import FuseActivations
 from .fuse_clamps import FuseClamps
 from .functions import Functions
 from .gather_input import GatherInput
+from .joins import Joins
 from .layout import Layout
 from .legalise import Legalise
 from .order import Order
@@ -28,7 +29,7 @@ from .views import Views
 from .widen_groups import WidenGroups
 
 __all__ = ["PASSES", "AbsorbQuantisation", "Canonicalise", "FoldConstants", "FoldPads", "FuseActivations", "FuseClamps",
-           "FuseTables", "Functions", "GatherInput", "Layout", "Legalise", "Order", "Pass", "Place", "Select", "TwoAxes", "Views",
+           "FuseTables", "Functions", "GatherInput", "Joins", "Layout", "Legalise", "Order", "Pass", "Place", "Select", "TwoAxes", "Views",
            "WidenGroups", "run"]
 
 
@@ -43,7 +44,7 @@ class Pass(Protocol):
 
 PASSES: tuple[Pass, ...] = (
     FoldConstants(), Canonicalise(), FuseActivations(), AbsorbQuantisation(), Functions(), TwoAxes(), Layout(), Legalise(), FoldPads(), Select(),
-    FuseClamps(), FuseTables(), WidenGroups(), FoldConstants("fold-real-constants", dequantise=True), Place(), Views(), Order(), GatherInput(),
+    FuseClamps(), FuseTables(), WidenGroups(), FoldConstants("fold-real-constants", dequantise=True), Joins(), Place(), Views(), Order(), GatherInput(),
 )
 
 
