@@ -104,7 +104,7 @@ def _instructions(account: Account, names: Sequence[str]) -> Iterator[dict]:
             continue
         job, text = account.works[k], to_text(account.instructions[k])
         args = {"instruction": f"#{k} {text}", "layer": layer,
-                "began": int(events["start"][k]), "done": int(events["end"][k])}
+                "began": began + int(events["start"][k]), "done": began + int(events["end"][k])}
         moved = {"steps or beats": job.cycles, "bytes read": job.read, "bytes written": job.written}
         args |= {name: value for name, value in moved.items() if value}
         if k in waited:
