@@ -83,6 +83,21 @@ def test_the_timeline_shows_zooms_and_tells(wide):
     assert "cycles" in tip and "#" in tip
 
 
+def test_a_layer_is_chosen_in_the_timeline(wide, shown):
+    """The strips of the whole network are as long as its layers."""
+    wide.click("#whole")
+    wide.evaluate("document.querySelector('canvas').scrollIntoView({block: 'center'})")
+    left, top, width = wide.evaluate("(() => { const b = document.querySelector('canvas').getBoundingClientRect();"
+                                     " return [b.left, b.top, b.width]; })()")
+    first = shown["runs"][0]
+    longest = max(run["cycles"] for run in shown["runs"])
+    cycle = sum(x["cycles"] for x in first["layers"][:3] if "cycles" in x) - first["layers"][2]["cycles"] / 2  # amid the third operator
+    x = left + 66 + (width - 74) * (cycle + 0.01 * longest) / (1.02 * longest)
+    for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
+        wide.mouse(kind, x, top + 31, **({} if kind == "mouseMoved" else {"button": "left", "clickCount": 1}))
+    assert wide.evaluate("document.querySelector('#layer-title').textContent") == first["layers"][2]["short"]
+
+
 def test_the_keyboard_is_enough(wide):
     wide.evaluate("document.querySelector('canvas').focus()")
     for key in ("n", "n", "n"):

@@ -11,7 +11,8 @@ import weft
 from weft.isa import WeftError
 from weft.isa.files import write_atomically
 
-from .common import WITHOUT_CLOCK, DeviceOption, JsonOption, MemoryOptions, app, device_options, load_array, out, print_json, progress_bar
+from .common import (WITHOUT_CLOCK, DeviceOption, JsonOption, MemoryOptions, app, device_options, load_array, out, print_json,
+                     progress, progress_bar)
 
 
 @app.command()

@@ -140,7 +140,8 @@ class _Builder:
         return Module(g.name, self.config, tensors, made, launches, dict(g.constants), image, self.end,
                       {k: int(v) for k, v in self.plan.addresses.items()}, list(g.inputs), list(g.outputs),
                       {"virtual_threads": self.virtual_threads, "activation_peak": int(self.plan.peak),
-                       "activation_lower_bound": int(self.plan.lower_bound)})
+                       "activation_lower_bound": int(self.plan.lower_bound)},
+                      {name: self.plan.buffers[name].role for name in g.constants if name in self.plan.buffers})
 
     def _check(self, module: Module):
         """The checker proves each stream, apart from the passes that made it."""

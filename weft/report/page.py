@@ -40,13 +40,14 @@ def data(runs: Sequence[Run], about: dict[str, str]) -> dict:
     first = runs[0]
     for run in runs:
         if not run.report.launches:
-            raise WeftError(f"report of '{run.module.name}'", "it shows cycles of the accelerator", "a network that runs on the host altogether",
-                            "`weft import` to see why")
+            raise WeftError(f"report of '{run.module.name}'", "it shows cycles of the accelerator",
+                            "a network that runs on the host altogether", "`weft import` to see why")
         if run.report.cycles is None:
             raise WeftError(f"report of '{run.module.name}'", "it shows where cycles go, so it needs a device with a clock",
                             f"device '{run.report.device}'", "--device rtl")
         if run.module.config.fingerprint != first.module.config.fingerprint:
-            raise WeftError(f"report of '{first.module.name}'", f"runs side by side are of one machine ({first.module.config.name})",
+            raise WeftError(f"report of '{first.module.name}'",
+                            f"runs side by side are of one machine ({first.module.config.name})",
                             f"'{run.label}' for {run.module.config.name}", "two reports")
     config = first.module.config
     return {"network": first.module.name, "about": about, "causes": causes(),

@@ -20,7 +20,8 @@ def svg(shown: dict) -> str:
     rows = [(layer["short"], layer, *(_same(run, layer["name"]) for run in others)) for layer in layers]
     longest = max(entry["cycles"] for _, *entries in rows for entry in entries if entry)
     whole = [("the whole network", first, *others)]
-    parts = [_text(0, 18, shown["network"], "title"), *(_text(0, 38 + 17 * k, line, "muted") for k, line in enumerate(_headline(shown)))]
+    parts = [_text(0, 18, shown["network"], "title")]
+    parts += [_text(0, 38 + 17 * k, line, "muted") for k, line in enumerate(_headline(shown))]
     y = TOP
     for group, scale in ((whole, max(run["cycles"] for run in shown["runs"])), (rows, longest)):
         for name, *entries in group:
@@ -29,8 +30,10 @@ def svg(shown: dict) -> str:
         y += 10
     legend, height = _legend(y + 6, shown)
     style = _style([cause["key"] for cause in shown["causes"]])
-    return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img">'
-            f"<title>{html.escape(shown['network'])}: cycles by cause</title><style>{style}</style>{''.join(parts)}{legend}</svg>\n")
+    name = html.escape(shown["network"])
+    size = f'viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"'
+    return (f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img"><title>{name}: cycles by cause</title>'
+            f"<style>{style}</style>{''.join(parts)}{legend}</svg>\n")
 
 
 def write(path: str | Path, runs: Sequence[Run], about: dict[str, str]) -> dict:
@@ -46,9 +49,10 @@ def _same(run: dict, name: str) -> dict | None:
 
 def _headline(shown: dict) -> list[str]:
     bars = ("wide bars", "thin bars")
-    counts = "; ".join(f"{bar}: {run['label']}, {run['cycles']:,} cycles, {run['utilisation']:.1%} of all MACs" for bar, run in zip(bars, shown["runs"]))
-    config = shown["config"]
-    return [f"{config['macs_per_cycle']} MACs a cycle, {config['bus_bits']}-bit bus, {', '.join(shown['about'].values())}", counts]
+    counts = [f"{bar}: {run['label']}, {run['cycles']:,} cycles, {run['utilisation']:.1%} of all MACs"
+              for bar, run in zip(bars, shown["runs"])]
+    config, about = shown["config"], ", ".join(shown["about"].values())
+    return [f"{config['macs_per_cycle']} MACs a cycle, {config['bus_bits']}-bit bus, {about}", "; ".join(counts)]
 
 
 def _row(y: int, name: str, entries: Sequence[dict | None], scale: int, causes: Sequence[dict]) -> list[str]:
@@ -80,7 +84,8 @@ def _legend(y: int, shown: dict) -> tuple[str, int]:
         width = 36 + round(6.3 * len(cause["label"]))
         if x + width > WIDTH:
             x, y = 0, y + 20
-        parts += [f'<rect class="{_class(cause["key"])}" x="{x}" y="{y}" width="10" height="10" rx="2"/>', _text(x + 16, y + 9, cause["label"], "")]
+        parts += [f'<rect class="{_class(cause["key"])}" x="{x}" y="{y}" width="10" height="10" rx="2"/>',
+                  _text(x + 16, y + 9, cause["label"], "")]
         x += width
     return "".join(parts), y + 20
 
@@ -106,5 +111,6 @@ def _style(keys: Sequence[str]) -> str:
         fills = "".join(f".{_class(key)}{{fill:{colours[key.replace('waits for ', 'waits-')]}}}" for key in keys)
         return f"text{{fill:{colours['ink']}}}.muted{{fill:{colours['muted']}}}{fills}"
 
-    return ("text{font:12px system-ui,sans-serif;font-variant-numeric:tabular-nums}.title{font-size:18px;font-weight:600}.end{text-anchor:end}"
+    return ("text{font:12px system-ui,sans-serif;font-variant-numeric:tabular-nums}"
+            ".title{font-size:18px;font-weight:600}.end{text-anchor:end}"
             f"{rules(light)}@media(prefers-color-scheme:dark){{{rules(dark)}}}")

@@ -1,4 +1,4 @@
-"""The timeline of a run, small enough to travel within the page: slices of the three modules, and a line for each instruction."""
+"""The timeline of a run, small enough to travel within the page: slices of the modules, and a line for each instruction."""
 
 import base64
 import gzip
@@ -40,7 +40,8 @@ def timeline(report: RunReport) -> dict:
             columns["kind"] += rows["cause"].tolist()
             columns["instruction"] += np.where(rows["instruction"] < 0, -1, rows["instruction"] + first).tolist()
             columns["by"] += np.where(rows["by"] < 0, -1, rows["by"] + first).tolist()
-    return {"kinds": list(CAUSES), "texts": list(texts), "titles": list(titles), "instructions": instructions, "slices": slices}
+    return {"kinds": list(CAUSES), "texts": list(texts), "titles": list(titles), "instructions": instructions,
+            "slices": slices}
 
 
 def _merged(segments: np.ndarray) -> dict[Module, np.ndarray]:

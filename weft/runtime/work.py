@@ -80,4 +80,5 @@ def _depthwise(i: Instruction, config: Config) -> Work:
         return Work("depthwise")
     moves = min(max(i.src_factor_in, 1), i.taps)
     rows = steps // i.iter_in
-    return Work("depthwise", rows * (i.taps + (i.iter_in - 1) * moves), products=steps * i.taps * config.batch * config.block_out)
+    lanes = config.batch * config.block_out
+    return Work("depthwise", rows * (i.taps + (i.iter_in - 1) * moves), products=steps * i.taps * lanes)

@@ -118,8 +118,23 @@ def _slice(node: Node, inputs: list[Shape], stated: Shape) -> Shape | None:
     return tuple(len(r) for r in slice_ranges(inputs[0], *(node.attrs[k] for k in ("starts", "ends", "axes", "steps"))))
 
 
+def _resize(node: Node, inputs: list[Shape], stated: Shape) -> Shape | None:
+    return (*inputs[0][:2], *node.attrs["sizes"][2:])
+
+
+def _to_space(node: Node, inputs: list[Shape], stated: Shape) -> Shape | None:
+    (n, c, h, w), b = inputs[0], node.attrs["blocksize"]
+    return (n, c // b ** 2, h * b, w * b) if b > 0 and c % b ** 2 == 0 else None
+
+
+def _to_depth(node: Node, inputs: list[Shape], stated: Shape) -> Shape | None:
+    (n, c, h, w), b = inputs[0], node.attrs["blocksize"]
+    return (n, c * b ** 2, h // b, w // b) if b > 0 and h % b == w % b == 0 else None
+
+
 _RULES: dict[str, Callable[[Node, list[Shape], Shape], Shape | None]] = {
     "Conv": _conv, "ConvTranspose": _conv_transpose, "Gemm": _gemm, "AveragePool": _pool, "MaxPool": _pool, "Reshape": _reshape, "Transpose": _transpose,
-    "Pad": _pad, "Concat": _concat, "ReduceMean": _reduce, "Slice": _slice,
+    "Pad": _pad, "Resize": _resize, "DepthToSpace": _to_space, "SpaceToDepth": _to_depth,
+    "Concat": _concat, "ReduceMean": _reduce, "Slice": _slice,
     **dict.fromkeys(("Add", "Sub", "Mul", "Div"), _broadcast),
 }

@@ -280,6 +280,25 @@ def _mean(importer: Importer, operator: Operator) -> None:
     importer.emit(operator, "ReduceMean", [name], attrs, nchw and keep)
 
 
+@_converts("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR")
+def _resize(importer: Importer, operator: Operator) -> None:
+    _rank(importer, operator, 0, 4)
+    corners, half = operator.options["AlignCorners"], operator.options["HalfPixelCenters"]
+    attrs = {"mode": "linear" if operator.kind == "RESIZE_BILINEAR" else "nearest",
+             "coordinate_transformation_mode": "align_corners" if corners else "half_pixel" if half else "asymmetric",
+             "nearest_mode": "round_prefer_ceil" if corners or half else "floor",
+             "sizes": importer.type_of(operator.outputs[0], True).shape}
+    importer.emit(operator, "Resize", [importer.read(operator.inputs[0], True, operator.subject)], attrs, True)
+
+
+@_converts("DEPTH_TO_SPACE", "SPACE_TO_DEPTH")
+def _blocks(importer: Importer, operator: Operator) -> None:
+    _rank(importer, operator, 0, 4)
+    op = "DepthToSpace" if operator.kind == "DEPTH_TO_SPACE" else "SpaceToDepth"
+    importer.emit(operator, op, [importer.read(operator.inputs[0], True, operator.subject)],
+                  {"blocksize": operator.options["BlockSize"]}, True)
+
+
 @_converts("SLICE", "STRIDED_SLICE")
 def _slice(importer: Importer, operator: Operator) -> None:
     shape = importer.tensors[operator.inputs[0]].shape

@@ -18,6 +18,7 @@ from .fuse_clamps import FuseClamps
 from .fuse_sums import FuseSums
 from .functions import Functions
 from .gather_input import GatherInput
+from .joins import Joins
 from .layout import Layout
 from .legalise import Legalise
 from .order import Order
@@ -29,7 +30,7 @@ from .views import Views
 from .widen_groups import WidenGroups
 
 __all__ = ["PASSES", "AbsorbQuantisation", "Canonicalise", "FoldConstants", "FoldPads", "FuseActivations", "FuseClamps", "FuseSums",
-           "FuseTables", "Functions", "GatherInput", "Layout", "Legalise", "Order", "Pass", "Place", "Select", "TwoAxes", "Views",
+           "FuseTables", "Functions", "GatherInput", "Joins", "Layout", "Legalise", "Order", "Pass", "Place", "Select", "TwoAxes", "Views",
            "WidenGroups", "run"]
 
 
@@ -44,7 +45,7 @@ class Pass(Protocol):
 
 PASSES: tuple[Pass, ...] = (
     FoldConstants(), Canonicalise(), FuseActivations(), AbsorbQuantisation(), Functions(), TwoAxes(), Layout(), Legalise(), FoldPads(), Select(),
-    FuseClamps(), FuseTables(), WidenGroups(), FoldConstants("fold-real-constants", dequantise=True), Place(), Views(), Order(), FuseSums(), GatherInput(),
+    FuseClamps(), FuseTables(), WidenGroups(), FoldConstants("fold-real-constants", dequantise=True), Joins(), Place(), Views(), Order(), FuseSums(), GatherInput(),
 )
 
 
