@@ -232,6 +232,16 @@ def network_depth_to_space(q):
     return q.op("DepthToSpace", [q.op("SpaceToDepth", [y], blocksize=2)], (0.05, 1), blocksize=2)
 
 
+def network_more_tables(q):
+    y = q.op("Elu", [q.op("Softplus", [q.x])], alpha=0.7)
+    y = q.op("Selu", [q.op("PRelu", [y, q.constant(np.float32([0.2]))])])
+    return q.op("Softsign", [q.op("Celu", [q.op("ThresholdedRelu", [q.op("Mish", [y])], alpha=0.1)], alpha=2.0)])
+
+
+def network_largest(q):
+    return q.op("Add", [q.op("GlobalMaxPool", [q.x]), q.op("ReduceMax", [q.x, q.constant(np.int64([2, 3]))], (0.02, 3))])
+
+
 def network_reduce_mean(q):
     return q.op("ReduceMean", [q.x, q.constant(np.int64([2, 3]))], keepdims=0)
 
