@@ -242,6 +242,21 @@ def network_largest(q):
     return q.op("Add", [q.op("GlobalMaxPool", [q.x]), q.op("ReduceMax", [q.x, q.constant(np.int64([2, 3]))], (0.02, 3))])
 
 
+def network_pad_of_one(q):
+    return q.op("Pad", [q.x, q.constant(np.int64([0, 0, 1, 2, 0, 0, 0, 3])), q.constant(np.float32(0.5))], (0.02, 3))
+
+
+def network_slice_of_the_inside(q):
+    parameters = [q.constant(np.int64(v)) for v in ([1, 2, 1], [4, 7, 9], [1, 2, 3], [1, 3, 2])]
+    y = q.op("Slice", [q.x, *parameters], (0.02, 3))
+    return q.op("Pad", [y, q.constant(np.int64([0, 1, 1, 0, 0, 0, 2, 0])), q.constant(np.float32(0))], (0.02, 3))
+
+
+def network_slice_of_columns(q):
+    parameters = [q.constant(np.int64(v)) for v in ([7], [90], [1], [3])]
+    return q.op("Slice", [q.plain("Flatten", [q.op("Clip", [q.x], (0.02, 3))]), *parameters], (0.02, 3))
+
+
 def network_reduce_mean(q):
     return q.op("ReduceMean", [q.x, q.constant(np.int64([2, 3]))], keepdims=0)
 
@@ -334,7 +349,7 @@ def network_softmax(q):
 
 NETWORKS = {name.removeprefix("network_"): f for name, f in globals().items() if name.startswith("network_")}
 EDGE = {"quantize", "dequantize"}
-ON_HOST = {"add_broadcast": {"Add"}, "resize_too_uneven": {"Resize"}, "concat_of_rows": {"concat"}, "softmax": {"softmax"}}
+ON_HOST = {"add_broadcast": {"Add"}, "resize_too_uneven": {"Resize"}, "softmax": {"softmax"}}
 
 
 # Means of neighbours at one scale lie half way between two numbers time and again; there float32 rounds by its own error
