@@ -123,6 +123,10 @@ def network_add_broadcast(q):
     return q.op("Add", [q.x, shape])
 
 
+def network_sub_broadcast(q):
+    return q.op("Sub", [q.op("GlobalAveragePool", [q.x]), q.x])
+
+
 def network_sub(q):
     inputs, attrs = conv(q, q.x, 5, 5)
     return q.op("Sub", [q.op("Conv", inputs, **attrs), q.x])
@@ -349,7 +353,7 @@ def network_softmax(q):
 
 NETWORKS = {name.removeprefix("network_"): f for name, f in globals().items() if name.startswith("network_")}
 EDGE = {"quantize", "dequantize"}
-ON_HOST = {"add_broadcast": {"Add"}, "resize_too_uneven": {"Resize"}, "softmax": {"softmax"}}
+ON_HOST = {"resize_too_uneven": {"Resize"}, "softmax": {"softmax"}}
 
 
 # Means of neighbours at one scale lie half way between two numbers time and again; there float32 rounds by its own error

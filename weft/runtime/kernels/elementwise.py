@@ -11,7 +11,8 @@ from .registry import kernel
 
 @kernel("add")
 def add(attrs, a, b, qnt, table=None):
-    """a, b int8 [N, C, ...], qnt [C], optional table [256] -> int8: requantised a * multipliers[0] + b * multipliers[1]."""
+    """a, b int8 [N, C, ...], either also [N, C, 1, 1], qnt [C], optional table [256] -> int8: requantised a * multipliers[0] +
+    b * multipliers[1]."""
     ma, mb = attrs["multipliers"]
     return (apply_lanes(a.astype(np.int32) * np.int32(ma) + b.astype(np.int32) * np.int32(mb), qnt, table),)
 
