@@ -11,7 +11,7 @@ def table(cases: list[Case], runtimes: list[str]) -> list[str]:
     """Markdown; the values compared are as many in every column."""
     found: dict[str, dict[str, Apart]] = {}
     for case in cases:
-        line = found.setdefault(f"{case.family}, ties" if case.ties else case.family, dict.fromkeys(runtimes, NONE))
+        line = found.setdefault(case.family + ", ties" * (case.ties in ("rule", "noise")), dict.fromkeys(runtimes, NONE))
         for runtime in runtimes:
             line[runtime] += compare(case, runtime)
     lines = [f"| operator | values | {' | '.join(runtimes)} |", "| --- |" + " --- |" * (len(runtimes) + 1)]
