@@ -4,6 +4,8 @@ First, values that only move meet their quantisation half way:
 
     move(dequantize(x))           -> dequantize(move(x))
     quantize(move(y))             -> move(quantize(y))       both also for MaxPool, which commutes with a rising function
+
+Last, quantize(dequantize(x)) of another scale -> Identity(x).
 """
 
 import dataclasses
@@ -31,6 +33,15 @@ class AbsorbQuantisation:
         for node in list(graph.nodes):
             if node.op in ABSORBING or node.op in (*tables.UNARY, *tables.BINARY):
                 _absorb(graph, node)
+            elif node.op == "quantize":
+                _rescale(graph, node)
+
+
+def _rescale(graph: Graph, node: Node) -> None:
+    """quantize(dequantize(x)) -> Identity(x), which is a change of scale."""
+    maker = graph.producers().get(node.inputs[0])
+    if maker is not None and maker.op == "dequantize" and _by_tensor(maker) and _by_tensor(node) and graph.tensors[maker.inputs[0]].quantised:
+        node.op, node.inputs, node.attrs = "Identity", [maker.inputs[0]], {}
 
 
 def _moves(node: Node | None) -> bool:
