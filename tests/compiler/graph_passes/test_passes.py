@@ -13,7 +13,7 @@ from weft.compiler.frontends import onnx as frontend
 from weft.compiler.graph import TensorType
 from weft.compiler.graph_passes.lanes import scale_lanes
 from weft.compiler.graph_passes.widen_groups import widened
-from weft.isa import DEFAULT
+from weft.isa import DEFAULT, PRESETS
 from weft.runtime.kernels import KERNELS
 
 
@@ -202,7 +202,7 @@ def network_max_pool_dilated(q):
 
 
 def resized(q, scales=None, sizes=None, quantisation=None, **attrs):
-    given = ["", q.constant(np.float32([1, 1, *scales]))] if scales else ["", "", q.constant(np.int64([1, 5, *sizes]))]
+    given = ["", q.constant(np.float32([1, 1, *scales]))] if scales else ["", "", q.constant(np.int64([*q.shape[:2], *sizes]))]
     return q.op("Resize", [q.x, *given], quantisation, **attrs)
 
 
@@ -360,22 +360,24 @@ ON_HOST = {"resize_too_uneven": {"Resize"}, "softmax": {"softmax"}}
 HALF_WAY = {"resize_linear": 0.97, "resize_linear_asymmetric": 0.9, "resize_linear_corners": 0.9}
 
 
-@pytest.mark.parametrize("unsigned", [False, True], ids=["int8", "uint8"])
+@pytest.mark.parametrize("unsigned", [False, True], ids=["int8", "uint8 in batches of two"])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_network(name, unsigned):
-    q = Qdq((1, 5, 8, 9), unsigned=unsigned)
+    batch, config = (2, PRESETS["2x16x16"]) if unsigned else (1, DEFAULT)
+    q = Qdq((batch, 5, 8, 9), unsigned=unsigned)
     output = NETWORKS[name](q)
     imported = frontend.load(q.model(output).SerializeToString(), name)
-    placed = graph_passes.run(imported, DEFAULT)
+    placed = graph_passes.run(imported, config)
     images = q.images(4)
     expected = q.run(images, output)
     actual = np.concatenate([reference.run(placed, {"x": x})[output] for x in images])
     units = np.rint(np.abs(actual - expected) / q.scales[output])
-    assert units.max() <= 1 and (units == 0).mean() >= HALF_WAY.get(name, 0.99), Counter(units.reshape(-1).tolist())
+    few = max((1 - HALF_WAY.get(name, 0.99)) * units.size, 1)
+    assert units.max() <= 1 and np.count_nonzero(units) <= few, Counter(units.reshape(-1).tolist())
     host = {n.op for n in placed.nodes if n.where == "host"} - EDGE
     assert host == ON_HOST.get(name, set())
     assert all(n.reason for n in placed.nodes if n.where == "host")
-    assert unsigned or pipeline.build(placed, DEFAULT).run(images[0])[1].bit_exact
+    assert pipeline.build(placed, config).run(images[0])[1].bit_exact
 
 
 @pytest.mark.parametrize("name", NETWORKS)
