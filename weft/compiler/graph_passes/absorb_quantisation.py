@@ -16,7 +16,7 @@ from weft.isa import Config
 
 from ..graph import Graph, Node
 from . import tables
-from .rewrite import only_reader, substitute
+from .rewrite import only_reader, substitute, until_stable
 
 MOVES = ("Reshape", "Transpose", "Slice", "MaxPool")  # of one input; Pad and Concat bring values of their own
 ABSORBING = ("Conv", "ConvTranspose", "Resize", "DepthToSpace", "SpaceToDepth", "Gemm", "Add", "Clip", "AveragePool", "GlobalAveragePool", "Pad", "Concat", "Identity", "Sub", "Mul",
@@ -28,8 +28,7 @@ class AbsorbQuantisation:
     name: ClassVar[str] = "absorb-quantisation"
 
     def __call__(self, graph: Graph, config: Config) -> None:
-        while any(_sink_dequantize(graph, node) or _lift_quantize(graph, node) for node in graph.nodes):
-            pass
+        until_stable(graph, _sink_dequantize, _lift_quantize)
         for node in list(graph.nodes):
             if node.op in ABSORBING or node.op in (*tables.UNARY, *tables.BINARY):
                 _absorb(graph, node)
