@@ -60,6 +60,12 @@ def placement_table(module: "Module | Placement") -> Table:
     return table
 
 
+def arena_line(module: Module) -> str:
+    """What the arena of activations takes, beside the bound that no plan can beat."""
+    peak, least = (module.options[f"activation_{key}"] for key in ("peak", "lower_bound"))
+    return f"{peak:,} bytes at their peak, no plan takes less than {least:,}"
+
+
 def run_table(report: RunReport) -> Table:
     """A row a layer, and the whole."""
     right = ("MACs", "cycles", "utilisation", "DRAM bytes", "host ms")

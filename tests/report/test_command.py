@@ -14,7 +14,8 @@ def test_a_network_is_shown_with_latency_hiding_on_and_off(weft, tmp_path):
     shown = json.loads(text)
     assert status == 0 and [r["label"] for r in shown["runs"]] == ["2 virtual threads", "1 virtual thread"]
     assert all(r["bit_exact"] and sum(r["stalls"]["compute"].values()) == r["cycles"] for r in shown["runs"])
-    assert shown["about"] == {"device": "device rtl", "input": "random input", "memory": "read latency 16 cycles"}
+    about = {"device": "device rtl", "input": "random input", "memory": "read latency 16 cycles"}
+    assert about.items() <= shown["about"].items()
     assert "<title>digits_int8 · weft report</title>" in (tmp_path / "r.html").read_text()
 
 

@@ -10,6 +10,7 @@ from tests.conftest import ROOT
 from weft.isa import Module
 from weft.runtime.account import main_wait
 from weft.runtime.stalls import CAUSES
+from weft.runtime.validate import random_inputs
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,24 @@ def test_what_stands_behind_a_wait(account):
         expected = Counter((layer, theirs) for (cause, layer), (theirs, _) in pairs if cause == f"waits for {giver.name.lower()}")
         found = {(layer, cause): n for layer in range(len(account.launch.operators)) for cause, n in account.behind(layer, giver).items()}
         assert found == expected and sum(found.values()) > 50
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("name", ["resnet8_cifar10_int8.tflite", "kws_dscnn_int8.tflite", "ad01_autoencoder_int8.tflite"])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_trained_networks(models, name, threads):
+    """Every cycle has its cause, and the bytes and steps of the stream are what the RTL counts."""
+    module = weft.compile(models / name, virtual_threads=threads)
+    report = module.run(*random_inputs(module, 0), device="rtl", check=False)[1]
+    causes = Counter()
+    for layer in report.accelerated:
+        causes.update(layer.causes)
+        assert sum(layer.causes.values()) == layer.cycles and layer.macs <= layer.cycles * module.config.macs_per_cycle
+    assert sum(causes.values()) == report.cycles
+    assert causes["alu"] + causes["requant"] == report.counters["alu_steps"]
+    bus = module.config.bus_bits // 8
+    assert sum(layer.bytes_written for layer in report.accelerated) == bus * report.counters["write_beats"]
+    assert 0 <= bus * report.counters["read_beats"] - sum(layer.bytes_read for layer in report.accelerated) < 0.01 * bus * report.cycles
 
 
 def test_the_main_wait_is_no_work():

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from tests.random_programs import random_program
-from weft.isa import ALU_OPS, DEFAULT, PRESETS, Config, Instruction, Memory, Opcode, WeftError, encode, encode_micro_ops
+from weft.isa import ALU_OPS, DEFAULT, PRESETS, AluOp, Config, Instruction, Memory, Opcode, WeftError, encode, encode_micro_ops
 from weft.isa.table import MAX_TAPS, layouts, micro_op_layout
 from weft.runtime.device import Bases
 from weft.sim.engine import Engine, compiled, decode_stream, forms
@@ -127,6 +127,21 @@ def test_every_operation_of_the_table_is_run_by_the_machine_code():
         instruction = Instruction(Opcode.ALU, {"alu_opcode": op.code, "uop_end": 1, "iter_out": 1, "iter_in": 1})
         engine.begin(decode_stream(encode([instruction], DEFAULT), DEFAULT), np.zeros(64, np.uint8), Bases())
         engine.execute([0])
+
+
+def test_a_new_operation_is_an_entry_of_the_table(monkeypatch):
+    """Neither the NumPy meaning nor the machine code has to know of it."""
+    config = PRESETS["1x8x8"]
+    monkeypatch.setitem(ALU_OPS, 7, AluOp(7, "clamped difference", lambda x, y: np.minimum(np.maximum(x - y * 3, -1000), 1000), "for this test"))
+    instruction = Instruction(Opcode.ALU, {"alu_opcode": 7, "uop_end": 1, "iter_out": 1, "iter_in": 40, "dst_factor_in": 1, "src_factor_in": 3})
+    engine, reference = Engine(config), Scratchpads(config)
+    engine._code = compiled.Compiled(compiled.object_code(config, engine.form), engine.form)
+    for pads in (engine.pads, reference):
+        pads.acc[...] = np.random.default_rng(0).integers(-900, 900, pads.acc.shape)
+    engine.begin(decode_stream(encode([instruction], config), config), np.zeros(64, np.uint8), Bases())
+    engine.execute([0])
+    reference.execute(0, instruction, np.zeros(64, np.uint8), Bases())
+    assert np.array_equal(engine.pads.acc, reference.acc) and len(np.unique(reference.acc)) > 99
 
 
 def test_forms_ask_for_every_feature_that_they_use():

@@ -31,11 +31,11 @@ def compile(model: Path, output: Annotated[Path, typer.Option("-o", "--output")]
         return print_json({"module": str(output), "config": module.config.name, "macs": module.macs, "instructions": instructions,
                            "memory_size": module.memory_size, "options": module.options,
                            "operators": [{k: getattr(o, k) for k in ("name", "op", "where", "reason", "macs")} for o in module.operators]})
-    from weft.tables import placement_table
+    from weft.tables import arena_line, placement_table
 
     out.print(placement_table(module))
     out.print(f"{output}: {module.macs:,} MACs, {instructions:,} instructions, {module.memory_size:,} bytes of DRAM")
-    out.print("activations: {activation_peak:,} bytes at their peak, {activation_lower_bound:,} is the least that any plan takes".format(**module.options))
+    out.print(f"activations: {arena_line(module)}")
 
 
 @app.command()

@@ -74,6 +74,7 @@ def _run(label: str, module: weft.Module, name: str, inputs: list[Path] | None,
     from weft.report.page import Run
     from weft.runtime.device import open_device
     from weft.runtime.validate import random_inputs
+    from weft.tables import arena_line
 
     arrays = [load_array(path) for path in inputs] if inputs else random_inputs(module, seed=0)
     device = open_device(name, module.config, module.memory_size, **options)
@@ -83,7 +84,8 @@ def _run(label: str, module: weft.Module, name: str, inputs: list[Path] | None,
         timing = getattr(device, "timing", None)
     finally:
         device.close()
-    about = {"device": f"device {name}", "input": ", ".join(map(str, inputs)) if inputs else "random input"}
+    about = {"device": f"device {name}", "input": ", ".join(map(str, inputs)) if inputs else "random input",
+             "activations": f"activations: {arena_line(module)}"}
     if timing is not None:
         seed = options.get("stall_seed")
         about["memory"] = f"read latency {timing.latency} cycles" + ("" if seed is None else f", stalls of seed {seed}")

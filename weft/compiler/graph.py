@@ -237,8 +237,8 @@ def check_type(subject: str, type_: TensorType) -> None:
             if not math.isfinite(scale) or scale <= 0:
                 raise WeftError(subject, "a scale must be finite and above zero", str(scale),
                                 "to quantise the model again with data that reaches this tensor")
+        info = np.iinfo(type_.numpy)
         for zero_point in _each(type_.zero_point):
-            info = np.iinfo(type_.numpy)
             if not info.min <= zero_point <= info.max:
                 raise WeftError(subject, f"a zero point must fit {type_.dtype}", str(zero_point),
                                 "to quantise the model again")

@@ -16,6 +16,7 @@ from .registers import Queue
 from .table import ALU_OPS, MAX_TAPS, MEMORIES, PADDABLE, Memory, Module, Opcode
 
 GRANULE = 4  # bytes; no element is smaller
+TOKENS = ("pop_prev", "pop_next", "push_prev", "push_next")
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ class _Checker:
     def _footprints(self) -> list[Footprint | None]:
         """Footprints in stream order, which for the compute module is the order in which micro-ops are loaded."""
         self.uop, self.uop_known = np.zeros(self.config.uop_depth, np.uint32), np.zeros(self.config.uop_depth, bool)
+        self.computed: dict[tuple, Footprint] = {}
         return [self._footprint(k, i) for k, i in enumerate(self.instructions)]
 
     def _footprint(self, k: int, i: Instruction) -> Footprint | None:
@@ -92,10 +94,17 @@ class _Checker:
         if not self.uop_known[i.uop_bgn:i.uop_end].all():
             missing = i.uop_bgn + int(np.argmin(self.uop_known[i.uop_bgn:i.uop_end]))
             return self._error(k, f"micro-op {missing} is used, but nothing loaded it")
-        used = footprint(i, self.config, decode_micro_ops(self.uop[i.uop_bgn:i.uop_end], self.config))
-        if strays(i, self.config, used):
-            return self._error(k, "it promises to stay within one half of acc, and touches both")
-        return used if self._within(k, used) else None
+        kernel = self.uop[i.uop_bgn:i.uop_end]
+        key = i.opcode, kernel.tobytes(), *((name, value) for name, value in i.fields.items() if name not in TOKENS)
+        used = self.computed.get(key)
+        if used is None:
+            used = footprint(i, self.config, decode_micro_ops(kernel, self.config))
+            if strays(i, self.config, used):
+                return self._error(k, "it promises to stay within one half of acc, and touches both")
+            if not self._within(k, used):
+                return None
+            used = self.computed[key] = _compact(used)
+        return used
 
     def _memory_footprint(self, k: int, i: Instruction) -> Footprint | None:
         if not i.x_size:
@@ -117,7 +126,10 @@ class _Checker:
                                   f"({self.dram_base:#x} to {self.dram_base + self.dram.size - 1:#x})")
         if memory == Memory.UOP:
             self._load_micro_ops(i, rows)
-        return footprint(i, self.config)
+        used = slice(i.sram_base, i.sram_base + sram_size(i))
+        if i.opcode == Opcode.STORE:
+            return Footprint({"acc": used}, {}, dram_written=rows) if i.y_size else None
+        return Footprint({}, {buffer: used}, dram_read=rows)
 
     def _load_micro_ops(self, i: Instruction, rows: Rows):
         block = np.zeros((i.y_pad_0 + i.y_size + i.y_pad_1, i.x_pad_0 + i.x_size + i.x_pad_1), np.uint32)
@@ -140,6 +152,17 @@ class _Checker:
             last = max((k for k in range(finish) if self.instructions[k].module == module), default=-1)
             if last > order.clocks[finish, module]:
                 self._error(finish, f"FINISH does not wait for instruction {last} ({self.instructions[last].opcode.name} in {module.name.lower()})")
+
+
+def _compact(used: Footprint) -> Footprint:
+    """The same elements, each once: a slice where they follow one another."""
+    def once(elements: np.ndarray) -> np.ndarray | slice:
+        low, high = int(elements.min()), int(elements.max()) + 1
+        touched = np.zeros(high - low, bool)
+        touched[elements - low] = True
+        return slice(low, high) if touched.all() else low + np.flatnonzero(touched)
+
+    return Footprint({b: once(e) for b, e in used.reads.items()}, {b: once(e) for b, e in used.writes.items()})
 
 
 class _Races:

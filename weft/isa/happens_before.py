@@ -83,7 +83,7 @@ class Order:
 def analyse(instructions: list[Instruction], tokens: dict[Queue, int] | None = None) -> Order:
     """Runs the tokens of a stream alone. `tokens`: those left over by the launch before."""
     machine = TokenMachine(instructions, dict(tokens) if tokens else dict.fromkeys(Queue, 0))
-    clocks = np.full((len(instructions), 3), -1, np.int64)
+    clocks = [[-1, -1, -1] for _ in instructions]
     senders: dict[Queue, deque[int | None]] = {q: deque([None] * machine.tokens[q]) for q in Queue}
     last: dict[Module, int | None] = dict.fromkeys(Module)
     order = []
@@ -93,8 +93,9 @@ def analyse(instructions: list[Instruction], tokens: dict[Queue, int] | None = N
         known = clocks[index]
         for earlier in [last[module]] + [senders[q].popleft() for f, q in POPS[module].items() if instruction.fields.get(f)]:
             if earlier is not None:
-                np.maximum(known, clocks[earlier], out=known)
-                known[instructions[earlier].module] = max(known[instructions[earlier].module], earlier)
+                known[:] = map(max, known, clocks[earlier])
+                sender = instructions[earlier].module
+                known[sender] = max(known[sender], earlier)
         machine.pop(index)
         machine.push(index)
         for flag, queue in PUSHES[module].items():
@@ -103,4 +104,4 @@ def analyse(instructions: list[Instruction], tokens: dict[Queue, int] | None = N
         last[module] = index
         order.append(index)
     stuck = machine.who_waits() if len(order) < len(instructions) else None
-    return Order(order, clocks, machine.tokens, stuck)
+    return Order(order, np.array(clocks, np.int64).reshape(-1, 3), machine.tokens, stuck)

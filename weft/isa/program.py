@@ -3,6 +3,7 @@
 import zipfile
 import zlib
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ class Instruction:
             raise AttributeError(name)
         return self.fields.get(name, 0)
 
-    @property
+    @cached_property
     def module(self) -> Module:
         return module_of(self.opcode, self.memory_type)
 

@@ -3,8 +3,8 @@ const rows = onAccelerator(first);
 const otherRun = (layer) => second?.layers[layer.index]?.name === layer.name ? second.layers[layer.index] : second?.layers.find((other) => other.name === layer.name);
 const most = (value) => Math.max(1, ...rows.map(value));
 
-function under(share, pale = false) {
-  return make("span", { class: pale ? "under pale" : "under", style: { width: `${Math.max(0.5, 100 * share)}%` } });
+function under(share, pale = false) { // on one scale in all columns, however wide they are
+  return make("span", { class: pale ? "under pale" : "under", style: { width: `max(1px, ${4.2 * share}rem)` } });
 }
 
 const columns = [

@@ -60,3 +60,13 @@ def test_what_is_not_a_number_stays():
     graph = frontend.load(q.model(y).SerializeToString(), "net")
     graph_passes.Functions()(graph, DEFAULT)
     assert "lut" not in {node.op for node in graph.nodes}
+
+
+def test_a_change_of_scale_alone_is_a_requantise():
+    q = Qdq((1, 5, 6, 7))
+    y = q.op("Tanh", [q.quantise(q.x, 0.03, 0)])
+    placed = graph_passes.run(frontend.load(q.model(y).SerializeToString(), "net"), DEFAULT)
+    assert [node.op for node in placed.nodes] == ["quantize", "requantise", "dequantize"]
+    x = q.images(1)[0]
+    assert np.abs(reference.run(placed, {"x": x})[y] - q.run([x], y)).max() <= 1.5 * q.scales[y]
+    assert pipeline.build(placed, DEFAULT).run(x)[1].bit_exact

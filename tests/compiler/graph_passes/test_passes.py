@@ -13,7 +13,7 @@ from weft.compiler.frontends import onnx as frontend
 from weft.compiler.graph import TensorType
 from weft.compiler.graph_passes.lanes import scale_lanes
 from weft.compiler.graph_passes.widen_groups import widened
-from weft.isa import DEFAULT
+from weft.isa import DEFAULT, PRESETS
 from weft.runtime.kernels import KERNELS
 
 
@@ -123,6 +123,10 @@ def network_add_broadcast(q):
     return q.op("Add", [q.x, shape])
 
 
+def network_sub_broadcast(q):
+    return q.op("Sub", [q.op("GlobalAveragePool", [q.x]), q.x])
+
+
 def network_sub(q):
     inputs, attrs = conv(q, q.x, 5, 5)
     return q.op("Sub", [q.op("Conv", inputs, **attrs), q.x])
@@ -198,7 +202,7 @@ def network_max_pool_dilated(q):
 
 
 def resized(q, scales=None, sizes=None, quantisation=None, **attrs):
-    given = ["", q.constant(np.float32([1, 1, *scales]))] if scales else ["", "", q.constant(np.int64([1, 5, *sizes]))]
+    given = ["", q.constant(np.float32([1, 1, *scales]))] if scales else ["", "", q.constant(np.int64([*q.shape[:2], *sizes]))]
     return q.op("Resize", [q.x, *given], quantisation, **attrs)
 
 
@@ -230,6 +234,31 @@ def network_depth_to_space(q):
     inputs, attrs = conv(q, q.x, 12, 5)
     y = q.op("DepthToSpace", [q.op("Conv", inputs, **attrs)], blocksize=2, mode="CRD")
     return q.op("DepthToSpace", [q.op("SpaceToDepth", [y], blocksize=2)], (0.05, 1), blocksize=2)
+
+
+def network_more_tables(q):
+    y = q.op("Elu", [q.op("Softplus", [q.x])], alpha=0.7)
+    y = q.op("Selu", [q.op("PRelu", [y, q.constant(np.float32([0.2]))])])
+    return q.op("Softsign", [q.op("Celu", [q.op("ThresholdedRelu", [q.op("Mish", [y])], alpha=0.1)], alpha=2.0)])
+
+
+def network_largest(q):
+    return q.op("Add", [q.op("GlobalMaxPool", [q.x]), q.op("ReduceMax", [q.x, q.constant(np.int64([2, 3]))], (0.02, 3))])
+
+
+def network_pad_of_one(q):
+    return q.op("Pad", [q.x, q.constant(np.int64([0, 0, 1, 2, 0, 0, 0, 3])), q.constant(np.float32(0.5))], (0.02, 3))
+
+
+def network_slice_of_the_inside(q):
+    parameters = [q.constant(np.int64(v)) for v in ([1, 2, 1], [4, 7, 9], [1, 2, 3], [1, 3, 2])]
+    y = q.op("Slice", [q.x, *parameters], (0.02, 3))
+    return q.op("Pad", [y, q.constant(np.int64([0, 1, 1, 0, 0, 0, 2, 0])), q.constant(np.float32(0))], (0.02, 3))
+
+
+def network_slice_of_columns(q):
+    parameters = [q.constant(np.int64(v)) for v in ([7], [90], [1], [3])]
+    return q.op("Slice", [q.plain("Flatten", [q.op("Clip", [q.x], (0.02, 3))]), *parameters], (0.02, 3))
 
 
 def network_reduce_mean(q):
@@ -324,29 +353,31 @@ def network_softmax(q):
 
 NETWORKS = {name.removeprefix("network_"): f for name, f in globals().items() if name.startswith("network_")}
 EDGE = {"quantize", "dequantize"}
-ON_HOST = {"add_broadcast": {"Add"}, "resize_too_uneven": {"Resize"}, "concat_of_rows": {"concat"}, "softmax": {"softmax"}}
+ON_HOST = {"resize_too_uneven": {"Resize"}, "softmax": {"softmax"}}
 
 
 # Means of neighbours at one scale lie half way between two numbers time and again; there float32 rounds by its own error
 HALF_WAY = {"resize_linear": 0.97, "resize_linear_asymmetric": 0.9, "resize_linear_corners": 0.9}
 
 
-@pytest.mark.parametrize("unsigned", [False, True], ids=["int8", "uint8"])
+@pytest.mark.parametrize("unsigned", [False, True], ids=["int8", "uint8 in batches of two"])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_network(name, unsigned):
-    q = Qdq((1, 5, 8, 9), unsigned=unsigned)
+    batch, config = (2, PRESETS["2x16x16"]) if unsigned else (1, DEFAULT)
+    q = Qdq((batch, 5, 8, 9), unsigned=unsigned)
     output = NETWORKS[name](q)
     imported = frontend.load(q.model(output).SerializeToString(), name)
-    placed = graph_passes.run(imported, DEFAULT)
+    placed = graph_passes.run(imported, config)
     images = q.images(4)
     expected = q.run(images, output)
     actual = np.concatenate([reference.run(placed, {"x": x})[output] for x in images])
     units = np.rint(np.abs(actual - expected) / q.scales[output])
-    assert units.max() <= 1 and (units == 0).mean() >= HALF_WAY.get(name, 0.99), Counter(units.reshape(-1).tolist())
+    few = max((1 - HALF_WAY.get(name, 0.99)) * units.size, 1)
+    assert units.max() <= 1 and np.count_nonzero(units) <= few, Counter(units.reshape(-1).tolist())
     host = {n.op for n in placed.nodes if n.where == "host"} - EDGE
     assert host == ON_HOST.get(name, set())
     assert all(n.reason for n in placed.nodes if n.where == "host")
-    assert unsigned or pipeline.build(placed, DEFAULT).run(images[0])[1].bit_exact
+    assert pipeline.build(placed, config).run(images[0])[1].bit_exact
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -21,6 +21,16 @@ def test_random_sums(shape, multipliers, same, config, threads):
     assert_operator(network, config, threads)
 
 
+@given(st.tuples(st.integers(1, 3), st.integers(1, 50), st.integers(1, 9), st.integers(1, 9)),
+       st.tuples(MULTIPLIERS, MULTIPLIERS), st.booleans(), CONFIGS, THREADS)
+def test_one_value_a_channel(shape, multipliers, first, config, threads):
+    network = Network()
+    whole, each = network.input(*shape), network.input(*shape[:2], 1, 1)
+    network.add(*((each, whole) if first else (whole, each)))
+    network.graph.nodes[0].attrs["multipliers"] = multipliers
+    assert_operator(network, config, threads)
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("shape", [(1, 64, 56, 56), (1, 1000)])
 def test_sums_larger_than_the_scratchpads(shape, threads):

@@ -11,15 +11,20 @@ def table(cases: list[Case], runtimes: list[str]) -> list[str]:
     """Markdown; the values compared are as many in every column."""
     found: dict[str, dict[str, Apart]] = {}
     for case in cases:
-        line = found.setdefault(f"{case.family}, ties" if case.ties else case.family, dict.fromkeys(runtimes, NONE))
+        line = found.setdefault(case.family + ", ties" * (case.ties in ("rule", "noise")), dict.fromkeys(runtimes, NONE))
         for runtime in runtimes:
             line[runtime] += compare(case, runtime)
     lines = [f"| operator | values | {' | '.join(runtimes)} |", "| --- |" + " --- |" * (len(runtimes) + 1)]
     for family, columns in sorted(found.items()):
         assert max(apart.most for apart in columns.values()) <= 1, family
-        shares = (f"{100 * (1 - apart.equal):.2f} %" if apart.differing else "0" for apart in columns.values())
-        lines.append(f"| {family} | {columns[runtimes[0]].values:,} | {' | '.join(shares)} |")
+        lines.append(f"| {family} | {columns[runtimes[0]].values:,} | {' | '.join(share(a) for a in columns.values())} |")
     return lines
+
+
+def share(apart: Apart) -> str:
+    """Of the values that differ."""
+    percent = 100 * (1 - apart.equal)
+    return f"{percent:.2f} %" if percent >= 0.01 else "< 0.01 %" if percent else "0"
 
 
 if __name__ == "__main__":

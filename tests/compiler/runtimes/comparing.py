@@ -33,6 +33,7 @@ class Case:
     family: the line of docs/numerics.md that it belongs to.
     ties: "" for scales as a calibration gives them. Else many results lie exactly between two units: with "rule" ONNX's
     definition or TFLite's reference kernels decide these by their rule, with "noise" by what their arithmetic loses.
+    "coarse": the runtime's kernels round twice, or multiply by a few bits only, and differ from one another as much.
     """
 
     name: str

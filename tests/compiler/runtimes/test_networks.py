@@ -10,7 +10,9 @@ import onnx
 import pytest
 
 from tests.test_models import as_it_is, cifar, lowered, normalised, speech
+from tests.test_quantized_models import NETWORKS as QUANTISED
 from weft.compiler import frontends, graph_passes, reference
+from weft.compiler.quantizer import quantise_graph
 from weft.isa import DEFAULT
 
 from .comparing import NONE, Apart, session
@@ -21,7 +23,7 @@ INPUTS, SAME_CLASS = 100, 98
 
 
 def photos(size: int, of: Callable[[dict], bool], count: int = 100) -> Callable[[Path], list[np.ndarray]]:
-    """uint8 [size, size, 3]: photos, each squeezed whole, then again with up to a tenth cut off, every second one mirrored."""
+    """uint8 [size, size, 3]: photos squeezed whole, then again with up to a tenth cut off, each second one mirrored."""
 
     def load(data: Path) -> list[np.ndarray]:
         pillow = pytest.importorskip("PIL.Image")
@@ -56,7 +58,7 @@ def images(load) -> Callable[[Path], list[np.ndarray]]:
 
 @dataclass(frozen=True)
 class Network:
-    """other_form: another form of the runtime; then only those inputs count of whose class both are certain, `is_certain`."""
+    """other_form: another form of the runtime; then only those inputs count of whose class both are certain."""
 
     runtime: str
     samples: Callable[[Path], list[np.ndarray]]
@@ -80,7 +82,7 @@ NETWORKS = {
 
 @dataclass(frozen=True)
 class Agreement:
-    """Of `inputs`, how many get the same class from weft and the runtime; of how many that were tried the runtime is certain."""
+    """Of `inputs`, how many get the same class from weft and the runtime. tried: how many it took to find these."""
 
     inputs: int
     same: int
@@ -121,12 +123,37 @@ def test_the_same_class(name, models):
     assert found.same >= SAME_CLASS, found
 
 
+def calibrated(file: Path) -> tuple[bytes, list[np.ndarray]]:
+    """A float network quantised here, and INPUTS to judge it by."""
+    load, options, _, _ = QUANTISED[file.name]
+    folds = load(file.parent.parent / "data")
+    source = frontends.load(file)
+    model, _ = quantise_graph(source, {source.inputs[0]: folds[0].calibration}, options)
+    return model.SerializeToString(), [x[None] for fold in folds for x in fold.tested][:INPUTS]
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("name", QUANTISED)
+def test_onnx_runtime_runs_what_is_quantised_here(name, models):
+    """The file is standard QDQ: a runtime that knows nothing of weft gives the same answers."""
+    data, inputs = calibrated(models / name)
+    graph = graph_passes.run(frontends.onnx.load(data, name), DEFAULT)
+    (source,), runtime = graph.inputs, session(data, "ONNX Runtime")
+    same = sum(
+        int(next(iter(reference.run(graph, {source: x}).values())).argmax()) == int(runtime({source: x})[0].argmax())
+        for x in inputs
+    )
+    assert same >= len(inputs) * SAME_CLASS / INPUTS, f"{same} of {len(inputs)}"
+
+
 def test_every_layer_of_digits():
     """Each layer from the values that ONNX Runtime gives it."""
     model = onnx.load(DIGITS)
     stored = [n.output[0] for n in model.graph.node if n.op_type == "QuantizeLinear"]
     model.graph.output.extend(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.INT8, None) for name in stored)
-    graph, runtime = graph_passes.run(frontends.load(DIGITS), DEFAULT), session(model.SerializeToString(), "ONNX Runtime, unfused")
+    graph, runtime = graph_passes.run(frontends.load(DIGITS), DEFAULT), session(
+        model.SerializeToString(), "ONNX Runtime, unfused"
+    )
     layers = {node.name: NONE for node in graph.nodes if node.where == "accel"}
     for seed in range(40):
         image = np.random.default_rng(seed).uniform(0, 1, (1, 1, 8, 8)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Networks of one operator in TFLite's form, int8 and uint8, each in several sizes; NHWC, with scales as a converter has them."""
+"""Networks of one operator in TFLite's form, int8 and uint8, each in several sizes; NHWC, scales as a converter has them."""
 
 import math
 from collections.abc import Sequence
@@ -219,6 +219,12 @@ def elementwise() -> list[Case]:
             tensor("y", shape, scale=0.021, zero_point=-110),
         )
     )
+    for family, ties, operator in (
+        ("LeakyRelu", "coarse", op("LEAKY_RELU", "LeakyReluOptions", Alpha=0.1)),
+        ("Gelu", "", op("GELU", "GeluOptions", Approximate=False)),
+    ):
+        y = tensor("y", shape, scale=0.027, zero_point=-100)
+        found.append(case(family, family, operator, [tensor("x", shape)], y, ties=ties))
     for kind, scale in (("RELU", 0.021), ("RELU6", 6 / 255)):
         found.append(
             case(kind.lower(), "Relu", op(kind), [tensor("x", shape)], tensor("y", shape, scale=scale, zero_point=-128))
@@ -249,7 +255,14 @@ def elementwise() -> list[Case]:
 def windows() -> list[Case]:
     shape, found = (1, 15, 15, 16), []
     for kind in ("MAX_POOL_2D", "AVERAGE_POOL_2D"):
-        for size, stride, padding in ((2, 2, VALID), (3, 2, VALID), (5, 5, VALID), (7, 1, VALID)):
+        for size, stride, padding in (
+            (2, 2, VALID),
+            (3, 2, VALID),
+            (3, 2, SAME),
+            (3, 1, SAME),
+            (5, 5, VALID),
+            (7, 1, VALID),
+        ):
             for dtype in ("int8", "uint8"):
                 out = [-(-15 // stride) if padding == SAME else (15 - size) // stride + 1] * 2
                 fields = {
@@ -301,4 +314,33 @@ def moves() -> list[Case]:
     ]
 
 
-GROUPS = (convolutions, elementwise, windows, moves)
+def resizes() -> list[Case]:
+    found, size = [], T("size", (2,), "int32", data=np.int32([18, 18]))
+    for kind, table in (("NEAREST_NEIGHBOR", "NearestNeighbor"), ("BILINEAR", "Bilinear")):
+        for corners, half in ((False, False), (False, True), (True, False)):
+            operator = op(f"RESIZE_{kind}", f"Resize{table}Options", AlignCorners=corners, HalfPixelCenters=half)
+            text = f"resize {kind.lower()} corners {corners} half {half}"
+            family = f"Resize {'linear' if kind == 'BILINEAR' else 'nearest'}"
+            ties = "" if kind != "BILINEAR" else "coarse" if corners else "noise"
+            x, y = tensor("x", (1, 9, 9, 16)), tensor("y", (1, 18, 18, 16))
+            found.append(case(text, family, operator, [x], y, [size], ties))
+    return found
+
+
+def transposed_convolutions() -> list[Case]:
+    rng, found = np.random.default_rng(6), []
+    for kernel, padding in ((2, VALID), (3, SAME), (4, SAME)):
+        scales = rng.uniform(0.002, 0.02, 24).astype(np.float32)
+        shape = T("shape", (4,), "int32", data=np.int32([1, 18, 18, 24]))
+        weights = rng.integers(-127, 128, (24, kernel, kernel, 16)).astype(np.int8)
+        w = T("w", weights.shape, "int8", scales, 0, 0, weights)
+        bias = rng.integers(-4000, 4000, 24).astype(np.int32)
+        b = T("b", (24,), "int32", scales * np.float32(X_SCALE), 0, 0, bias)
+        options = ("TransposeConvOptions", {"Padding": padding, "StrideH": 2, "StrideW": 2})
+        tensors = [tensor("x", (1, 9, 9, 16)), shape, w, b, tensor("y", (1, 18, 18, 24), scale=0.31, zero_point=4)]
+        data = build(tensors, [Op("TRANSPOSE_CONV", [1, 2, 0, 3], [4], options)], [0], [4])
+        found.append(Case(f"tflite transpose conv {kernel}x{kernel} stride 2", "ConvTranspose", data))
+    return found
+
+
+GROUPS = (convolutions, elementwise, windows, moves, resizes, transposed_convolutions)

@@ -17,9 +17,11 @@ ATTRIBUTES: dict[str, str] = {
     "GlobalAveragePool": "", "ReduceMean": "axes keepdims noop_with_empty_axes",
     "Gemm": "alpha beta transA transB", "MatMul": "",
     **dict.fromkeys(("Add", "Sub", "Mul", "Div", "Pow", "Neg", "Abs", "Sqrt", "Exp", "Log", "Tanh", "Erf", "Min", "Max",
-                     "Relu", "Sigmoid", "HardSwish", "Clip", "Identity", "Sum"), ""),
+                     "Relu", "Sigmoid", "HardSwish", "Softplus", "Softsign", "Mish", "Floor", "Ceil", "Round", "Sin", "Cos",
+                     "Reciprocal", "PRelu", "GlobalMaxPool", "Clip", "Identity", "Sum"), ""),
     "Dropout": "seed",
-    "LeakyRelu": "alpha", "HardSigmoid": "alpha beta", "Softmax": "axis",
+    **dict.fromkeys(("LeakyRelu", "Elu", "Celu", "ThresholdedRelu"), "alpha"), "Selu": "alpha gamma", "Gelu": "approximate",
+    "ReduceMax": "axes keepdims noop_with_empty_axes", "HardSigmoid": "alpha beta", "Softmax": "axis",
     "BatchNormalization": "epsilon momentum training_mode", "LayerNormalization": "axis epsilon stash_type",
     "Resize": "antialias axes coordinate_transformation_mode cubic_coeff_a exclude_outside extrapolation_value "
               "keep_aspect_ratio_policy mode nearest_mode",
@@ -38,6 +40,7 @@ REQUIRED: dict[tuple[str, str], Check] = {
     ("BatchNormalization", "training_mode"): ("training_mode must be 0", lambda v: v == 0, "to export for inference"),
     ("QuantizeLinear", "block_size"): ("block_size must be 0", lambda v: v == 0, "quantisation by tensor or by channel"),
     ("DequantizeLinear", "block_size"): ("block_size must be 0", lambda v: v == 0, "quantisation by tensor or by channel"),
+    ("ReduceMax", "noop_with_empty_axes"): ("noop_with_empty_axes must be 0", lambda v: v == 0, "to name the axes"),
     ("ReduceMean", "noop_with_empty_axes"): ("noop_with_empty_axes must be 0", lambda v: v == 0, "to name the axes"),
 }
 COORDINATES = ("half_pixel", "pytorch_half_pixel", "asymmetric", "align_corners")

@@ -25,6 +25,7 @@ _OPTIONS = {  # the fields that the importer reads, of each operator that has so
     "RESIZE_BILINEAR": (tflite.ResizeBilinearOptions, "AlignCorners HalfPixelCenters"),
     "RESIZE_NEAREST_NEIGHBOR": (tflite.ResizeNearestNeighborOptions, "AlignCorners HalfPixelCenters"),
     "DEPTH_TO_SPACE": (tflite.DepthToSpaceOptions, "BlockSize"), "SPACE_TO_DEPTH": (tflite.SpaceToDepthOptions, "BlockSize"),
+    "LEAKY_RELU": (tflite.LeakyReluOptions, "Alpha"), "GELU": (tflite.GeluOptions, "Approximate"),
     "SOFTMAX": (tflite.SoftmaxOptions, "Beta"),
     "CONCATENATION": (tflite.ConcatenationOptions, "Axis FusedActivationFunction"),
     "MEAN": (tflite.ReducerOptions, "KeepDims"),

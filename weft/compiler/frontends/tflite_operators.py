@@ -190,7 +190,8 @@ def _binary(importer: Importer, operator: Operator) -> None:
 
 _UNARY = {"RELU": ("Clip", {"min": 0.0}), "RELU6": ("Clip", {"min": 0.0, "max": 6.0}),
           "RELU_N1_TO_1": ("Clip", {"min": -1.0, "max": 1.0}), "LOGISTIC": ("Sigmoid", {}), "TANH": ("Tanh", {}),
-          "HARD_SWISH": ("HardSwish", {})}
+          "HARD_SWISH": ("HardSwish", {}), "ELU": ("Elu", {}), "ABS": ("Abs", {}), "NEG": ("Neg", {}), "EXP": ("Exp", {}),
+          "SQRT": ("Sqrt", {}), "LOG": ("Log", {}), "FLOOR": ("Floor", {}), "SIN": ("Sin", {}), "COS": ("Cos", {})}
 
 
 @_converts(*_UNARY)
@@ -198,6 +199,14 @@ def _unary(importer: Importer, operator: Operator) -> None:
     op, attrs = _UNARY[operator.kind]
     nchw = _is_map(importer, operator.inputs[0])
     importer.emit(operator, op, [importer.read(operator.inputs[0], nchw, operator.subject)], dict(attrs), nchw)
+
+
+@_converts("LEAKY_RELU", "GELU")
+def _activation_with_options(importer: Importer, operator: Operator) -> None:
+    options, nchw = operator.options, _is_map(importer, operator.inputs[0])
+    op, attrs = ("LeakyRelu", {"alpha": options["Alpha"]}) if operator.kind == "LEAKY_RELU" else \
+        ("Gelu", {"approximate": "tanh" if options["Approximate"] else "none"})
+    importer.emit(operator, op, [importer.read(operator.inputs[0], nchw, operator.subject)], attrs, nchw)
 
 
 @_converts("QUANTIZE", "DEQUANTIZE")

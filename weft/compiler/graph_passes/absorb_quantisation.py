@@ -4,6 +4,8 @@ First, values that only move meet their quantisation half way:
 
     move(dequantize(x))           -> dequantize(move(x))
     quantize(move(y))             -> move(quantize(y))       both also for MaxPool, which commutes with a rising function
+
+Last, quantize(dequantize(x)) of another scale -> Identity(x).
 """
 
 import dataclasses
@@ -14,7 +16,7 @@ from weft.isa import Config
 
 from ..graph import Graph, Node
 from . import tables
-from .rewrite import only_reader, substitute
+from .rewrite import only_reader, substitute, until_stable
 
 MOVES = ("Reshape", "Transpose", "Slice", "MaxPool")  # of one input; Pad and Concat bring values of their own
 ABSORBING = ("Conv", "ConvTranspose", "Resize", "DepthToSpace", "SpaceToDepth", "Gemm", "Add", "Clip", "AveragePool", "GlobalAveragePool", "Pad", "Concat", "Identity", "Sub", "Mul",
@@ -26,11 +28,19 @@ class AbsorbQuantisation:
     name: ClassVar[str] = "absorb-quantisation"
 
     def __call__(self, graph: Graph, config: Config) -> None:
-        while any(_sink_dequantize(graph, node) or _lift_quantize(graph, node) for node in graph.nodes):
-            pass
+        until_stable(graph, _sink_dequantize, _lift_quantize)
         for node in list(graph.nodes):
             if node.op in ABSORBING or node.op in (*tables.UNARY, *tables.BINARY):
                 _absorb(graph, node)
+            elif node.op == "quantize":
+                _rescale(graph, node)
+
+
+def _rescale(graph: Graph, node: Node) -> None:
+    """quantize(dequantize(x)) -> Identity(x), which is a change of scale."""
+    maker = graph.producers().get(node.inputs[0])
+    if maker is not None and maker.op == "dequantize" and _by_tensor(maker) and _by_tensor(node) and graph.tensors[maker.inputs[0]].quantised:
+        node.op, node.inputs, node.attrs = "Identity", [maker.inputs[0]], {}
 
 
 def _moves(node: Node | None) -> bool:

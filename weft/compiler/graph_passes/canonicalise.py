@@ -5,7 +5,8 @@
     Pad(x, pads, value)                             -> Pad(x) pads= value=
     Resize(x, roi, scales, sizes)                   -> Resize(x) scales= sizes=
     Clip(x, low, high), Relu(x)                     -> Clip(x) min= max=
-    ReduceMean(x) over H and W                      -> Reshape(GlobalAveragePool(x))
+    ReduceMean(x), ReduceMax(x) over H and W        -> Reshape(GlobalAveragePool(x)), Reshape(MaxPool(x))
+    GlobalMaxPool(x)                                -> MaxPool(x)
     MatMul(x, w) of matrices                        -> Gemm(x, w)
     Add(Gemm, Conv or ConvTranspose, constant)      -> the same with a bias, if it had none
     Identity(x) that changes nothing                -> x
@@ -101,7 +102,14 @@ def _relu(graph: Graph, node: Node) -> None:
     node.op, node.attrs = "Clip", node.attrs | {"min": 0.0}
 
 
-def _reduce_mean(graph: Graph, node: Node) -> None:
+def _global_max_pool(graph: Graph, node: Node) -> None:
+    shape = graph.tensors[node.inputs[0]].shape
+    if len(shape) == 4:
+        node.op, node.attrs = "MaxPool", {"kernel_shape": shape[2:]}
+
+
+def _reduce(graph: Graph, node: Node) -> None:
+    """ReduceMean and ReduceMax."""
     source, target = graph.tensors[node.inputs[0]], graph.tensors[node.outputs[0]]
     axes = _constant(graph, node, 1)
     axes = node.attrs.get("axes") if axes is None else _whole(axes)
@@ -110,7 +118,7 @@ def _reduce_mean(graph: Graph, node: Node) -> None:
     if axes is None or len(source.shape) != 4 or sorted(a % 4 for a in axes) != [2, 3]:
         return
     keep = {k: v for k, v in node.attrs.items() if k in ("minimum", "maximum")}
-    node.op, node.attrs = "GlobalAveragePool", keep
+    node.op, node.attrs = ("GlobalAveragePool", keep) if node.op == "ReduceMean" else ("MaxPool", keep | {"kernel_shape": source.shape[2:]})
     if len(target.shape) == 4:
         return
     pooled = graph.add_tensor(f"{node.outputs[0]}.pooled", dataclasses.replace(target, shape=(*target.shape, 1, 1)))
@@ -164,5 +172,5 @@ def _identity(graph: Graph, node: Node) -> None:
 
 _FORMS: dict[str, Callable[[Graph, Node], None]] = {
     **dict.fromkeys(("Reshape", "Flatten", "Squeeze", "Unsqueeze"), _reshape), "Slice": _slice, "Resize": _resize, "Pad": _pad, "Clip": _clip,
-    "Relu": _relu, "ReduceMean": _reduce_mean, "MatMul": _matmul, "Add": _add, "Identity": _identity,
+    "Relu": _relu, "ReduceMean": _reduce, "ReduceMax": _reduce, "GlobalMaxPool": _global_max_pool, "MatMul": _matmul, "Add": _add, "Identity": _identity,
 }

@@ -17,7 +17,7 @@ import numpy as np
 from weft.isa import Config
 
 from ..graph import Graph, Node
-from .rewrite import bypass, only_reader
+from .rewrite import bypass, only_reader, until_stable
 
 UNARY = ("Clip", "Identity", "quantize", "dequantize")
 
@@ -27,11 +27,8 @@ class Layout:
     name: ClassVar[str] = "layout"
 
     def __call__(self, graph: Graph, config: Config) -> None:
-        while any(step(graph, node) for node in list(graph.nodes)
-                  for step in (_drop_identity, _as_reshape, _compose, _sink_unary, _sink_add)):
-            pass
-        while any(_flattened(graph, node) for node in list(graph.nodes)):
-            pass
+        until_stable(graph, _drop_identity, _as_reshape, _compose, _sink_unary, _sink_add)
+        until_stable(graph, _flattened)
 
 
 def _same_quantisation(graph: Graph, node: Node) -> bool:

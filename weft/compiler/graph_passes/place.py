@@ -46,7 +46,7 @@ def host_reason(graph: Graph, node: Node, config: Config) -> str:
         return next(filter(None, (host_reason(graph, piece_node(node, i), config) for i in range(len(node.attrs["pieces"])))), "")
     if node.op == "conv2d" and not _whole_blocks(graph, node, config):
         return f"its {node.attrs['groups']} groups share blocks of {config.block_in} channels"
-    if node.op == "mul" and not _by_point_or_channel(graph, node):
+    if node.op in ("add", "mul") and not _by_point_or_channel(graph, node):
         return "its inputs broadcast otherwise than one value a channel"
     if node.inputs[-1] not in graph.constants and node.op not in ("max_pool", "dense"):
         return "its parameters are not constant"

@@ -1,6 +1,18 @@
 """Small changes of a graph that several passes make."""
 
+from collections.abc import Callable
+
 from ..graph import Graph, Node
+
+
+def until_stable(graph: Graph, *steps: Callable[[Graph, Node], bool]) -> None:
+    """Applies steps, each of which says whether it changed the graph, to every node in turn until none changes anything."""
+    changed = True
+    while changed:
+        changed, alive = False, set(map(id, graph.nodes))
+        for node in list(graph.nodes):
+            if id(node) in alive and any(step(graph, node) for step in steps):
+                changed, alive = True, set(map(id, graph.nodes))
 
 
 def substitute(graph: Graph, old: str, new: str) -> None:

@@ -1,8 +1,10 @@
-"""Slices with a step and pads of channels become one convolution with weights 0 and 1, exact and on the accelerator. What
-joins or cuts whole blocks of channels stays: it costs nothing, by its place in memory (`sharing`).
+"""Slices, pads and joints become one convolution with weights 0 and 1, exact and on the accelerator. What joins or cuts whole
+blocks of channels stays: it costs nothing, by its place in memory (`sharing`).
 
-    pad(slice(x, step 2 along H and W), channels) -> conv2d(x) 1 by 1, strides 2, weight 1 from each channel to its place
-    concat(x, y) of channels                      -> add(pad(x), pad(y)), and those pads likewise
+    pad(slice(x), ...)                   -> conv2d(x) 1 by 1, weight 1 from each channel to its place; rows and columns that a slice
+                                            leaves out, or a pad adds, by stride and padding; dense(x) for [N, C]
+    pad(x) of another value than zero    -> avg_pool(x) of single values
+    concat(x, y)                         -> add(pad(x), pad(y)), and those pads likewise
 """
 
 from dataclasses import dataclass, field
@@ -20,10 +22,11 @@ from .rewrite import only_reader
 
 @dataclass
 class _Selection:
-    """Which input channel each output channel shows (-1: none, it is the zero point), and the steps of rows and columns."""
+    """Which input channel each output channel shows (-1: none, it is the zero point), and which rows and columns, which may lie
+    outside of the image."""
 
     channels: np.ndarray
-    strides: tuple[int, int] = (1, 1)
+    spans: list[range]
     chain: list[Node] = field(default_factory=list)
 
 
@@ -33,25 +36,28 @@ class Select:
 
     def __call__(self, graph: Graph, config: Config) -> None:
         for node in list(graph.nodes):
-            if node.op == "concat" and node.attrs["axis"] == 1 and not joins(graph, node, config):
+            if node.op == "concat" and node.attrs["axis"] > 0 and not joins(graph, node, config):
                 _add_up(graph, node)
         for node in list(graph.nodes):
             if node in graph.nodes and node.op in ("slice", "pad") and not (node.op == "slice" and joins(graph, node, config)):
                 _rewrite(graph, node)
+        for node in graph.nodes:
+            if node.op == "pad":
+                _pad_alone(graph, node)
 
 
 def _add_up(graph: Graph, node: Node) -> None:
-    """Each input padded to all channels with the zero point, which adds nothing; the sum is exact."""
-    type_ = graph.tensors[node.outputs[0]]
-    if len(type_.shape) != 4 or type_.dtype != "int8" or not type_.quantised or len(node.inputs) < 2 \
+    """Each input padded to the whole with the zero point, which adds nothing; the sum is exact."""
+    type_, axis = graph.tensors[node.outputs[0]], node.attrs["axis"]
+    if len(type_.shape) not in (2, 4) or type_.dtype != "int8" or not type_.quantised or len(node.inputs) < 2 \
             or any(name in graph.constants for name in node.inputs):
         return
-    channels, first, made, total = type_.shape[1], 0, [], ""
-    lanes = graph.add_constant(f"{node.name}.qnt", scale_lanes(channels, 1.0, -2 * type_.zero_point, type_, {}, graph.rounding))
+    size, first, made, total = type_.shape[axis], 0, [], ""
+    lanes = graph.add_constant(f"{node.name}.qnt", scale_lanes(type_.shape[1], 1.0, -2 * type_.zero_point, type_, {}, graph.rounding))
     for i, name in enumerate(node.inputs):
-        count = graph.tensors[name].shape[1]
+        count = graph.tensors[name].shape[axis]
         placed = graph.add_tensor(f"{node.outputs[0]}.part{i}", type_)
-        attrs = {"before": (0, first, 0, 0), "after": (0, channels - first - count, 0, 0), "value": type_.zero_point}
+        attrs = {"before": _along(axis, first, type_), "after": _along(axis, size - first - count, type_), "value": type_.zero_point}
         made.append(Node(f"{node.name}.part{i}", "pad", [name], [placed], attrs))
         first += count
         if i:
@@ -65,12 +71,16 @@ def _add_up(graph: Graph, node: Node) -> None:
     graph.nodes[at:at + 1] = made
 
 
+def _along(axis: int, value: int, type_: TensorType) -> tuple[int, ...]:
+    return tuple(value if k == axis else 0 for k in range(len(type_.shape)))
+
+
 def _rewrite(graph: Graph, first: Node) -> None:
     """Replaces the longest chain of slices and pads that begins at `first`, if it begins with one that fits."""
     type_ = graph.tensors[first.inputs[0]]
-    if len(type_.shape) != 4 or type_.dtype != "int8" or not type_.quantised:
+    if len(type_.shape) not in (2, 4) or type_.dtype != "int8" or not type_.quantised:
         return
-    selection, node = _Selection(np.arange(type_.shape[1])), first
+    selection, node = _Selection(np.arange(type_.shape[1]), [range(n) for n in type_.shape[2:]]), first
     while node is not None and _extend(graph, selection, node):
         node = only_reader(graph, node.outputs[0])
     if selection.chain:
@@ -84,22 +94,22 @@ def _extend(graph: Graph, selection: _Selection, node: Node) -> bool:
     if node.op != "pad" or node.attrs["value"] != type_.zero_point:
         return False
     before, after = node.attrs["before"], node.attrs["after"]
-    if any(before[:1] + before[2:] + after[:1] + after[2:]):
+    if before[0] or after[0] or any(a + b and span.step > 1 for a, b, span in zip(before[2:], after[2:], selection.spans, strict=True)):
         return False
     selection.channels = np.pad(selection.channels, (before[1], after[1]), constant_values=-1)
+    selection.spans = [range(span.start - a * span.step, span.stop + b * span.step, span.step)
+                       for a, b, span in zip(before[2:], after[2:], selection.spans, strict=True)]
     selection.chain.append(node)
     return True
 
 
 def _extend_slice(selection: _Selection, node: Node, shape: tuple[int, ...]) -> bool:
     starts, ends, steps = (node.attrs[key] for key in ("starts", "ends", "steps"))
-    cuts = [range(start, end, step) for start, end, step in zip(starts, ends, steps, strict=True)]
-    if cuts[0] != range(shape[0]) or min(steps) < 1:
+    cuts = [slice(start, end, step) for start, end, step in zip(starts, ends, steps, strict=True)]
+    if (starts[0], ends[0]) != (0, shape[0]) or min(steps) < 1:
         return False
-    if any(cut != range(0, size, cut.step) for cut, size in zip(cuts[2:], shape[2:], strict=True)):
-        return False  # a convolution begins at the first row and runs to the last
     selection.channels = selection.channels[cuts[1]]
-    selection.strides = (selection.strides[0] * steps[2], selection.strides[1] * steps[3])
+    selection.spans = [span[cut] for cut, span in zip(cuts[2:], selection.spans, strict=True)]
     selection.chain.append(node)
     return True
 
@@ -107,13 +117,27 @@ def _extend_slice(selection: _Selection, node: Node, shape: tuple[int, ...]) -> 
 def _replace(graph: Graph, selection: _Selection, type_: TensorType) -> None:
     last = selection.chain[-1]
     shown = selection.channels >= 0
-    weight = np.zeros((len(shown), type_.shape[1], 1, 1), np.int8)
+    weight = np.zeros((len(shown), type_.shape[1], *[1] * len(selection.spans)), np.int8)
     weight[shown, selection.channels[shown]] = 1
     lanes = scale_lanes(len(shown), 1.0, np.where(shown, -type_.zero_point, 0), type_, {}, graph.rounding)
     names = [graph.add_constant(f"{last.name}.weights", weight, 1.0, 0), graph.add_constant(f"{last.name}.qnt", lanes)]
-    attrs = {"strides": selection.strides, "pads": (0, 0, 0, 0), "dilations": (1, 1), "groups": 1,
-             "pad_value": type_.zero_point, "macs_per_output": 0}
-    made = Node(last.name, "conv2d", [selection.chain[0].inputs[0], *names], list(last.outputs), attrs)
+    made = Node(last.name, "dense", [selection.chain[0].inputs[0], *names], list(last.outputs), {"macs_per_output": 0})
+    if selection.spans:
+        sizes = zip(selection.spans, type_.shape[2:], strict=True)
+        (top, bottom), (left, right) = ((-span.start, span[-1] + 1 - size) for span, size in sizes)
+        made.op, made.attrs = "conv2d", made.attrs | {
+            "strides": tuple(span.step for span in selection.spans), "pads": (top, left, bottom, right), "dilations": (1, 1),
+            "groups": 1, "pad_value": type_.zero_point}
     graph.nodes[graph.nodes.index(last)] = made
     for node in selection.chain[:-1]:
         graph.nodes.remove(node)
+
+
+def _pad_alone(graph: Graph, node: Node) -> None:
+    """Rows and columns of any value: averages of one value each, which stay as they are."""
+    type_, before, after = graph.tensors[node.inputs[0]], node.attrs["before"], node.attrs["after"]
+    if len(type_.shape) != 4 or type_.dtype != "int8" or not type_.quantised or any((*before[:2], *after[:2])):
+        return
+    lanes = scale_lanes(type_.shape[1], 1.0, -type_.zero_point, type_, {}, graph.rounding)
+    node.op, node.inputs = "avg_pool", [node.inputs[0], graph.add_constant(f"{node.name}.qnt", lanes)]
+    node.attrs = {"kernel": (1, 1), "strides": (1, 1), "pads": (*before[2:], *after[2:]), "pad_value": node.attrs["value"]}

@@ -17,7 +17,7 @@ from typing import ClassVar
 from weft.isa import Config
 
 from ..graph import Graph, Node
-from .rewrite import only_reader, rename_output, substitute
+from .rewrite import only_reader, rename_output, substitute, until_stable
 
 MOVES = ("transpose", "reshape", "uint8_to_int8", "int8_to_uint8", "view")
 REAL_MOVES = {"Transpose": "transpose", "Reshape": "reshape"}
@@ -28,9 +28,7 @@ class Views:
     name: ClassVar[str] = "views"
 
     def __call__(self, graph: Graph, config: Config) -> None:
-        while any(_lift_quantize(graph, node) or _sink_dequantize(graph, node) or _make_unsigned(graph, node)
-                  for node in graph.nodes):
-            pass
+        until_stable(graph, _lift_quantize, _sink_dequantize, _make_unsigned)
         for node in list(graph.nodes):
             if node.op in MOVES and node.where == "host":
                 _fold(graph, node)

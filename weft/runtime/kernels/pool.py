@@ -52,6 +52,18 @@ def global_average_pool(attrs, x):
     return (x.mean(axis=tuple(range(2, x.ndim)), keepdims=True, dtype=np.float64).astype(x.dtype),)
 
 
+@kernel("GlobalMaxPool")
+def global_max_pool(attrs, x):
+    return (x.max(axis=tuple(range(2, x.ndim)), keepdims=True),)
+
+
+@kernel("ReduceMax")
+def reduce_max(attrs, x, axes=None):
+    """attrs: axes (or the second input), keepdims."""
+    axes = attrs.get("axes") if axes is None else axes
+    return (x.max(axis=None if axes is None else tuple(int(a) for a in axes), keepdims=bool(attrs.get("keepdims", 1))),)
+
+
 @kernel("ReduceMean")
 def reduce_mean(attrs, x, axes=None):
     """attrs: axes (or the second input), keepdims."""

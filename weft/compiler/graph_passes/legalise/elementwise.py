@@ -52,10 +52,11 @@ def _mul(graph: Graph, node: Node) -> None:
 
 def _sum(graph: Graph, node: Node) -> None:
     """Add and Sub."""
-    inputs = _broadcast_constants(graph, node, False)
+    inputs = _broadcast_constants(graph, node, True)
     a, b = (graph.tensors[name] for name in inputs)
     target = graph.tensors[node.outputs[0]]
-    if a.shape != b.shape or len(a.shape) < 2:
+    shapes = {a.shape, b.shape}
+    if len(target.shape) < 2 or target.shape not in shapes or not shapes <= {target.shape, _by_channel(target.shape)}:
         raise NotInteger(f"it broadcasts {a.shape} and {b.shape}")
     multipliers, scale = add_multipliers(a.scale, b.scale, target.scale)
     if node.op == "Sub":
