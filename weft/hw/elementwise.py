@@ -60,7 +60,8 @@ class Elementwise(wiring.Component):
         m.d.comb += [self.ready.eq(~self.issuing | loops.last & ~stall), loops.begin.eq(self.begin), loops.word.eq(self.word),
                      loops.advance.eq(self.issuing & ~stall), self.uop_address.eq(loops.uop), self.uop_enable.eq(self.issuing & ~stall),
                      self.first_uop.eq(loops.first), self.last_uop.eq(loops.after),
-                     issue.eq(current), issue.valid.eq(self.issuing), issue.last.eq(self.issuing & loops.last)]
+                     issue.eq(current), issue.valid.eq(self.issuing), issue.last.eq(self.issuing & loops.last),
+                     issue.long.eq(self.issuing & current.long)]  # what is not there must not be waited for
         with m.If(self.issuing & loops.last & ~stall):
             m.d.sync += self.issuing.eq(0)
         with m.If(self.begin):

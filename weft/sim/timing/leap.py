@@ -5,11 +5,11 @@ one beat, or one element of padding, as it does in the next.
 """
 
 from .bursts import burst_beats
-from .compute import may_begin, pipeline_moves
+from .compute import is_done, leaves_slot, may_begin
 from .dram import ONE
 from .jit import compiled
 from .machine import compute_moves, is_counted, load_moves, store_moves
-from .state import COMPUTE, COMPUTES, FETCH, LOAD, LOADS, READERS, STORE, STORE_ENDS, STORES
+from .state import ALU, COMPUTE, COMPUTES, ENTRIES, FETCH, LOAD, LOADS, MOVE, MULTIPLY, READERS, STORE, STORE_ENDS, STORES
 from .store import asks_burst, is_walked, may_store, shows_beat
 from .tokens import gate, has_room
 from .unpack import in_padding
@@ -29,19 +29,39 @@ def streams(s):
     if not s.full or s.owner == FETCH:
         return -1
     u = s.unpackers[s.owner]
-    if not u.running or s.owner == COMPUTE and pipeline_moves(s) or in_padding(u):
+    if not u.running or in_padding(u):
         return -1
     return s.owner
 
 
 @compiled
+def still_compute(s, insns):
+    """The compute module behind its queue: as `still_modules`."""
+    cycles = EVER
+    if s.late != s.loads_uop or s.modules[COMPUTES].ready and not s.decoded or s.in_flight and is_done(s, s.oldest):
+        return 0
+    for n in range(s.in_flight):
+        done = s.entries[s.oldest + n & ENTRIES - 1].done
+        if done >= s.now:
+            cycles = min(cycles, done - s.now)
+    for engine in (MULTIPLY, ALU):
+        if s.now <= s.issues[engine].until:
+            cycles = min(cycles, s.issues[engine].until - s.now)
+    if cycles == 0 or leaves_slot(s, MULTIPLY) or leaves_slot(s, ALU) or leaves_slot(s, MOVE):
+        return 0
+    return 0 if passes(s, COMPUTES, s.decoded, may_begin(s, insns)) else cycles
+
+
+@compiled
+def passes(s, module, valid, free):
+    """An instruction takes its tokens in this cycle, or begins."""
+    pops, begins = gate(s, module, valid, free)
+    return pops or begins
+
+
+@compiled
 def still_modules(s, insns):
     """Modules, queues and fetch: 0 if one of them does something in this cycle, else for how many cycles none does."""
-    cycles = EVER
-    if s.ends_count:
-        cycles = s.ends[s.ends_first].cycle - s.now
-    if s.now <= s.last_issue:
-        cycles = min(cycles, s.last_issue - s.now)
     if s.launching and s.left == 0:
         return 0
     if s.level and s.left and (s.part < s.parts - 1 or has_room(s.modules[insns[s.handed].module])):
@@ -51,18 +71,12 @@ def still_modules(s, insns):
         if me.inner and not me.ready:
             return 0
     load, walked = s.clients[LOAD], is_walked(s)
-    if (gates(s, LOADS, load.rows == 0 and not load.waiting) or gates(s, COMPUTES, may_begin(s))
-            or gates(s, STORES, may_store(s, walked))):
+    if (passes(s, LOADS, s.modules[LOADS].ready, load.rows == 0 and not load.waiting)
+            or passes(s, STORES, s.modules[STORES].ready, may_store(s, walked))):
         return 0
     if walked and s.waits_count < STORE_ENDS or s.waits_count and s.answered >= s.waits[s.waits_first].asked:
         return 0
-    return cycles
-
-
-@compiled
-def gates(s, module, free):
-    pops, begins = gate(s, module, free)
-    return pops or begins
+    return still_compute(s, insns)
 
 
 @compiled
@@ -107,8 +121,6 @@ def still_unpacker(s, which):
     u, client = s.unpackers[which], s.clients[which]
     if not u.running:
         return 0 if client.waiting else EVER
-    if which == COMPUTE and pipeline_moves(s):
-        return EVER
     if u.empty:
         return 0
     if not in_padding(u):
@@ -181,7 +193,7 @@ def leap(s, cycles):
             s.clients[which].credits += cycles
             if is_counted(s):
                 s.read_beats += cycles
-        elif u.running and not u.empty and in_padding(u) and not (which == COMPUTE and pipeline_moves(s)):
+        elif u.running and not u.empty and in_padding(u):
             u.x += cycles
     if shows_beat(s) and s.write_left > 0:
         client = s.clients[STORE]
