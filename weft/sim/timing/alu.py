@@ -16,6 +16,8 @@ LONG_WAITS = KEPT  # cycles from where a long step leaves `read`, in which what 
 @compiled
 def after_pauses(s, cycle):
     """The first cycle, from this one on, in which the stages before `read` move."""
+    if s.pauses[KEPT - 1].end <= cycle:
+        return cycle
     for n in range(KEPT):  # oldest first
         pause = s.pauses[n]
         if pause.begin <= cycle < pause.end:
@@ -32,19 +34,19 @@ def remember_pause(s, begin, end):
 
 @compiled
 def remember_long(s, dst, cycle):
-    for n in range(KEPT - 1, 0, -1):
-        s.longs[n].dst, s.longs[n].cycle = s.longs[n - 1].dst, s.longs[n - 1].cycle
-    s.longs[0].dst, s.longs[0].cycle = dst, cycle
+    s.newest_long = 0 if s.newest_long == KEPT - 1 else s.newest_long + 1
+    newest = s.longs[s.newest_long]
+    newest.dst, newest.cycle = dst, cycle
 
 
 @compiled
 def leaves_read(s, cycle, is_long, dst):
     """When a step that comes to `read` in this cycle leaves it: a long one must not write after it, nor too late for it."""
     if not is_long:
-        return max(cycle, s.longs[0].cycle + LONG_WAITS + 1)
+        return max(cycle, s.longs[s.newest_long].cycle + LONG_WAITS + 1)
     for n in range(KEPT):
         if s.longs[n].dst == dst:
-            return max(cycle, s.longs[n].cycle + LONG_WAITS + 1)
+            cycle = max(cycle, s.longs[n].cycle + LONG_WAITS + 1)
     return cycle
 
 

@@ -60,12 +60,12 @@ PAUSE = record(**integers("begin end"))
 
 MACHINE = record(
     **integers("now finished stuck instructions "
-               "bus_bytes page_beats acc_depth latency write_latency rate outstanding "  # the machine, and its DRAM
+               "bus_bytes beat_bits page_beats acc_depth latency write_latency rate outstanding "  # the machine, and its DRAM
                "arready rvalid rlast rid reads_first reads_count read_credit sending "  # DRAM's read channels
                "awready wready bvalid writes_first writes_count answers_first answers_count unmatched write_credit "  # and write
                "arvalid ar_client ar_beats full owner awvalid aw_beats write_left "  # the memory engine
                "launching stream left level part handed parts slots "  # fetch
-               "decoded in_flight oldest newest loads_uop uop_entry late "  # compute
+               "decoded in_flight oldest newest newest_long loads_uop uop_entry late "  # compute
                "active index asked answered waits_first waits_count "  # store, and its packer
                "pack_x pack_y pack_part pack_slot pack_row_slot pack_full got_slot got_last "
                "read_beats write_beats load_busy compute_busy store_busy"),  # counters
