@@ -115,7 +115,7 @@ def test_import_says_what_would_run_where(weft):
     (("import", "/no/such.onnx"), "weft: refused: model such.onnx: a model must be a file that can be read, but found No such file or "
                                   "directory\ntry: to check the path\n"),
     (("conform", "/no/such"), "weft: refused: folder /no/such: raw programs are read from a folder, but found no such folder\ntry: a path to .npz files\n"),
-    (("conform", FOLDER, "--device", "gpu"), "weft: refused: device 'gpu': a device is one of functional, rtl, timing, but found 'gpu'\ntry: one of these names\n"),
+    (("conform", FOLDER, "--device", "gpu"), "weft: refused: device 'gpu': a device is one of functional, reference, rtl, timing, but found 'gpu'\ntry: one of these names\n"),
     (("conform", FOLDER, "--device", "timing", "--against", "functional"),
      "weft: refused: device 'functional': it has no clock, so it has no cycles to compare, but found --device timing --against functional\n"
      "try: --device timing --against rtl\n"),

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.test_models import normalised
+from tests.test_models import cropped, normalised
 from weft.compiler import frontends, graph_passes, pipeline, reference
 from weft.compiler.graph import Graph
 from weft.compiler.quantizer import Options, quantise_graph
@@ -49,16 +49,6 @@ def cifar(form: Callable[[np.ndarray], np.ndarray]):
 
 def as_float(image: np.ndarray) -> np.ndarray:
     return image[None].astype(np.float32)
-
-
-def cropped(path: Path) -> np.ndarray:
-    """float32 [1, 3, 224, 224]: the middle of the photo with its shorter side at 256, as the network's authors have it."""
-    opener = pytest.importorskip("PIL.Image")
-    image = opener.open(path).convert("RGB")
-    scale = 256 / min(image.size)
-    image = image.resize([round(n * scale) for n in image.size], opener.Resampling.BILINEAR)
-    left, top = (image.size[0] - 224) // 2, (image.size[1] - 224) // 2
-    return normalised(np.asarray(image.crop((left, top, left + 224, top + 224))))
 
 
 def photos(data: Path) -> list[Fold]:

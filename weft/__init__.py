@@ -19,6 +19,12 @@ def _functional(config, **options):
     return FunctionalDevice(config, **options)
 
 
+def _reference(config, **options):
+    from weft.sim.reference import ReferenceDevice
+
+    return ReferenceDevice(config, **options)
+
+
 def _rtl(config, **options):
     from weft.sim.rtl import RtlDevice
 
@@ -31,11 +37,11 @@ def _timing(config, **options):
     return TimingDevice(config, **options)
 
 
-DEVICES.update(functional=_functional, rtl=_rtl, timing=_timing)
+DEVICES.update(functional=_functional, reference=_reference, rtl=_rtl, timing=_timing)
 
 
 def compile(model, config="default", **options) -> Module:
-    """A module from a model file (ONNX QDQ or TFLite int8); see `weft.compiler.pipeline.compile`."""
+    """A module from a model (ONNX QDQ, TFLite int8, torch.export); see `weft.compiler.pipeline.compile`."""
     from weft.compiler.pipeline import compile
 
     return compile(model, load_config(config), **options)

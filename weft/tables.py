@@ -67,13 +67,14 @@ def run_table(report: RunReport) -> Table:
                    "main wait", "host ms", right=right)
     for layer in report.layers:
         kind = layer.op if layer.where == "accel" else f"{layer.op}, {layer.where}"
-        table.add_row(layer.name, kind, "x".join(map(str, layer.shape)), _number(layer.macs or None), _number(layer.cycles),
-                      _number(layer.utilisation if layer.macs else None, ".1%"), _number(_moved([layer])), _main_wait([layer]), _milliseconds(layer.seconds))
+        used = _number(layer.utilisation if layer.macs else None, ".1%")
+        table.add_row(layer.name, kind, "x".join(map(str, layer.shape)), _number(layer.macs or None), _number(layer.cycles), used,
+                      _number(_moved([layer])), _main_wait([layer]), _milliseconds(layer.seconds))
     table.add_section()
     table.add_row("packing", "host", "", "", "", "", "", "", _milliseconds(report.packing))
     on_host = report.packing + sum(layer.seconds or 0 for layer in report.layers)
-    table.add_row("all", "", "", f"{report.macs:,}", _number(report.cycles), _number(report.utilisation, ".1%"), _number(_moved(report.accelerated)),
-                  _main_wait(report.accelerated), _milliseconds(on_host), style="bold")
+    table.add_row("all", "", "", f"{report.macs:,}", _number(report.cycles), _number(report.utilisation, ".1%"),
+                  _number(_moved(report.accelerated)), _main_wait(report.accelerated), _milliseconds(on_host), style="bold")
     return table
 
 
@@ -92,7 +93,8 @@ def _main_wait(layers: list[LayerReport]) -> str:
 def causes_table(shown: dict) -> Table:
     """What the compute module's cycles went to, a row a cause and a column a run. shown: as of weft.report.page.data."""
     runs = shown["runs"]
-    table = _table(f"{shown['network']}: cycles of the compute module", "cause", *(run["label"] for run in runs), right=tuple(run["label"] for run in runs))
+    labels = [run["label"] for run in runs]
+    table = _table(f"{shown['network']}: cycles of the compute module", "cause", *labels, right=tuple(labels))
     for cause in shown["causes"]:
         counts = [run["stalls"]["compute"].get(cause["key"], 0) for run in runs]
         if any(counts):

@@ -32,6 +32,8 @@ def test_sound():
 
 
 @pytest.mark.parametrize("old, new, expected", [
+    ("gemm uop=0:1 iter=1,4 dst=0,1", "gemm uop=0:1 iter=1,4 dst=0,400 half", [
+        "error: instruction 3: it promises to stay within one half of acc, and touches both"]),
     ("wgt=0,0 pop_prev", "wgt=0,0", [
         "note: program: 1 tokens are left over in load_to_compute",
         "error: instruction 5: FINISH does not wait for instruction 2 (LOAD in load)",

@@ -9,14 +9,15 @@ import pytest
 
 from tests.report.browser import Browser, find
 from tests.report.test_page import embedded, run
-from weft.report.page import page
+from weft.report.page import data, page
 
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
     find()
     made = tmp_path_factory.mktemp("report") / "report.html"
-    made.write_text(page([run(2), run(1)], {"device": "device rtl"}))
+    runs = [run(2), run(1)]
+    made.write_text(page(runs, data(runs, {"device": "device rtl"})))
     return made
 
 
@@ -80,6 +81,21 @@ def test_the_timeline_shows_zooms_and_tells(wide):
     wide.mouse("mouseMoved", x, y)
     tip = wide.evaluate("document.querySelector('#tip').hidden ? '' : document.querySelector('#tip').innerText")
     assert "cycles" in tip and "#" in tip
+
+
+def test_a_layer_is_chosen_in_the_timeline(wide, shown):
+    """The strips of the whole network are as long as its layers."""
+    wide.click("#whole")
+    wide.evaluate("document.querySelector('canvas').scrollIntoView({block: 'center'})")
+    left, top, width = wide.evaluate("(() => { const b = document.querySelector('canvas').getBoundingClientRect();"
+                                     " return [b.left, b.top, b.width]; })()")
+    first = shown["runs"][0]
+    longest = max(run["cycles"] for run in shown["runs"])
+    cycle = sum(x["cycles"] for x in first["layers"][:3] if "cycles" in x) - first["layers"][2]["cycles"] / 2  # amid the third operator
+    x = left + 66 + (width - 74) * (cycle + 0.01 * longest) / (1.02 * longest)
+    for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
+        wide.mouse(kind, x, top + 31, **({} if kind == "mouseMoved" else {"button": "left", "clickCount": 1}))
+    assert wide.evaluate("document.querySelector('#layer-title').textContent") == first["layers"][2]["short"]
 
 
 def test_the_keyboard_is_enough(wide):

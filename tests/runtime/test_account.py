@@ -8,14 +8,14 @@ import pytest
 import weft
 from tests.conftest import ROOT
 from weft.isa import Module
-from weft.runtime.account import accounts, main_wait
+from weft.runtime.account import main_wait
 from weft.runtime.stalls import CAUSES
 
 
 @pytest.fixture(scope="module")
 def account():
     module = weft.compile(ROOT / "examples" / "digits" / "digits_int8.onnx", virtual_threads=1)
-    (found,) = accounts(module, module.run(np.zeros((1, 1, 8, 8), np.float32), device="rtl")[1])
+    (found,) = module.run(np.zeros((1, 1, 8, 8), np.float32), device="rtl")[1].accounts
     return found
 
 

@@ -67,7 +67,7 @@ def test_inputs_that_are_refused(digits, inputs, message):
 
 
 def test_devices_that_are_none(digits):
-    with pytest.raises(WeftError, match="^device 'gpu': a device is one of functional, rtl, timing, but found 'gpu'; try: one of these names$"):
+    with pytest.raises(WeftError, match="^device 'gpu': a device is one of functional, reference, rtl, timing, but found 'gpu'; try: one of these names$"):
         digits.run(X, device="gpu")
     with pytest.raises(WeftError, match="^device 'functional': an option must be one that the device has, but found .*'latency'; try: leaving it out$"):
         digits.run(X, device="functional", latency=3)

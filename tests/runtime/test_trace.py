@@ -9,7 +9,6 @@ import pytest
 import weft
 from tests.conftest import ROOT
 from weft.isa import Module, decode
-from weft.runtime.account import accounts
 from weft.runtime.stalls import CAUSES
 from weft.runtime.trace import LAYERS, write
 
@@ -86,7 +85,7 @@ def test_the_layers_track_has_every_cycle(digits, traced):
 def test_waits_are_those_of_the_account(digits, traced):
     report, content = traced
     tracks = by_track(content["traceEvents"])
-    (account,) = accounts(digits, report)
+    (account,) = report.accounts
     for module in Module:
         own = account.segments[account.segments["module"] == module]
         for cause in ("waits for load", "waits for compute", "waits for store", "fetch"):
@@ -98,7 +97,7 @@ def test_waits_are_those_of_the_account(digits, traced):
 
 def test_counters(digits, traced):
     report, content = traced
-    (account,) = accounts(digits, report)
+    (account,) = report.accounts
     counters = defaultdict(list)
     for event in content["traceEvents"]:
         if event["ph"] == "C":

@@ -14,7 +14,7 @@ from weft.isa.happens_before import POPS, PUSHES, TokenMachine
 from weft.isa.table import layouts
 from weft.runtime.executor import Executor, reference
 from weft.runtime.validate import random_inputs, validate
-from weft.sim.functional import FunctionalDevice
+from weft.sim.reference import ReferenceDevice
 
 MUTANTS = EXAMPLES or 60
 ADDRESSES = ("sram_base", "dram_base", "uop_bgn", "dst_factor_in", "src_factor_in", "wgt_factor_in", "dst_factor_out", "src_factor_out")
@@ -80,9 +80,9 @@ def is_wrong(module, monkeypatch):
     inputs = random_inputs(module, 99)
     expected = reference(module, inputs)
     for machine, seed in [(TokenMachine, 0), *((AnyOrder, s) for s in range(4))]:
-        monkeypatch.setattr("weft.sim.functional.TokenMachine", machine)
+        monkeypatch.setattr("weft.sim.reference.TokenMachine", machine)
         AnyOrder.rng = np.random.default_rng(seed)
-        executor = Executor(module, FunctionalDevice(module.config, module.memory_size))
+        executor = Executor(module, ReferenceDevice(module.config, module.memory_size))
         try:
             outputs, _ = executor.run(inputs, check=False)
         except WeftError:

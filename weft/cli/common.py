@@ -2,6 +2,8 @@
 
 import json
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +20,8 @@ out, err = Console(), Console(stderr=True)
 
 ConfigOption = Annotated[str, typer.Option("--config", help=f"{', '.join(PRESETS)}, or a TOML file")]
 JsonOption = Annotated[bool, typer.Option("--json", help="print JSON")]
-DeviceOption = Annotated[str, typer.Option("--device", help="functional, timing or rtl")]
+DeviceOption = Annotated[str, typer.Option("--device", help="functional, timing, rtl, or reference: the meaning in NumPy, slow")]
+WITHOUT_CLOCK = ("functional", "reference")
 MemoryOptions = {"latency": "read latency in cycles", "stall_seed": "stall every channel at random, from this seed"}
 
 
@@ -33,11 +36,19 @@ def progress_bar() -> Progress:
                     transient=True, disable=not err.is_terminal)
 
 
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int, str], None]]:
+    """A bar for work that tells (parts done, parts in all, name of the one that begins)."""
+    with progress_bar() as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total, name: bar.update(task, completed=done, total=total, description=name or what)
+
+
 def device_options(device: str, latency: int | None, stall_seed: int | None) -> dict:
     """The DRAM options that were given. WeftError for a device without a clock."""
     given = {k: v for k, v in (("latency", latency), ("stall_seed", stall_seed)) if v is not None}
-    if given and device == "functional":
-        raise WeftError("device 'functional'", "it has no clock, so no DRAM timing", ", ".join(given), "--device timing or rtl")
+    if given and device in WITHOUT_CLOCK:
+        raise WeftError(f"device '{device}'", "it has no clock, so no DRAM timing", ", ".join(given), "--device timing or rtl")
     return given
 
 

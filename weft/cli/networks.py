@@ -9,7 +9,7 @@ import typer
 from weft.isa import load_config
 from weft.isa.files import write_atomically
 
-from .common import ConfigOption, JsonOption, app, out, print_json, progress_bar
+from .common import ConfigOption, JsonOption, app, out, print_json, progress
 
 
 @app.command()
@@ -22,11 +22,9 @@ def compile(model: Path, output: Annotated[Path, typer.Option("-o", "--output")]
 
     if print_after == "list":
         return out.print("\n".join(pipeline.pass_names()), highlight=False)
-    with progress_bar() as bar:
-        task = bar.add_task("compile", total=None)
+    with progress("compile") as told:
         module = pipeline.compile(model, load_config(config), virtual_threads=virtual_threads, print_after=print_after,
-                                  show=lambda text: out.print(text, highlight=False, markup=False),
-                                  progress=lambda done, total, name: bar.update(task, completed=done, total=total, description=name or "compile"))
+                                  show=lambda text: out.print(text, highlight=False, markup=False), progress=told)
     module.save(output)
     instructions = sum(launch.insn_count for launch in module.launches)
     if as_json:
@@ -52,10 +50,8 @@ def quantize(model: Path, data: Annotated[Path, typer.Option(help=".npz with an 
     from weft.compiler import quantizer
 
     options = quantizer.Options(ranges, percentile, bias_correction, equalise, samples)
-    with progress_bar() as bar:
-        task = bar.add_task("quantize", total=None)
-        made, report = quantizer.quantise(model, data, options, lambda done, total, title: bar.update(
-            task, completed=done, total=total, description=title))
+    with progress("quantize") as told:
+        made, report = quantizer.quantise(model, data, options, told)
     write_atomically(output, made.SerializeToString())
     if as_json:
         return print_json({"output": str(output), **report.to_dict()})

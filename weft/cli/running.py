@@ -11,7 +11,8 @@ import weft
 from weft.isa import WeftError
 from weft.isa.files import write_atomically
 
-from .common import DeviceOption, JsonOption, MemoryOptions, app, device_options, load_array, out, print_json, progress_bar
+from .common import (WITHOUT_CLOCK, DeviceOption, JsonOption, MemoryOptions, app, device_options, load_array, out, print_json,
+                     progress, progress_bar)
 
 
 @app.command()
@@ -23,10 +24,8 @@ def run(module: Path, inputs: list[Path], device: DeviceOption = "functional",
     """Runs a module on inputs (.npy), compares with the integer reference and reports by layer."""
     compiled = weft.load(module)
     arrays = [load_array(path) for path in inputs]
-    with progress_bar() as bar:
-        task = bar.add_task("run", total=None)
-        outputs, report = compiled.run(*arrays, device=device, trace=trace is not None,
-                                       progress=lambda done, total, name: bar.update(task, completed=done, total=total, description=name or "run"),
+    with progress("run") as told:
+        outputs, report = compiled.run(*arrays, device=device, trace=trace is not None, progress=told,
                                        **device_options(device, latency, stall_seed))
     if trace:
         from weft.runtime.trace import write
@@ -58,8 +57,9 @@ def conform(programs: Annotated[Path, typer.Argument(help="a folder of raw progr
     from weft.sim.conform import conform, load_folder, load_module
     from weft.tables import conform_table
 
-    if against and "functional" in (device, against):
-        raise WeftError("device 'functional'", "it has no clock, so it has no cycles to compare", f"--device {device} --against {against}",
+    clockless = next((d for d in (device, against) if d in WITHOUT_CLOCK), None)
+    if against and clockless:
+        raise WeftError(f"device '{clockless}'", "it has no clock, so it has no cycles to compare", f"--device {device} --against {against}",
                         "--device timing --against rtl")
     options = device_options(device, latency, stall_seed)
     make = lambda name: lambda config, size: open_device(name, config, size, **options)

@@ -14,7 +14,7 @@ import numpy as np
 from weft.isa import Config, Instruction
 
 from .emit import ProgramEmitter
-from .overlap import resets_first
+from .overlap import overlap
 from .passes import run_passes
 from .stmt import LoopProgram
 from .tokens import derive
@@ -56,5 +56,5 @@ def generate(programs: list[LoopProgram], addresses: Mapping[str, int], config: 
     for layer, program in enumerate(programs):
         leaves = run_passes(program, config, after_pass)
         items += ProgramEmitter(leaves, addresses, config, layer).emit()
-    stream = derive(list(micro_ops.resolve(resets_first(items))), config)
+    stream = derive(list(micro_ops.resolve(overlap(items, config))), config)
     return Stream([Instruction(o.opcode, o.fields) for o in stream], micro_ops.blob(), [o.layer for o in stream])

@@ -220,8 +220,8 @@ def substitute(e: Expr, values: Mapping[Var, "Expr | int"]) -> Expr:
             return Binary(op, a, b) if op in ("requant", "lut") else binary(op, a, b)
         case Select(c, t, o):
             c = substitute(c, values)
-            if isinstance(c, Const):
-                return substitute(t if c.value else o, values)
+            if isinstance(c, Const) and c.value:
+                return substitute(t, values)  # where it never holds, it stays: a copy that is padding altogether is still a copy
             return Select(c, substitute(t, values), substitute(o, values))
         case Cast(dtype, a):
             return Cast(dtype, substitute(a, values))

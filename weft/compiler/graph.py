@@ -21,7 +21,8 @@ from weft.isa import WeftError
 from weft.isa.quantise import QNT_LANE
 from weft.runtime.kernels import KERNELS
 
-ACCELERATOR = ("conv2d", "depthwise_conv2d", "dense", "add", "max_pool", "avg_pool", "requantise", "lut", "mul")
+ACCELERATOR = ("conv2d", "conv2d_add", "depthwise_conv2d", "dense", "add", "max_pool", "avg_pool", "requantise", "lut", "mul", "pieces",
+               "concat", "slice")
 DTYPES = ("float32", "float64", "float16", "int8", "uint8", "int16", "int32", "int64", "bool", "qnt")
 
 
@@ -158,7 +159,11 @@ class Graph:
 
         What passes added with weights 0 does not count: they note the network's own number as `macs_per_output`.
         """
-        if node.op in ("conv2d", "depthwise_conv2d", "Conv", "dense"):
+        if node.op == "pieces":
+            return node.attrs.get("macs", 0)
+        if node.op == "ConvTranspose":
+            return math.prod(self.tensors[node.inputs[0]].shape) * math.prod(self.tensors[node.inputs[1]].shape[1:])
+        if node.op in ("conv2d", "conv2d_add", "depthwise_conv2d", "Conv", "dense"):
             each = node.attrs.get("macs_per_output", math.prod(self.tensors[node.inputs[1]].shape[1:]))
             return math.prod(self.tensors[node.outputs[0]].shape) * each
         if node.op in ("Gemm", "MatMul"):

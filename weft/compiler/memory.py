@@ -1,13 +1,13 @@
 """Where everything of a placed graph lies in the accelerator's DRAM: `plan(graph, config)`.
 
 The image begins with the constants that accelerator nodes read; the activations they read or write follow, and share
-space where they are not alive together. All are in their physical layouts (weft.runtime.layout) and begin at multiples of
-ALIGNMENT bytes. What only host nodes touch has no place here.
+space where they are not alive together, or lie within one another. All are in their physical layouts (weft.runtime.layout) and begin at multiples of
+ALIGNMENT bytes, but for those within others. What only host nodes touch has no place here.
 """
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,9 +15,9 @@ from weft.isa import Config
 from weft.isa.quantise import QNT_LANE
 from weft.runtime import layout
 
-from .graph import ACCELERATOR, Graph
-
-ALIGNMENT = 4096
+from .arena import ALIGNMENT, Buffer, aligned, arrange, lower_bound, peak
+from .graph import ACCELERATOR, Graph, Node
+from .sharing import Within, grounded, shared
 
 
 @dataclass(frozen=True)
@@ -36,24 +36,10 @@ LAYOUTS = {
     "qnt": Layout(layout.qnt_shape, layout.pack_qnt, QNT_LANE),
     "table": Layout(layout.table_shape, layout.pack_table, layout.LUT_TABLE),
 }
-ROLES = {"conv2d": ("activation", "weight", "qnt", "table"), "dense": ("activation", "weight", "qnt", "table"),
-         "depthwise_conv2d": ("activation", "depthwise", "qnt", "table"), "lut": ("activation", "table"),
+ROLES = {"conv2d": ("activation", "weight", "qnt", "table"), "conv2d_add": ("activation", "weight", "qnt", "activation", "qnt", "table"),
+         "dense": ("activation", "weight", "qnt", "table"),
+         "depthwise_conv2d": ("activation", "depthwise", "qnt", "table"), "avg_pool": ("activation", "qnt"), "lut": ("activation", "table"),
          **dict.fromkeys(("add", "mul"), ("activation", "activation", "qnt", "table")), "requantise": ("activation", "qnt", "table")}  # of inputs
-
-
-@dataclass(frozen=True)
-class Buffer:
-    """A tensor in DRAM. role: one of LAYOUTS. Alive from node `first` (-1: an input) to node `last`.
-
-    last is len(nodes) for what is read after the run, and for constants, which live from -1.
-    """
-
-    name: str
-    role: str
-    shape: tuple[int, ...]
-    first: int
-    last: int
-    size: int  # bytes, without what fills up to ALIGNMENT
 
 
 @dataclass(frozen=True)
@@ -81,21 +67,31 @@ class Plan:
 
 
 def plan(graph: Graph, config: Config) -> Plan:
-    """Addresses for a placed graph: constants one after the other, activations first fit, the largest first."""
+    """Addresses for a placed graph: constants one after the other, activations where `sharing` and `arena` put them."""
     buffers = {b.name: b for b in _buffers(graph, config)}
     addresses, end = {}, 0
     for buffer in buffers.values():
         if buffer.name in graph.constants:
             addresses[buffer.name] = end
             end += aligned(buffer.size)
-    activations = [b for b in buffers.values() if b.name not in graph.constants]
-    same = _same_bytes(graph, buffers)
-    offsets = first_fit([b for b in activations if b.name not in same])
-    for name, source in same.items():
-        offsets[name] = offsets[source]
-    addresses |= {name: end + offset for name, offset in offsets.items()}
-    peak = max((offsets[b.name] + aligned(b.size) for b in activations), default=0)
-    return Plan(buffers, addresses, end, end + peak, lower_bound([b for b in activations if b.name not in same]))
+    places = shared(graph, buffers, config)
+    own = _with_lives_of_all([b for b in buffers.values() if b.name not in graph.constants], places)
+    offsets = arrange(own)
+    for buffer in buffers.values():
+        if buffer.name not in graph.constants:
+            tensor, offset = grounded(places, buffer.name)
+            addresses[buffer.name] = end + offsets[tensor] + offset
+    return Plan(buffers, addresses, end, end + peak(own, offsets), lower_bound(own))
+
+
+def _with_lives_of_all(buffers: list[Buffer], places: Mapping[str, Within]) -> list[Buffer]:
+    """The buffers that have a place of their own, alive as long as anything that lies in them."""
+    first, last = {}, {}
+    for buffer in buffers:
+        tensor = grounded(places, buffer.name).tensor
+        first[tensor] = min(first.get(tensor, buffer.first), buffer.first)
+        last[tensor] = max(last.get(tensor, buffer.last), buffer.last)
+    return [replace(b, first=first[b.name], last=last[b.name]) for b in buffers if b.name not in places]
 
 
 def constants_image(graph: Graph, config: Config, placed: Plan) -> np.ndarray:
@@ -106,29 +102,6 @@ def constants_image(graph: Graph, config: Config, placed: Plan) -> np.ndarray:
             data = np.ascontiguousarray(LAYOUTS[buffer.role].pack(graph.constants[name], config)).reshape(-1).view(np.uint8)
             image[placed.addresses[name]:placed.addresses[name] + data.size] = data
     return image
-
-
-def aligned(size: int) -> int:
-    return -(-size // ALIGNMENT) * ALIGNMENT
-
-
-def first_fit(buffers: list[Buffer]) -> dict[str, int]:
-    """Offsets by name: each buffer, the largest first, at the lowest place free during its whole life."""
-    placed: list[tuple[int, Buffer]] = []
-    for buffer in sorted(buffers, key=lambda b: (-b.size, b.first, b.name)):
-        offset = 0
-        for start, other in sorted(placed, key=lambda p: p[0]):
-            together = buffer.first <= other.last and other.first <= buffer.last
-            if together and start < offset + aligned(buffer.size) and offset < start + aligned(other.size):
-                offset = start + aligned(other.size)
-        placed.append((offset, buffer))
-    return {buffer.name: offset for offset, buffer in placed}
-
-
-def lower_bound(buffers: list[Buffer]) -> int:
-    """The most bytes that are alive at one node."""
-    moments = {b.first for b in buffers}
-    return max((sum(aligned(b.size) for b in buffers if b.first <= t <= b.last) for t in moments), default=0)
 
 
 def _buffers(graph: Graph, config: Config) -> Iterator[Buffer]:
@@ -153,10 +126,19 @@ def roles(graph: Graph) -> dict[str, str]:
         if node.where == "accel":
             assert node.op in ACCELERATOR, node.op
             for name in (*node.inputs, *node.outputs):
-                at = node.inputs.index(name) if name in node.inputs else None
-                found.setdefault(name, ROLES[node.op][at] if at is not None and at < len(ROLES.get(node.op, ())) else
+                known, at = _input_roles(node), node.inputs.index(name) if name in node.inputs else None
+                found.setdefault(name, known[at] if at is not None and at < len(known) else
                                  "qnt" if graph.tensors[name].dtype == "qnt" else "activation")
     return found
+
+
+def _input_roles(node: Node) -> tuple[str, ...]:
+    """The roles of a node's inputs; those of pieces are what they are for each piece's operator."""
+    if node.op != "pieces":
+        return ROLES.get(node.op, ())
+    activation, *parameters = ROLES[node.attrs["op"]]
+    role_of = {i: role for piece in node.attrs["pieces"] for i, role in zip(piece["inputs"], parameters)}
+    return activation, *(role_of[i] for i in range(len(node.inputs) - 1))
 
 
 def _lives(graph: Graph) -> tuple[dict[str, int], dict[str, int]]:
@@ -170,10 +152,3 @@ def _lives(graph: Graph) -> tuple[dict[str, int], dict[str, int]]:
         if node.where == "view":  # who reads a view reads what it is a view of
             last[node.inputs[0]] = max(last.get(node.inputs[0], -1), last[node.outputs[0]])
     return first, last
-
-
-def _same_bytes(graph: Graph, buffers: dict[str, Buffer]) -> dict[str, str]:
-    """Views from the accelerator to the accelerator: the tensor whose place each shares. Sources come before their views."""
-    made = {name for node in graph.nodes if node.where == "accel" for name in node.outputs}
-    return {node.outputs[0]: node.inputs[0] for node in graph.nodes
-            if node.where == "view" and node.inputs[0] in made and node.outputs[0] in buffers}

@@ -28,7 +28,7 @@ def compile(model: "str | Path | Graph", config: Config, *, virtual_threads: int
 
     Parameters
     ----------
-    model: a file (ONNX QDQ or TFLite, int8), or a Graph as a frontend makes it.
+    model: what `frontends.load` takes (ONNX QDQ, TFLite, torch.export; int8), or a Graph as a frontend makes it.
     virtual_threads: 1 or 2; with 2, loads and stores of one tile run beside the computation of the other.
     print_after: name of a stage (`pass_names()`); its program goes to `show`.
     progress: told (operators done, operators in all, name of the one that begins).
@@ -140,7 +140,8 @@ class _Builder:
         return Module(g.name, self.config, tensors, made, launches, dict(g.constants), image, self.end,
                       {k: int(v) for k, v in self.plan.addresses.items()}, list(g.inputs), list(g.outputs),
                       {"virtual_threads": self.virtual_threads, "activation_peak": int(self.plan.peak),
-                       "activation_lower_bound": int(self.plan.lower_bound)})
+                       "activation_lower_bound": int(self.plan.lower_bound)},
+                      {name: self.plan.buffers[name].role for name in g.constants if name in self.plan.buffers})
 
     def _check(self, module: Module):
         """The checker proves each stream, apart from the passes that made it."""

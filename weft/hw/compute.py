@@ -1,16 +1,17 @@
 """The compute module: three engines beside one another, and one order in which instructions begin and end.
 
-    queue -> decode -> begin (tokens, an entry in flight) -> the slot of its engine -> the engine -> end (tokens)
+    queue -> decode -> begin (tokens, an entry in flight) -> waiting for its engine -> the engine -> end (tokens)
 
-An instruction begins when its tokens are there, the slot of its engine is free, and the micro-ops that it reads or
-overwrites are not on their way. It waits in the slot until all older instructions of other engines that use what it
-uses are done (in_flight.py), and its engine can take it. It ends when it is done and all older ones have ended.
+An instruction begins when its tokens are there, there is room to wait for its engine (WAITING), and the micro-ops that it
+reads or overwrites are not on their way. Those of an engine wait in order; the first one until all older instructions of other
+engines that use what it uses are done (in_flight.py), and its engine can take it. It ends when it is done and all older ones
+have ended.
 
-    cycle  b       it begins: the trace's start; its slot holds it from b + 1
+    cycle  b       it begins: the trace's start; it waits from b + 1 on
            s >= b + 1  its engine takes it
            s + 1   the first step is issued; GEMM writes in the fourth cycle after a step's issue, ALU in the third, requant and lut
                    in the eighth; a LOAD's first row is asked for
-           d       its last write: it is done, and those that wait for it leave their slots from d + 1 on
+           d       its last write: it is done, and those that wait for it are taken from d + 1 on
            e >= d  it ends: the trace's end; its tokens are pushed. One instruction a cycle.
 
 GEMM and DEPTHWISE take the next instruction in the cycle of the last step's issue, so that steps follow without a gap; ALU
@@ -29,7 +30,7 @@ from .acc import Acc
 from .decode import Decode
 from .dma import LoadDma, fill_command, write_signature
 from .elementwise import Elementwise
-from .in_flight import InFlight, Slot
+from .in_flight import InFlight, Waiting
 from .layouts import view
 from .load import bases_signature, named_bases, trace_module
 from .memory_read import read_client
@@ -38,6 +39,7 @@ from .multiply import Multiply
 from .steps import ENTRY_BITS, Engine
 from .tokens import TokenGate, TokenSink, TokenSource
 
+WAITING = {Engine.MULTIPLY: 1, Engine.ALU: 8, Engine.LOAD: 4}  # instructions that have begun, and their engine has not
 COMPUTE_MEMORIES = tuple(memory for memory, info in MEMORIES.items() if info.module == Unit.COMPUTE)
 
 
@@ -74,10 +76,9 @@ class Compute(wiring.Component):
         wiring.connect(m, wiring.flipped(self.instructions), decode.instructions)
         self._memories(m, dma, multiply, alu, acc, uops)
 
-        slots = {engine: Slot() for engine in (Engine.MULTIPLY, Engine.ALU, Engine.LOAD)}
-        begins = Signal()
+        slots = {engine: Waiting(depth) for engine, depth in WAITING.items()}
         for engine, slot in slots.items():
-            m.submodules[f"{engine.name.lower()}_slot"] = slot
+            m.submodules[f"{engine.name.lower()}_waiting"] = slot
             m.d.comb += [slot.give.eq(gate.start & (decode.head.engine == engine)), slot.word.eq(decode.word), slot.head.eq(decode.head),
                          slot.index.eq(flight.index), slot.waits_for.eq(flight.waits_for), slot.still.eq(flight.still)]
         free = Signal()
@@ -148,8 +149,10 @@ class Compute(wiring.Component):
         begin, end = load.sram_base, load.sram_base + load.x_pad_0 + load.x_size + load.x_pad_1
         read = 0
         for engine, unit in zip((Engine.MULTIPLY, Engine.ALU), units):
-            waiting = view(self.config, Opcode.GEMM, slots[engine].held_word)
-            for valid, first, after in ((slots[engine].waiting, waiting.uop_bgn, waiting.uop_end), (unit.issuing, unit.first_uop, unit.last_uop)):
+            queue = slots[engine]
+            words = [view(self.config, Opcode.GEMM, word) for word in queue.words]
+            waiting = [(queue.valid[k], word.uop_bgn, word.uop_end) for k, word in enumerate(words)]
+            for valid, first, after in (*waiting, (unit.issuing, unit.first_uop, unit.last_uop)):
                 read = read | valid & (several | (first < end) & (begin < after))
         steps = (decode.head.engine == Engine.MULTIPLY) | (decode.head.engine == Engine.ALU)
         kept = Signal(name="micro_ops_kept")

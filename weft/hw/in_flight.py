@@ -4,7 +4,7 @@ They begin in order and end in order; between, those of different engines run be
 the older ones of other engines that use what it uses; within an engine order is kept anyway. So the meaning stays sequential.
 """
 
-from amaranth import Array, Module, Signal
+from amaranth import Array, Const, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -62,27 +62,38 @@ class InFlight(wiring.Component):
         return m
 
 
-class Slot(wiring.Component):
-    """Where an instruction waits until its engine is free, and what it depends on is done.
+class Waiting(wiring.Component):
+    """Where instructions wait, in order, until their engine is free, and what the first one depends on is done.
 
     Members
     -------
     give: takes word, head, index and waits_for; only while `free`. still: of InFlight. ready: the engine can begin one.
-    begin: the held instruction begins in this cycle. waiting: there is one. held_*: it.
+    begin: the first, in held_*, begins in this cycle. valid, words: all that wait.
     """
 
-    def __init__(self):
+    def __init__(self, depth: int):
+        self.depth = depth
         super().__init__({"give": In(1), "word": In(128), "head": In(HEAD), "index": In(ENTRY_BITS), "waits_for": In(ENTRIES),
-                          "still": In(ENTRIES), "ready": In(1), "free": Out(1), "begin": Out(1), "waiting": Out(1),
-                          "held_word": Out(128), "held_head": Out(HEAD), "held_index": Out(ENTRY_BITS)})
+                          "still": In(ENTRIES), "ready": In(1), "free": Out(1), "begin": Out(1), "held_word": Out(128),
+                          "held_head": Out(HEAD), "held_index": Out(ENTRY_BITS), "valid": Out(depth), "words": Out(128).array(depth)})
 
     def elaborate(self, platform):
         m = Module()
-        waits = Signal(ENTRIES)
-        m.d.comb += [self.begin.eq(self.waiting & self.ready & (waits == 0)), self.free.eq(~self.waiting | self.begin)]
-        m.d.sync += waits.eq(waits & self.still)
-        with m.If(self.begin):
-            m.d.sync += self.waiting.eq(0)
-        with m.If(self.give):
-            m.d.sync += [self.waiting.eq(1), self.held_word.eq(self.word), self.held_head.eq(self.head), self.held_index.eq(self.index), waits.eq(self.waits_for)]
+        heads = [self.held_head, *(Signal(HEAD, name=f"head_{k}", reset_less=True) for k in range(1, self.depth))]
+        indices = [self.held_index, *(Signal(ENTRY_BITS, name=f"index_{k}", reset_less=True) for k in range(1, self.depth))]
+        waits = [Signal(ENTRIES, name=f"waits_{k}") for k in range(self.depth)]
+        m.d.comb += [self.begin.eq(self.valid[0] & self.ready & (waits[0] == 0)), self.free.eq(~self.valid[-1] | self.begin),
+                     self.held_word.eq(self.words[0])]
+        rows = [(self.valid[k], self.words[k], heads[k], indices[k], waits[k]) for k in range(self.depth)]
+        for k, (valid, word, head, index, wait) in enumerate(rows):
+            m.d.sync += wait.eq(wait & self.still)
+            with m.If(self.begin):
+                m.d.sync += valid.eq(0)
+                if k + 1 < self.depth:
+                    m.d.sync += [valid.eq(rows[k + 1][0]), wait.eq(rows[k + 1][4] & self.still)]
+                    m.d.sync += [mine.eq(its) for mine, its in zip((word, head, index), rows[k + 1][1:4])]
+            before, behind = rows[k - 1][0] if k else Const(1), rows[k + 1][0] if k + 1 < self.depth else Const(0)
+            takes = Mux(self.begin, valid & ~behind, before & ~valid)  # it becomes the last one
+            with m.If(self.give & takes):
+                m.d.sync += [valid.eq(1), word.eq(self.word), head.eq(self.head), index.eq(self.index), wait.eq(self.waits_for)]
         return m

@@ -30,17 +30,7 @@ const title = (key) => `${causeOf.get(key).label}: ${causeOf.get(key).meaning}`;
 const keyed = (key, text = causeOf.get(key).label) => make("span", { title: causeOf.get(key).meaning }, make("span", { class: "key", style: { background: colour(key) } }), text);
 const sum = (values) => values.reduce((a, b) => a + b, 0);
 
-// Layers' short names: paths without the part that all of them begin with, and without their last part where they differ without it.
-const shortNames = (() => {
-  const layers = first.layers.filter((layer) => layer.where === "accel");
-  let paths = layers.map((layer) => layer.name.split(";")[0].split("/").filter(Boolean));
-  while (paths.length > 1 && paths.every((path) => path.length > 1 && path[0] === paths[0][0])) paths = paths.map((path) => path.slice(1));
-  const cut = paths.map((path) => (path.length > 1 ? path.slice(0, -1) : path).join("/"));
-  const whole = paths.map((path) => path.join("/"));
-  const chosen = new Set(cut).size === cut.length ? cut : whole;
-  return new Map(layers.map((layer, k) => [layer.name, chosen[k]]));
-})();
-const nameOf = (layer) => shortNames.get(layer.name) ?? layer.name;
+const nameOf = (layer) => layer.short;
 const onAccelerator = (run) => run.layers.map((layer, index) => ({ ...layer, index })).filter((layer) => layer.where === "accel");
 
 const tip = {

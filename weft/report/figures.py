@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from weft.isa import Config, Module
 from weft.runtime import module as compiled
-from weft.runtime.account import Account, accounts, main_wait
+from weft.runtime.account import Account, main_wait
 from weft.runtime.report import RunReport
 from weft.runtime.stalls import CAUSES, MEANING, WORK
 
@@ -23,17 +23,20 @@ def causes() -> list[dict]:
 
 
 def figures(module: compiled.Module, report: RunReport, label: str) -> dict:
-    """One run: the whole, and a row a layer. `stalls` of a layer or of the whole are cycles by module and cause; those of
-    the compute module are all cycles of the layer, and those of all layers together are all cycles of the run. `behind`: what
+    """One run: the whole, and a row a layer. `stalls` of a layer or of the whole are cycles by module and cause; those of the
+    compute module are all cycles of the layer, and those of all layers together are all cycles of the run. `behind`: what
     load and store did while the compute module waited for them, likewise.
 
     It needs a run on a device with a clock.
     """
-    found = accounts(module, report)
+    found = report.accounts
     layers = []
     by_operator = {k: (account, position) for account in found for position, k in enumerate(account.launch.operators)}
+    named = [operator.name for operator in module.operators if operator.where == "accel"]
+    shorts = dict(zip(named, short_names(named)))
     for k, operator in enumerate(module.operators):
-        row = {"name": operator.name, "op": operator.op, "where": operator.where, "reason": operator.reason, "macs": operator.macs,
+        row = {"name": operator.name, "short": shorts.get(operator.name, operator.name), "op": operator.op,
+               "where": operator.where, "reason": operator.reason, "macs": operator.macs,
                "shape": list(module.tensors[operator.outputs[0]].shape)}
         layers.append(row | (_layer(*by_operator[k], operator.macs, module.config) if k in by_operator else {}))
     cycles = sum(account.report.cycles or 0 for account in found)
@@ -42,12 +45,22 @@ def figures(module: compiled.Module, report: RunReport, label: str) -> dict:
     return {
         "label": label, "device": report.device, "virtual_threads": module.options.get("virtual_threads"), "cycles": cycles,
         "macs": macs, "macs_on_host": module.macs - macs, "utilisation": macs / (module.config.macs_per_cycle * cycles),
-        "instructions": sum(len(account.instructions) for account in found), "launches": len(found), "bit_exact": report.bit_exact,
+        "instructions": sum(len(account.instructions) for account in found), "launches": len(found),
+        "bit_exact": report.bit_exact,
         "read": sum(row["read"] for row in on_accelerator), "written": sum(row["written"] for row in on_accelerator),
         "stalls": {m.name.lower(): _sum([row["stalls"][m.name.lower()] for row in on_accelerator]) for m in Module},
         "behind": {m: _sum([row["behind"][m] for row in on_accelerator]) for m in ("load", "store")},
         "layers": layers,
     }
+
+
+def short_names(names: Sequence[str]) -> list[str]:
+    """Paths without what all of them begin with, and without their last part where they differ without it."""
+    paths = [[part for part in name.split(";")[0].split("/") if part] or [name] for name in names]
+    while len(paths) > 1 and min(map(len, paths)) > 1 and len({path[0] for path in paths}) == 1:
+        paths = [path[1:] for path in paths]
+    whole, cut = (["/".join(path) for path in some] for some in (paths, [path[:-1] or path for path in paths]))
+    return cut if len(set(cut)) == len(cut) else whole
 
 
 def _layer(account: Account, position: int, macs: int, config: Config) -> dict:
@@ -56,8 +69,9 @@ def _layer(account: Account, position: int, macs: int, config: Config) -> dict:
     cycles = sum(compute.values())
     wait = main_wait(compute)
     compute = _with_padding(compute, macs, account.sums("products")[position])
-    return {"cycles": cycles, "utilisation": macs / (config.macs_per_cycle * cycles) if cycles else 0.0, "read": account.read[position],
-            "written": account.sums("written")[position], "main_wait": list(wait) if wait else None, "stalls": {**stalls, "compute": compute},
+    return {"cycles": cycles, "utilisation": macs / (config.macs_per_cycle * cycles) if cycles else 0.0,
+            "read": account.read[position], "written": account.sums("written")[position],
+            "main_wait": list(wait) if wait else None, "stalls": {**stalls, "compute": compute},
             "behind": {m.name.lower(): account.behind(position, m) for m in (Module.LOAD, Module.STORE)}}
 
 

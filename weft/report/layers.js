@@ -18,7 +18,7 @@ const columns = [
   { name: "utilisation", value: (l) => l.utilisation, cell: (l) => l.macs ? [percent(l.utilisation), under(l.utilisation)] : [] },
   { name: "DRAM", value: (l) => l.read + l.written, wide: true, cell: (l) => [bytes(l.read + l.written), under((l.read + l.written) / most((x) => x.read + x.written), true)] },
   { name: "cycles by cause", value: (l) => 1 - waited(l) / l.cycles, text: true, wide: true, cell: (l) => [stack(l.stalls.compute, l.cycles, shares(l.stalls.compute))] },
-  { name: "main wait", value: (l) => l.main_wait?.[1] ?? 0, text: true, cell: (l) => l.main_wait ? [keyed(l.main_wait[0]), " ", make("span", { class: "muted" }, percent(l.main_wait[1] / l.cycles))] : [] },
+  { name: "main wait", value: (l) => l.main_wait?.[1] ?? 0, text: true, cell: (l) => l.main_wait ? [keyed(l.main_wait[0], causeOf.get(l.main_wait[0]).label.replace("waits for ", "")), " ", make("span", { class: "muted" }, percent(l.main_wait[1] / l.cycles))] : [] },
 ];
 const waited = (layer) => sum(causes.filter(({ works }) => !works).map(({ key }) => layer.stalls.compute[key] ?? 0));
 

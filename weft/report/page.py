@@ -35,15 +35,19 @@ def data(runs: Sequence[Run], about: dict[str, str]) -> dict:
 
     Raises
     ------
-    WeftError: where a run has no clock, or runs are of different machines.
+    WeftError: where a run has no cycles, or runs are of different machines.
     """
     first = runs[0]
     for run in runs:
+        if not run.report.launches:
+            raise WeftError(f"report of '{run.module.name}'", "it shows cycles of the accelerator",
+                            "a network that runs on the host altogether", "`weft import` to see why")
         if run.report.cycles is None:
             raise WeftError(f"report of '{run.module.name}'", "it shows where cycles go, so it needs a device with a clock",
                             f"device '{run.report.device}'", "--device rtl")
         if run.module.config.fingerprint != first.module.config.fingerprint:
-            raise WeftError(f"report of '{first.module.name}'", f"runs side by side are of one machine ({first.module.config.name})",
+            raise WeftError(f"report of '{first.module.name}'",
+                            f"runs side by side are of one machine ({first.module.config.name})",
                             f"'{run.label}' for {run.module.config.name}", "two reports")
     config = first.module.config
     return {"network": first.module.name, "about": about, "causes": causes(),
@@ -52,11 +56,10 @@ def data(runs: Sequence[Run], about: dict[str, str]) -> dict:
             "runs": [figures(run.module, run.report, run.label) for run in runs]}
 
 
-def page(runs: Sequence[Run], about: dict[str, str]) -> str:
-    """The page's text. Arguments and errors as of `data`."""
-    shown = data(runs, about)
+def page(runs: Sequence[Run], shown: dict) -> str:
+    """The page's text. shown: `data` of the runs."""
     scripts = "\n".join((HERE / name).read_text() for name in SCRIPTS)
-    timelines = "\n".join(f'<script type="text/plain" id="timeline-{k}">{packed(timeline(run.module, run.report))}</script>'
+    timelines = "\n".join(f'<script type="text/plain" id="timeline-{k}">{packed(timeline(run.report))}</script>'
                           for k, run in enumerate(runs))
     parts = {"title": html.escape(shown["network"]), "style": (HERE / "style.css").read_text(), "data": _json(shown),
              "timelines": timelines, "script": f'(() => {{\n"use strict";\n{scripts}\n}})();'}
@@ -64,9 +67,11 @@ def page(runs: Sequence[Run], about: dict[str, str]) -> str:
     return "".join(parts[piece] if k % 2 else piece for k, piece in enumerate(pieces))
 
 
-def write(path: str | Path, runs: Sequence[Run], about: dict[str, str]):
-    """Writes the page beside and renames it. Arguments and errors as of `data`."""
-    write_atomically(path, page(runs, about))
+def write(path: str | Path, runs: Sequence[Run], about: dict[str, str]) -> dict:
+    """Writes the page beside and renames it. Arguments, result and errors as of `data`."""
+    shown = data(runs, about)
+    write_atomically(path, page(runs, shown))
+    return shown
 
 
 def _json(value: dict) -> str:

@@ -1,6 +1,6 @@
 // The timeline: every run's three modules, cycle by cycle, on one scale that begins where the chosen layer begins.
 const MODULES = ["load", "compute", "store"];
-const TRACK = 30, GAP = 4, HEAD = 24, AXIS = 24, LEFT = 66, RIGHT = 8, LEAST = 8; // pixels, and the fewest cycles to show
+const TRACK = 30, GAP = 4, STRIP = 16, HEAD = 24 + STRIP + 4, AXIS = 24, LEFT = 66, RIGHT = 8, LEAST = 8; // pixels, and the fewest cycles to show
 const timelines = []; // one a run: its columns, its waits by instruction, the stretch of each layer
 
 async function unpack(text) {
@@ -108,7 +108,7 @@ class Picture {
     this.canvas.width = Math.round(width * scale);
     this.canvas.height = Math.round(this.height * scale);
     if (!this.colours) this.palette();
-    const pen = (this.pen = this.canvas.getContext("2d"));
+    const pen = (this.pen = this.canvas.getContext("2d", { willReadFrequently: true }));
     pen.scale(scale, scale);
     pen.font = "12px system-ui, sans-serif";
     pen.textBaseline = "middle";
@@ -117,9 +117,11 @@ class Picture {
       pen.fillStyle = this.colours.ink;
       pen.textAlign = "left";
       const [from, to] = line.shown === null ? [1, line.run.cycles + 1] : line.stretches.get(line.shown) ?? [1, 1];
-      pen.fillText(`${line.run.label} · ${count(to - from)} cycles`, LEFT, this.top(at, 0) - 11);
+      pen.fillText(`${line.run.label} · ${count(to - from)} cycles`, LEFT, this.top(at, 0) - STRIP - 16);
+      this.strip(line, this.top(at, 0) - STRIP - 4);
       MODULES.forEach((module, row) => this.track(line, module, this.top(at, row)));
     });
+    this.drawn = this.pen.getImageData(0, 0, this.canvas.width, this.canvas.height);
     if (this.marked) this.mark();
   }
 
@@ -136,6 +138,26 @@ class Picture {
       pen.fillStyle = colours.muted;
       if (x > LEFT + 4 && x < this.canvas.clientWidth - 24) pen.fillText(count(t), x, this.height - 12);
     }
+  }
+
+  strip(line, y) { // which layer the compute module is at
+    const { pen, colours } = this;
+    let odd = false;
+    for (const [layer, [start, end]] of line.stretches) {
+      const x = Math.max(LEFT, this.across(start - line.origin)), right = Math.min(LEFT + this.plot, this.across(end - line.origin));
+      odd = !odd;
+      if (right <= x) continue;
+      const chosen = layer === line.shown;
+      pen.fillStyle = chosen ? colours.muted : odd ? colours.line : colours.faint;
+      pen.fillRect(x, y, Math.max(0.5, right - x - 0.5), STRIP);
+      const text = nameOf(line.run.layers[layer]);
+      pen.textAlign = "left";
+      pen.fillStyle = chosen ? colours.raised : colours.muted;
+      if (pen.measureText(text).width < right - x - 8) pen.fillText(text, x + 4, y + STRIP / 2 + 0.5);
+    }
+    pen.textAlign = "right";
+    pen.fillStyle = colours.muted;
+    pen.fillText("layer", LEFT - 8, y + STRIP / 2);
   }
 
   track(line, module, y) {
@@ -221,6 +243,18 @@ class Picture {
     pen.stroke();
   }
 
+  layerAt(event) { // the layer of the first run whose strip is under the pointer, or null
+    const box = this.canvas.getBoundingClientRect(), x = event.clientX - box.left, y = event.clientY - box.top;
+    for (const [at, line] of timelines.entries()) {
+      const top = this.top(at, 0) - STRIP - 4;
+      if (y < top || y > top + STRIP || x < LEFT) continue;
+      const cycle = this.view.from + ((x - LEFT) / this.plot) * (this.view.to - this.view.from) + line.origin;
+      const found = [...line.stretches].find(([, [start, end]]) => start <= cycle && cycle < end);
+      if (found) return first.layers.findIndex((layer) => layer.name === line.run.layers[found[0]].name);
+    }
+    return null;
+  }
+
   find(event) { // the slice under the pointer
     const box = this.canvas.getBoundingClientRect(), x = event.clientX - box.left, y = event.clientY - box.top;
     if (x < LEFT || x > LEFT + this.plot) return null;
@@ -237,11 +271,18 @@ class Picture {
 
   point(found, event) {
     this.marked = found;
-    this.draw();
+    if (this.drawn) this.pen.putImageData(this.drawn, 0, 0);
+    if (found) this.mark();
     if (!found) return tip.hide();
     const { head, code, lines } = describe(found.line, found.module, found.k);
     if (event) tip.show(event, make("strong", {}, head), ...(code ? [make("code", {}, code)] : []), ...lines.map((text) => make("p", {}, text)));
     else byId("announced").textContent = [found.module, head, code, ...lines].filter(Boolean).join(". ");
+  }
+
+  name(event) { // of the layer under the pointer
+    const layer = this.layerAt(event);
+    this.canvas.style.cursor = layer === null ? "" : "pointer";
+    if (layer !== null && layer >= 0) tip.show(event, first.layers[layer].name);
   }
 
   go(found) { // brings a slice into view and says what it is
@@ -261,24 +302,30 @@ class Picture {
 
   listen() {
     const { canvas } = this, fingers = new Map();
+    let dragged = 0;
     const share = (event) => (event.clientX - canvas.getBoundingClientRect().left - LEFT) / this.plot;
     canvas.addEventListener("wheel", (event) => {
       event.preventDefault();
       if (event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY)) this.pan((event.deltaX || event.deltaY) / this.plot);
       else this.zoom(Math.exp(event.deltaY * 0.0016), share(event));
     }, { passive: false });
-    canvas.addEventListener("pointerdown", (event) => { fingers.set(event.pointerId, event.clientX); canvas.setPointerCapture(event.pointerId); });
+    canvas.addEventListener("pointerdown", (event) => { dragged = 0; fingers.set(event.pointerId, event.clientX); canvas.setPointerCapture(event.pointerId); });
     canvas.addEventListener("pointermove", (event) => {
-      if (!fingers.has(event.pointerId)) return this.point(this.find(event), event);
+      if (!fingers.has(event.pointerId)) return this.point(this.find(event), event) ?? this.name(event);
       const before = [...fingers.values()];
       const moved = event.clientX - fingers.get(event.pointerId);
       fingers.set(event.pointerId, event.clientX);
+      dragged += Math.abs(moved);
       if (fingers.size === 2) {
         const now = [...fingers.values()], apart = (pair) => Math.max(10, Math.abs(pair[0] - pair[1]));
         this.zoom(apart(before) / apart(now), ((now[0] + now[1]) / 2 - canvas.getBoundingClientRect().left - LEFT) / this.plot);
       } else if (moved) { tip.hide(); this.pan(-moved / this.plot); }
     });
     for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, (event) => { fingers.delete(event.pointerId); if (event.pointerType === "touch") this.point(this.find(event), event); });
+    canvas.addEventListener("click", (event) => {
+      const layer = dragged < 5 ? this.layerAt(event) : null;
+      if (layer !== null && layer >= 0) selection.choose(layer);
+    });
     canvas.addEventListener("pointerleave", (event) => { if (event.pointerType === "mouse") this.point(null); });
     canvas.addEventListener("blur", () => tip.hide());
     const keys = { ArrowLeft: () => this.pan(-0.2), ArrowRight: () => this.pan(0.2), "+": () => this.zoom(0.6), "=": () => this.zoom(0.6), "-": () => this.zoom(1 / 0.6), 0: () => this.fit(), n: () => this.step(1), p: () => this.step(-1) };
@@ -290,7 +337,7 @@ class Picture {
 }
 
 // Ink that can be read on a colour (#rrggbb).
-function readable(background, pale) {
+function readable(background, pale = false) {
   if (pale) return getComputedStyle(document.documentElement).getPropertyValue("--ink").trim();
   const [r, g, b] = [1, 3, 5].map((at) => parseInt(background.slice(at, at + 2), 16) / 255);
   return 0.299 * r + 0.587 * g + 0.114 * b > 0.56 ? "#14171a" : "#ffffff";

@@ -1,4 +1,4 @@
-"""The timeline of a run, small enough to travel within the page: slices of the three modules, and a line for each instruction."""
+"""The timeline of a run, small enough to travel within the page: slices of the modules, and a line for each instruction."""
 
 import base64
 import gzip
@@ -8,26 +8,23 @@ import numpy as np
 
 from weft.isa import Module
 from weft.isa.asm import to_text
-from weft.runtime import module as compiled
-from weft.runtime.account import accounts
 from weft.runtime.report import RunReport
 from weft.runtime.stalls import CAUSES
 from weft.runtime.trace import title
 
 
-def timeline(module: compiled.Module, report: RunReport) -> dict:
+def timeline(report: RunReport) -> dict:
     """Columns of equal length in each part; cycles of later launches follow those of earlier ones, instructions likewise.
 
     instructions: layer (index of the module's operators), text and title (indices into `texts` and `titles`), began, done,
         bytes moved.
     slices: for each module `start` (ascending), `length`, `kind` (an index of `kinds`), `instruction`, `by` (-1: none).
     """
-    found = accounts(module, report)
     texts: dict[str, int] = {}
     titles: dict[str, int] = {}
     instructions: dict[str, list] = {name: [] for name in ("layer", "text", "title", "began", "done", "bytes")}
     slices = {m.name.lower(): {name: [] for name in ("start", "length", "kind", "instruction", "by")} for m in Module}
-    for account in found:
+    for account in report.accounts:
         first = len(instructions["layer"])
         for i, layer, job, event in zip(account.instructions, account.launch.layers, account.works, account.report.events):
             instructions["layer"].append(account.launch.operators[layer])
@@ -43,7 +40,8 @@ def timeline(module: compiled.Module, report: RunReport) -> dict:
             columns["kind"] += rows["cause"].tolist()
             columns["instruction"] += np.where(rows["instruction"] < 0, -1, rows["instruction"] + first).tolist()
             columns["by"] += np.where(rows["by"] < 0, -1, rows["by"] + first).tolist()
-    return {"kinds": list(CAUSES), "texts": list(texts), "titles": list(titles), "instructions": instructions, "slices": slices}
+    return {"kinds": list(CAUSES), "texts": list(texts), "titles": list(titles), "instructions": instructions,
+            "slices": slices}
 
 
 def _merged(segments: np.ndarray) -> dict[Module, np.ndarray]:

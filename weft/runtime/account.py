@@ -1,6 +1,6 @@
 """The account of a launch: its instructions with what they had to do, and where every cycle of the three modules went."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -32,7 +32,7 @@ class Account:
 
     @cached_property
     def by_layer(self) -> dict[Module, np.ndarray]:
-        """Cycles by layer and cause, int64 [operators, len(CAUSES)], for each module: all of them are the launch's cycles."""
+        """Cycles by layer and cause, int64 [operators, len(CAUSES)], for each module; in all, the launch's cycles."""
         assert self.segments is not None
         tables = {}
         for module in Module:
@@ -46,17 +46,18 @@ class Account:
         return {cause: int(count) for cause, count in zip(CAUSES, self.by_layer[module][layer]) if count}
 
     def behind(self, layer: int, giver: Module) -> dict[str, int]:
-        """What `giver` (load or store) did in the cycles in which the compute module waited for its token, for a layer, by cause."""
+        """What `giver` (load or store) did, by cause, while the compute module waited for its token for a layer."""
         return {cause: int(count) for cause, count in zip(CAUSES, self._behind[giver][layer]) if count}
 
     @cached_property
     def _behind(self) -> dict[Module, np.ndarray]:
-        """Cycles by layer and cause of the giver, int64 [operators, len(CAUSES)]; in all, the compute module's waits for it."""
+        """Cycles by layer and cause of the giver, int64 [operators, len(CAUSES)]; in all, the waits for it."""
         assert self.segments is not None
         tables = {}
         for giver in (Module.LOAD, Module.STORE):
             theirs = self.segments[self.segments["module"] == giver]
-            waits = self.segments[(self.segments["module"] == Module.COMPUTE) & (self.segments["cause"] == CODES[WAITS_FOR[giver]])]
+            waits = self.segments[(self.segments["module"] == Module.COMPUTE)
+                                  & (self.segments["cause"] == CODES[WAITS_FOR[giver]])]
             first = np.searchsorted(theirs["start"], waits["start"], "right") - 1  # theirs cover every cycle
             count = np.searchsorted(theirs["start"], waits["end"], "left") - first
             mine = waits[np.repeat(np.arange(len(waits)), count)]
@@ -95,11 +96,11 @@ def main_wait(stalls: Mapping[str, int]) -> tuple[str, int] | None:
     return None if cause is None else (cause, waits[cause])
 
 
-def accounts(module: Compiled, report) -> list[Account]:
-    """The accounts of a run's launches (`RunReport.launches`), one after the other."""
+def accounts(module: Compiled, launches: Sequence[tuple[Launch, LaunchReport]]) -> list[Account]:
+    """The accounts of a run's launches, one after the other; on a device with a clock a run has them in its report."""
     found: list[Account] = []
     began = 0
-    for launch, launch_report in report.launches:
+    for launch, launch_report in launches:
         found.append(account(module, launch, launch_report, began))
         began += launch_report.cycles or 0
     return found

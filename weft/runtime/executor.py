@@ -15,7 +15,7 @@ from .device import Bases, Device, open_device
 from .kernels.view import rearrange
 from .layout import activation_shape, gather, pack_activation, pack_qnt, pack_weight, unpack_activation
 from .module import Launch, Module, Operator
-from .report import LayerReport, RunReport, finish, layer_cycles
+from .report import LayerReport, RunReport, finish
 
 Progress = Callable[[int, int, str], None]  # (steps done, steps in all, name of the step that begins)
 
@@ -139,9 +139,9 @@ class Executor:
                 return pack_weight(value, self.module.config)
         return (pack_qnt if value.dtype == QNT_LANE else pack_activation)(value, self.module.config)
 
-    def _layer(self, operator: Operator, cycles: int | None = None, seconds: float | None = None) -> LayerReport:
+    def _layer(self, operator: Operator, seconds: float | None = None) -> LayerReport:
         return LayerReport(operator.name, operator.op, operator.where, self.module.tensors[operator.outputs[0]].shape, operator.macs,
-                           cycles, seconds=seconds, reason=operator.reason)
+                           seconds=seconds, reason=operator.reason)
 
     def _run_host(self, operator: Operator, values: dict[str, np.ndarray], report: RunReport):
         began = time.perf_counter()
@@ -161,8 +161,7 @@ class Executor:
                 self.device.write(self.base + self.module.addresses[name], packed)
                 report.packing += time.perf_counter() - began
         launch_report = self.device.launch(self.base + launch.insn_address, launch.insn_count, self.bases, trace=True)
-        cycles = layer_cycles(launch, launch_report) or [None] * len(operators)
-        report.layers += [self._layer(operator, count) for operator, count in zip(operators, cycles)]
+        report.layers += map(self._layer, operators)
         if not trace and launch_report.cycles is None:
             launch_report.events = None
         report.launches.append((launch, launch_report))

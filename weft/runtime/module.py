@@ -3,7 +3,7 @@
     bytes 0-7     magic "WEFTMOD\\0"
     bytes 8-11    format version, little-endian
     bytes 12-19   length of the header
-    header        JSON: everything but arrays, and where each array lies in the blob
+    header        JSON: everything but arrays, and where each array lies in the blob; the role of constants that the image holds
     blob          the arrays, each at a multiple of 64 bytes from the blob's start
     last 32       SHA-256 of all bytes before
 """
@@ -19,6 +19,8 @@ import numpy as np
 from weft.isa import Config, WeftError
 from weft.isa.files import write_atomically
 from weft.isa.table import INSTRUCTION_BYTES
+
+from .unpack import can_unpack, unpack_constant
 
 MAGIC, FORMAT_VERSION = b"WEFTMOD\0", 2
 _PREFIX = struct.Struct("<8sIQ")
@@ -68,7 +70,8 @@ class Module:
 
     image: uint8, DRAM contents from offset 0 of the module's memory: constants, micro-ops, instructions.
     memory_size: bytes that the module needs in all; addresses: byte offset of each tensor that lies in DRAM.
-    constants: logical arrays of operators, by name. Operators stand in an order in which they can run.
+    constants: logical arrays of operators, by name. packed: the roles (of `unpack`) of those that the image holds too.
+    Operators stand in an order in which they can run.
     """
 
     name: str
@@ -83,6 +86,7 @@ class Module:
     inputs: list[str]
     outputs: list[str]
     options: dict = field(default_factory=dict)
+    packed: dict[str, str] = field(default_factory=dict)
 
     @property
     def macs(self) -> int:
@@ -121,7 +125,8 @@ class Module:
 
 def to_bytes(module: Module) -> bytes:
     """The file's bytes."""
-    arrays = {f"constant:{k}": v for k, v in module.constants.items()}
+    packed = {name: role for name, role in module.packed.items() if _is_in_image(module, name, role)}
+    arrays = {f"constant:{k}": v for k, v in module.constants.items() if k not in packed}
     arrays |= {f"layers:{k}": launch.layers for k, launch in enumerate(module.launches)}
     arrays["image"] = module.image
     blob, places = bytearray(), {}
@@ -135,10 +140,19 @@ def to_bytes(module: Module) -> bytes:
         "operators": [vars(o) for o in module.operators],
         "launches": [[launch.operators, launch.insn_address, launch.insn_count] for launch in module.launches],
         "memory_size": module.memory_size, "addresses": module.addresses, "inputs": module.inputs,
-        "outputs": module.outputs, "options": module.options, "arrays": places,
+        "outputs": module.outputs, "options": module.options, "arrays": places, "packed": packed,
     }, default=_plain).encode()
     content = _PREFIX.pack(MAGIC, FORMAT_VERSION, len(header)) + header + bytes(blob)
     return content + hashlib.sha256(content).digest()
+
+
+def _is_in_image(module: Module, name: str, role: str) -> bool:
+    """Whether the constant can be had from the image, bit for bit."""
+    constant = module.constants[name]
+    if not can_unpack(role, constant):
+        return False
+    found = unpack_constant(role, module.image, module.addresses[name], constant.shape, module.config)
+    return found.tobytes() == constant.tobytes()
 
 
 def _plain(value):
@@ -180,10 +194,13 @@ def from_bytes(content: bytes, subject: str = "module") -> Module:
     config = Config.from_dict(header["config"])
     if config.fingerprint != header["fingerprint"]:
         refuse("a module's config must have the fingerprint that it names", config.fingerprint)
+    tensors = {k: TensorInfo(tuple(shape), *rest) for k, (shape, *rest) in header["tensors"].items()}
+    constants = {k.removeprefix("constant:"): v for k, v in arrays.items() if k.startswith("constant:")}
+    constants |= {name: unpack_constant(role, arrays["image"], header["addresses"][name], tensors[name].shape, config)
+                  for name, role in header["packed"].items()}
     return Module(
-        header["name"], config,
-        {k: TensorInfo(tuple(shape), *rest) for k, (shape, *rest) in header["tensors"].items()},
+        header["name"], config, tensors,
         [Operator(**{k: _tuples(v) for k, v in o.items()}) for o in header["operators"]],
         [Launch(tuple(ops), address, count, arrays[f"layers:{k}"]) for k, (ops, address, count) in enumerate(header["launches"])],
-        {k.removeprefix("constant:"): v for k, v in arrays.items() if k.startswith("constant:")},
-        arrays["image"], header["memory_size"], header["addresses"], header["inputs"], header["outputs"], header["options"])
+        constants, arrays["image"], header["memory_size"], header["addresses"], header["inputs"], header["outputs"], header["options"],
+        header["packed"])

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .account import accounts
+from .account import Account, accounts
 from .device import LaunchReport
 from .module import Launch, Module
 
@@ -36,8 +36,8 @@ class LayerReport:
 @dataclass
 class RunReport:
     """One run of a module. utilisation = macs on the accelerator / (macs a cycle x cycles); bit_exact: every output
-    byte equals the integer reference's, None if it was not compared; packing: seconds that bringing tensors to the device's layout
-    and back took, views included."""
+    byte equals the integer reference's, None if it was not compared; packing: seconds that bringing tensors to the device's
+    layout and back took, views included; accounts: one a launch, where the device has a clock."""
 
     device: str
     config: str
@@ -50,6 +50,7 @@ class RunReport:
     packing: float = 0.0
     counters: dict[str, float] = field(default_factory=dict)
     launches: list[tuple[Launch, LaunchReport]] = field(default_factory=list)
+    accounts: list[Account] = field(default_factory=list)
 
     @property
     def accelerated(self) -> list[LayerReport]:
@@ -68,18 +69,6 @@ class RunReport:
         }
 
 
-def layer_cycles(launch: Launch, report: LaunchReport) -> list[int] | None:
-    """Cycles of each operator of a launch, adding up to the launch's cycles; None without a clock."""
-    if report.cycles is None or report.events is None:
-        return None
-    ends = np.zeros(len(launch.operators), np.int64)
-    np.maximum.at(ends, launch.layers[:len(report.events)], report.events["end"].astype(np.int64))
-    ends = np.maximum.accumulate(ends)
-    ends[-1] = report.cycles
-    ends = np.minimum(ends, report.cycles)
-    return np.diff(ends, prepend=0).tolist()
-
-
 def finish(report: RunReport, module: Module):
     """Fills in the totals, and what layers took where the device has a clock."""
     cycles = [launch_report.cycles for _, launch_report in report.launches]
@@ -94,7 +83,8 @@ def finish(report: RunReport, module: Module):
 
 def _layers(report: RunReport, module: Module):
     layers = iter(report.accelerated)
-    for account in accounts(module, report):
+    report.accounts = accounts(module, report.launches)
+    for account in report.accounts:
         rows = zip(range(len(account.launch.operators)), account.read, account.sums("written"))
         for (position, read, written), layer in zip(rows, layers):
             layer.causes, layer.bytes_read, layer.bytes_written = account.stalls(position), read, written

@@ -33,7 +33,8 @@ CAUSES = WORK + WAITS
 CODES = {cause: code for code, cause in enumerate(CAUSES)}
 WAITS_FOR = {module: f"waits for {module.name.lower()}" for module in Module}
 LOADS = (Opcode.LOAD, Opcode.LOAD_PAD)
-SEGMENT = np.dtype([("module", "u1"), ("start", "<i8"), ("end", "<i8"), ("cause", "u1"), ("instruction", "<i4"), ("by", "<i4")])
+SEGMENT = np.dtype([("module", "u1"), ("start", "<i8"), ("end", "<i8"), ("cause", "u1"), ("instruction", "<i4"),
+                    ("by", "<i4")])
 MEANING = {
     "gemm": "steps of GEMM: products, with the padding of channels",
     "depthwise": "steps of DEPTHWISE",
@@ -69,11 +70,13 @@ def segments(instructions: Sequence[Instruction], works: Sequence[Work], events:
 
     Parameters
     ----------
-    works: the work of each instruction. events: array of EVENT, one an instruction. cycles: from launch to done. tokens: left over by the launch before.
+    works: the work of each instruction. events: array of EVENT, one an instruction. cycles: from launch to done.
+    tokens: left over by the launch before.
 
     Returns
     -------
-    array of SEGMENT; `instruction`: which one it is counted for, `by`: which one gave the token that was waited for (-1: none).
+    array of SEGMENT; `instruction`: which one it is counted for, `by`: which one gave the token that was waited for
+        (-1: none).
     """
     ready = token_times(instructions, events, tokens)
     rows: list[tuple] = []
@@ -85,7 +88,8 @@ def segments(instructions: Sequence[Instruction], works: Sequence[Work], events:
     return np.array(rows, SEGMENT)
 
 
-def token_times(instructions: Sequence[Instruction], events: np.ndarray, tokens: dict[Queue, int] | None = None) -> list[Ready]:
+def token_times(instructions: Sequence[Instruction], events: np.ndarray,
+                tokens: dict[Queue, int] | None = None) -> list[Ready]:
     """For each instruction, when its last token had come: the k-th pop of a queue meets the k-th push.
 
     A push whose queue is full waits for room, that is for a pop, likewise.

@@ -1,7 +1,7 @@
 """The timeline of a run in Chrome's JSON trace format, which Perfetto opens. A microsecond of it is a cycle.
 
-Tracks: the layers, and each module with its instructions and what it waited for between them; arrows lead from the instruction
-that gave a token to the one that waited for it. Counters: tokens in each queue, bytes moved from and to DRAM.
+Tracks: the layers, and each module with its instructions and what it waited for between them; arrows lead from the
+instruction that gave a token to the one that waited for it. Counters: tokens in each queue, bytes moved from and to DRAM.
 """
 
 import json
@@ -51,13 +51,14 @@ def slices(account: Account) -> list[tuple[int, int, int, str, int, int]]:
 def chrome_events(module: compiled.Module, report: RunReport) -> list[dict]:
     """Trace events of a run. Launches follow one another; time on the host is left out.
 
-    Of a device without a clock, a microsecond is an instruction, and there are neither waits nor counters. It needs a run with
-    `trace=True`.
+    Of a device without a clock, a microsecond is an instruction, and there are neither waits nor counters. It needs a run
+    with `trace=True`.
     """
     events = [_named("process_name", 0, f"{module.name} on {report.device}")]
-    for track, name in [(LAYERS, "layers"), *((m.value, m.name.lower()) for m in Module)]:
-        events += [_named("thread_name", track, name), {**_named("thread_sort_index", track, ""), "args": {"sort_index": (track + 1) % 4}}]
-    for account in accounts(module, report):
+    for place, (track, name) in enumerate([(LAYERS, "layers"), *((m.value, m.name.lower()) for m in Module)]):
+        events += [_named("thread_name", track, name),
+                   {**_named("thread_sort_index", track, ""), "args": {"sort_index": place}}]
+    for account in report.accounts or accounts(module, report.launches):
         names = [module.operators[k].name for k in account.launch.operators]
         if account.segments is not None:
             events += [*_instructions(account, names), *_layers(account, names), *_tokens(account), *_dram(account)]
@@ -68,9 +69,9 @@ def chrome_events(module: compiled.Module, report: RunReport) -> list[dict]:
 
 def write(path: str | Path, module: compiled.Module, report: RunReport):
     """The trace file of a run."""
-    write_atomically(path, json.dumps({"traceEvents": chrome_events(module, report), "displayTimeUnit": "ns",
-                                       "otherData": {"network": module.name, "config": module.config.name, "device": report.device,
-                                                     "a microsecond is": "an instruction" if report.cycles is None else "a cycle"}}))
+    about = {"network": module.name, "config": module.config.name, "device": report.device,
+             "a microsecond is": "an instruction" if report.cycles is None else "a cycle"}
+    write_atomically(path, json.dumps({"traceEvents": chrome_events(module, report), "displayTimeUnit": "ns", "otherData": about}))
 
 
 def _named(kind: str, track: int, name: str) -> dict:
@@ -102,8 +103,10 @@ def _instructions(account: Account, names: Sequence[str]) -> Iterator[dict]:
             yield _slice(cause, module, began + start, began + end, **args)
             continue
         job, text = account.works[k], to_text(account.instructions[k])
-        args = {"instruction": f"#{k} {text}", "layer": layer, "began": int(events["start"][k]), "done": int(events["end"][k])}
-        args |= {name: value for name, value in (("steps or beats", job.cycles), ("bytes read", job.read), ("bytes written", job.written)) if value}
+        args = {"instruction": f"#{k} {text}", "layer": layer,
+                "began": began + int(events["start"][k]), "done": began + int(events["end"][k])}
+        moved = {"steps or beats": job.cycles, "bytes read": job.read, "bytes written": job.written}
+        args |= {name: value for name, value in moved.items() if value}
         if k in waited:
             why, cycles, giver = waited.pop(k)
             args["waited"] = f"{cycles} cycles for {_called(account, giver)}"
@@ -132,7 +135,7 @@ def layer_stretches(account: Account) -> list[tuple[int, int, int]]:
 
 
 def _tokens(account: Account) -> Iterator[dict]:
-    """The depth of each queue, where it changes: a token counts from the cycle after its push to that of its pop, included."""
+    """The depth of each queue, where it changes: a token counts from the cycle after its push to that of its pop."""
     events = account.report.events
     changes: dict[Queue, dict[int, int]] = {queue: {} for queue in Queue}
     for k, i in enumerate(account.instructions):
@@ -175,4 +178,5 @@ def _count(name: str, at: int, **values: int) -> dict:
 
 def _order(account: Account, names: Sequence[str]) -> Iterator[dict]:
     for k, (i, layer, event) in enumerate(zip(account.instructions, account.launch.layers, account.report.events)):
-        yield _slice(title(i), int(event["module"]), int(event["start"]), int(event["end"]), instruction=f"#{k} {to_text(i)}", layer=names[layer])
+        yield _slice(title(i), int(event["module"]), int(event["start"]), int(event["end"]),
+                     instruction=f"#{k} {to_text(i)}", layer=names[layer])

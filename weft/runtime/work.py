@@ -46,7 +46,10 @@ def instruction_beats(address: int, count: int, config: Config) -> int:
 
 def row_beats(i: Instruction, config: Config) -> int:
     """Beats of the rows that a LOAD or STORE moves; a row has its beats for itself."""
-    rows, beat = dram_rows(i, config), config.bus_bits // 8
+    beat, element = config.bus_bits // 8, MEMORIES[Memory(i.memory_type)].dram_bytes(config)
+    if element % beat == 0:
+        return i.y_size * i.x_size * (element // beat)
+    rows = dram_rows(i, config)
     if not rows.size:
         return 0
     period = beat // min(beat, rows.stride & -rows.stride) if rows.stride else 1  # after so many rows they begin alike
@@ -56,15 +59,14 @@ def row_beats(i: Instruction, config: Config) -> int:
 
 
 def _bytes(i: Instruction, config: Config) -> int:
-    rows = dram_rows(i, config)
-    return rows.count * rows.size
+    return i.y_size * i.x_size * MEMORIES[Memory(i.memory_type)].dram_bytes(config)
 
 
 def _load(i: Instruction, config: Config) -> Work:
-    block = (i.y_pad_0 + i.y_size + i.y_pad_1) * (i.x_pad_0 + i.x_size + i.x_pad_1)
-    beats = row_beats(i, config)
+    size = i.y_size * i.x_size
+    padding = (i.y_pad_0 + i.y_size + i.y_pad_1) * (i.x_pad_0 + i.x_size + i.x_pad_1) - size
     kind = "micro-ops" if i.memory_type == Memory.UOP else "load"
-    return Work(kind, beats + block - i.x_size * i.y_size, read=_bytes(i, config))
+    return Work(kind, row_beats(i, config) + padding, read=_bytes(i, config))
 
 
 def _steps(i: Instruction) -> int:
@@ -78,4 +80,5 @@ def _depthwise(i: Instruction, config: Config) -> Work:
         return Work("depthwise")
     moves = min(max(i.src_factor_in, 1), i.taps)
     rows = steps // i.iter_in
-    return Work("depthwise", rows * (i.taps + (i.iter_in - 1) * moves), products=steps * i.taps * config.batch * config.block_out)
+    lanes = config.batch * config.block_out
+    return Work("depthwise", rows * (i.taps + (i.iter_in - 1) * moves), products=steps * i.taps * lanes)

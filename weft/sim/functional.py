@@ -1,68 +1,84 @@
-"""The functional device: what a program computes, with no clock. Modules take turns by their tokens alone."""
+"""The functional device: what a program computes, with no clock, as fast as this CPU can. Modules take turns by their tokens alone."""
 
 import time
+
 import numpy as np
 
-from weft.isa import Config, Instruction, Opcode, WeftError, decode
+from weft.isa import Config, WeftError, decode
 from weft.isa.happens_before import TokenMachine
 from weft.isa.registers import Queue
 from weft.isa.table import INSTRUCTION_BYTES
 from weft.runtime.device import EVENT, ArrayDram, Bases, LaunchReport
 
-from .scratchpads import Scratchpads
+from .engine import STUCK, Engine, Stream, decode_stream
+
+STREAMS_KEPT = 64  # decoded; a network launches the same few again for every input
+
 
 class FunctionalDevice(ArrayDram):
     """A `Device` without a clock: `cycles` of its reports is None, and its trace counts instructions instead of cycles.
 
     Parameters
     ----------
-    config: the machine. dram_size: bytes. sequential: one step at a time, slow, the definition itself.
+    config: the machine. dram_size: bytes.
+    engine: one of `weft.sim.engine.forms(config)`, how the CPU multiplies; by default the fastest that this CPU has.
     """
 
     name = "functional"
 
-    def __init__(self, config: Config, dram_size: int = 1 << 26, sequential: bool = False):
+    def __init__(self, config: Config, dram_size: int = 1 << 26, engine: str | None = None):
         super().__init__(dram_size)
         self.config = config
-        self.pads = Scratchpads(config, sequential)
-        self.tokens = dict.fromkeys(Queue, 0)
-        self._decoded: tuple[bytes, list[Instruction]] = (b"", [])
+        self.engine = Engine(config, engine)
+        self.pads = self.engine.pads
+        self._streams: dict[tuple[int, int], Stream] = {}
 
     def close(self) -> None:
         pass
 
+    @property
+    def tokens(self) -> dict[Queue, int]:
+        """What is left in each queue."""
+        return dict(zip(Queue, self.engine.tokens.tolist()))
+
     def launch(self, insn_address: int, insn_count: int, bases: Bases = Bases(), *, trace: bool = False,
                max_cycles: int | None = None) -> LaunchReport:
         began = time.perf_counter()
-        instructions = self._decode(self.read(insn_address, insn_count * INSTRUCTION_BYTES))
-        before = dict(self.pads.counters)
-        order = self._run(instructions, bases)
-        counters = {k: v - before[k] for k, v in self.pads.counters.items()}
-        events = None
-        if trace:
-            events = np.zeros(len(instructions), EVENT)
-            for step, index in enumerate(order):
-                events[index] = (instructions[index].module, step, step + 1)
-        return LaunchReport(None, events, {**counters, "seconds": time.perf_counter() - began})
-
-    def _decode(self, stream: np.ndarray) -> list[Instruction]:
-        raw = stream.tobytes()
-        if raw != self._decoded[0]:  # the same stream is launched again for every input of a network
-            self._decoded = (raw, decode(stream, self.config))
-        return self._decoded[1]
-
-    def _run(self, instructions: list[Instruction], bases: Bases) -> list[int]:
-        """Executes until FINISH; returns the order of execution."""
-        finish = next((k for k, i in enumerate(instructions) if i.opcode == Opcode.FINISH), None)
-        if finish is None:
-            raise WeftError(f"device '{self.name}'", "a stream must hold a FINISH", f"{len(instructions)} instructions without one",
+        stream = self._stream(insn_address, insn_count)
+        if stream.finish is None:
+            raise WeftError(f"device '{self.name}'", "a stream must hold a FINISH", f"{len(stream)} instructions without one",
                             "`weft check` on the program")
-        machine, order = TokenMachine(instructions, self.tokens), []
-        while (index := machine.next()) is not None:  # in stream order wherever tokens allow it
-            machine.pop(index)
-            self.pads.execute(index, instructions[index], self.dram, bases)
-            machine.push(index)
-            order.append(index)
-            if index == finish:
-                return order
-        raise WeftError(f"device '{self.name}'", "a program must reach FINISH", machine.who_waits(), "`weft check` on the program")
+        before = self.engine.counters
+        self.engine.begin(stream, self.dram, bases)
+        if self.engine.run() == STUCK:
+            raise WeftError(f"device '{self.name}'", "a program must reach FINISH", self._who_waits(stream), "`weft check` on the program")
+        counters = {k: v - before[k] for k, v in self.engine.counters.items()}
+        return LaunchReport(None, self._events(stream) if trace else None, {**counters, "seconds": time.perf_counter() - began})
+
+    def _stream(self, address: int, count: int) -> Stream:
+        """The stream at an address, decoded once as long as it stays the same."""
+        size = count * INSTRUCTION_BYTES
+        self._check(address, size)
+        raw = self.dram[address:address + size]
+        kept = self._streams.get((address, count))
+        if kept is None or not np.array_equal(kept.raw.reshape(-1), raw):
+            if len(self._streams) >= STREAMS_KEPT:
+                self._streams.clear()
+            kept = self._streams[address, count] = decode_stream(raw.copy(), self.config)
+        return kept
+
+    def _events(self, stream: Stream) -> np.ndarray:
+        """An event for each instruction of the stream: when it ran, counted in instructions; zeros where it did not."""
+        order = self.engine.executed
+        events = np.zeros(len(stream), EVENT)
+        events["module"][order] = stream.modules[order]
+        events["start"][order] = np.arange(order.size)
+        events["end"][order] = np.arange(1, order.size + 1)
+        return events
+
+    def _who_waits(self, stream: Stream) -> str:
+        machine = TokenMachine(decode(stream.raw, self.config), self.tokens)
+        for waiting, left in zip(machine.waiting.values(), self.engine.heads):
+            waiting.clear()
+            waiting.extend(left)
+        return machine.who_waits()

@@ -9,8 +9,10 @@ import numpy as np
 from weft.isa import ALU_OPS, MEMORIES, Config, Instruction, Memory, Opcode, WeftError, decode_micro_ops
 from weft.isa.footprint import dram_rows, footprint, sram_size, steps, strays
 from weft.isa.quantise import QNT_LANE, requantise, unpack_lanes
+from weft.isa.table import MAX_TAPS
 from weft.runtime.device import Bases
 
+CACHE_LINE = 64
 EXACT_PRODUCTS = 1 << 10  # int8 products that float32 sums exactly: 2**10 * 2**14 <= 2**24
 
 
@@ -38,17 +40,25 @@ class Tables:
 OPERANDS = {"qnt": Lanes, "lut": Tables}
 
 
+def aligned(shape: tuple[int, ...], dtype) -> np.ndarray:
+    """Zeros, from an address that is a multiple of a cache line: vectors of machine code are slower from elsewhere."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    room = np.zeros(size + CACHE_LINE, np.uint8)
+    start = -room.ctypes.data % CACHE_LINE
+    return room[start:start + size].view(dtype).reshape(shape)
+
+
 class Scratchpads:
     """INP, WGT, ACC, UOP, QNT and LUT. OUT holds nothing of its own: it is always the low bits of ACC."""
 
     def __init__(self, config: Config, sequential: bool = False):
         self.config, self.sequential = config, sequential
-        self.uop = np.zeros(config.uop_depth, np.uint32)
-        self.inp = np.zeros((config.inp_depth, config.batch, config.block_in), np.int8)
-        self.wgt = np.zeros((config.wgt_depth, config.block_out, config.block_in), np.int8)
-        self.acc = np.zeros((config.acc_depth, config.batch, config.block_out), np.int32)
-        self.qnt = np.zeros((config.qnt_depth, config.block_out), QNT_LANE)
-        self.lut = np.zeros((config.lut_depth, config.lut_bytes), np.int8)
+        self.uop = aligned((config.uop_depth,), np.uint32)
+        self.inp = aligned((config.inp_depth, config.batch, config.block_in), np.int8)
+        self.wgt = aligned((config.wgt_depth, config.block_out, config.block_in), np.int8)
+        self.acc = aligned((config.acc_depth, config.batch, config.block_out), np.int32)
+        self.qnt = aligned((config.qnt_depth, config.block_out), QNT_LANE)
+        self.lut = aligned((config.lut_depth, config.lut_bytes), np.int8)
         self.counters = {"gemm_steps": 0, "alu_steps": 0, "acc_writes": 0, "read_bytes": 0, "write_bytes": 0}
 
     def execute(self, index: int, i: Instruction, dram: np.ndarray, bases: Bases):
@@ -107,6 +117,9 @@ class Scratchpads:
     def _store(self, index: int, i: Instruction, dram: np.ndarray, bases: Bases):
         if i.x_size == 0 or i.y_size == 0:
             return
+        if i.memory_type != Memory.OUT or i.y_pad_0 or i.y_pad_1 or i.x_pad_0 or i.x_pad_1:
+            raise WeftError(f"instruction {index} (STORE)", "it is of OUT, and its pads are 0", f"{Memory(i.memory_type).name}, pads "
+                            f"{i.y_pad_0}, {i.y_pad_1}, {i.x_pad_0}, {i.x_pad_1}", "`weft check` on the program")
         self._check(index, i, "acc", i.sram_base, i.sram_base + sram_size(i) - 1)
         out = self.acc[i.sram_base:i.sram_base + sram_size(i)].astype(np.int8)  # OUT: the low bits
         source = out.view(np.uint8).reshape(i.y_size, -1)
@@ -187,6 +200,9 @@ class Scratchpads:
         d, s, w = (steps(i, kernel, kind) for kind in ("dst", "src", "wgt"))
         if not d.size:
             return
+        most = min(self.config.block_in, MAX_TAPS)
+        if not 1 <= i.taps <= most:
+            raise WeftError(f"instruction {index} (DEPTHWISE)", f"taps are from 1 to {most}", str(i.taps), "`weft check` on the program")
         self._check(index, i, "acc", d.min(), d.max())
         self._check(index, i, "inp", s.min(), s.max() + i.taps - 1)
         self._check(index, i, "wgt", w.min(), w.max())

@@ -178,7 +178,7 @@ def test_operators_that_move_stored_values():
     data = model(nodes, output_shape=(1, 6, 4, 4), constants={"s": np.float32(0.1), "z": np.uint8(100)},
                  out_elem=TensorProto.UINT8)
     placed = graph_passes.run(frontend.load(data, "m"), DEFAULT)
-    assert [n.op for n in placed.nodes if n.where == "accel"] == ["max_pool", "conv2d", "conv2d", "add"]
+    assert [n.op for n in placed.nodes if n.where == "accel"] == ["max_pool", "conv2d", "conv2d_add"]
     x = np.random.default_rng(0).standard_normal((1, 3, 8, 8)).astype(np.float32) * 9
     (expected,) = ReferenceEvaluator(onnx.load_from_string(data)).run(None, {"x": x})
     (output,) = placed.outputs
@@ -236,8 +236,8 @@ def test_refuses_other_files(tmp_path):
     path.write_text("hello")
     with pytest.raises(WeftError) as caught:
         frontends.load(path)
-    assert str(caught.value) == ("model model.txt: a model must be an ONNX or TFLite file, but found suffix '.txt'; "
-                                 "try: to give the file the suffix .onnx or .tflite")
+    assert str(caught.value) == ("model model.txt: a model must be an ONNX, TFLite or torch.export file, but found suffix '.txt'; "
+                                 "try: to give the file the suffix .onnx, .tflite or .pt2")
     with pytest.raises(WeftError) as caught:
         frontends.load(tmp_path / "none.onnx")
     assert str(caught.value) == ("model none.onnx: a model must be a file that can be read, "

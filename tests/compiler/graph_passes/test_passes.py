@@ -79,6 +79,35 @@ def network_bias_added(q):
     return q.op("Add", [y, q.constant(q.rng.standard_normal((1, 6, 1, 1)).astype(np.float32))])
 
 
+def transposed(q, o, k=(3, 3), c=5, **attrs):
+    each = o // attrs.get("group", 1)
+    weights = q.weights(q.x, (c, each, *k), axis=1)
+    return q.op("ConvTranspose", [q.x, weights[0], *([] if "group" in attrs else weights[1:])], **attrs)
+
+
+def network_transposed(q):
+    return transposed(q, 18, strides=[2, 2], pads=[1, 1, 1, 1], output_padding=[1, 1])
+
+
+def network_transposed_far(q):
+    return transposed(q, 6, (2, 5), strides=[3, 1], output_padding=[2, 0], pads=[0, 2, 1, 0])
+
+
+def network_transposed_dilated(q):
+    return transposed(q, 6, (2, 3), strides=[2, 3], dilations=[2, 1], auto_pad="SAME_UPPER")
+
+
+def network_transposed_by_channel(q):
+    y = transposed(q, 5, (4, 4), strides=[2, 2], pads=[1, 1, 1, 1], group=5)
+    return q.op("Relu", [y])
+
+
+def network_transposed_relu_with_bias(q):
+    y = q.plain("ConvTranspose", [q.x, *q.weights(q.x, (5, 7, 2, 2), axis=1, bias=False)], strides=[2, 2])
+    y = q.plain("Add", [y, q.constant(q.rng.standard_normal((1, 7, 1, 1)).astype(np.float32))])
+    return q.op("Relu", [y])
+
+
 def network_add(q):
     inputs, attrs = conv(q, q.x, 5, 5)
     return q.op("Add", [q.op("Conv", inputs, **attrs), q.x])
@@ -158,6 +187,49 @@ def network_average_pool_padded(q):
 
 def network_average_pool_of_fewer(q):
     return q.op("AveragePool", [q.x], kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+
+
+def network_average_pool_of_fewer_below(q):
+    return q.op("AveragePool", [q.x], kernel_shape=[5, 2], strides=[2, 1], pads=[2, 0, 1, 1])
+
+
+def network_max_pool_dilated(q):
+    return q.op("MaxPool", [q.x], (0.02, 3), kernel_shape=[2, 3], dilations=[3, 2], strides=[2, 1], pads=[1, 1, 1, 1])
+
+
+def resized(q, scales=None, sizes=None, quantisation=None, **attrs):
+    given = ["", q.constant(np.float32([1, 1, *scales]))] if scales else ["", "", q.constant(np.int64([1, 5, *sizes]))]
+    return q.op("Resize", [q.x, *given], quantisation, **attrs)
+
+
+def network_resize_nearest(q):
+    return resized(q, (2, 3), quantisation=(0.02, 3), mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor")
+
+
+def network_resize_nearest_odd(q):
+    return resized(q, sizes=(12, 6), mode="nearest", nearest_mode="round_prefer_ceil")
+
+
+def network_resize_linear(q):
+    return resized(q, (2, 2), quantisation=(0.02, 3), mode="linear")
+
+
+def network_resize_linear_asymmetric(q):
+    return resized(q, (4, 2), quantisation=(0.02, 3), mode="linear", coordinate_transformation_mode="asymmetric")
+
+
+def network_resize_linear_corners(q):
+    return resized(q, sizes=(15, 3), mode="linear", coordinate_transformation_mode="align_corners")
+
+
+def network_resize_too_uneven(q):
+    return resized(q, sizes=(11, 17), mode="linear")
+
+
+def network_depth_to_space(q):
+    inputs, attrs = conv(q, q.x, 12, 5)
+    y = q.op("DepthToSpace", [q.op("Conv", inputs, **attrs)], blocksize=2, mode="CRD")
+    return q.op("DepthToSpace", [q.op("SpaceToDepth", [y], blocksize=2)], (0.05, 1), blocksize=2)
 
 
 def network_reduce_mean(q):
@@ -252,9 +324,11 @@ def network_softmax(q):
 
 NETWORKS = {name.removeprefix("network_"): f for name, f in globals().items() if name.startswith("network_")}
 EDGE = {"quantize", "dequantize"}
-ON_HOST = {"add_broadcast": {"Add"}, "average_pool_of_fewer": {"AveragePool"},
-           "average_pool_beyond_the_edge": {"AveragePool"},
-           "concat_of_rows": {"concat"}, "softmax": {"softmax"}}
+ON_HOST = {"add_broadcast": {"Add"}, "resize_too_uneven": {"Resize"}, "concat_of_rows": {"concat"}, "softmax": {"softmax"}}
+
+
+# Means of neighbours at one scale lie half way between two numbers time and again; there float32 rounds by its own error
+HALF_WAY = {"resize_linear": 0.97, "resize_linear_asymmetric": 0.9, "resize_linear_corners": 0.9}
 
 
 @pytest.mark.parametrize("unsigned", [False, True], ids=["int8", "uint8"])
@@ -268,7 +342,7 @@ def test_network(name, unsigned):
     expected = q.run(images, output)
     actual = np.concatenate([reference.run(placed, {"x": x})[output] for x in images])
     units = np.rint(np.abs(actual - expected) / q.scales[output])
-    assert units.max() <= 1 and (units == 0).mean() >= 0.99, Counter(units.reshape(-1).tolist())
+    assert units.max() <= 1 and (units == 0).mean() >= HALF_WAY.get(name, 0.99), Counter(units.reshape(-1).tolist())
     host = {n.op for n in placed.nodes if n.where == "host"} - EDGE
     assert host == ON_HOST.get(name, set())
     assert all(n.reason for n in placed.nodes if n.where == "host")
@@ -287,11 +361,26 @@ def test_every_pass_keeps_the_meaning(name):
         values = reference.run(stage, {"x": x})[output]
         units = np.rint(np.abs(values - stages[-1]) / q.scales[output])
         # fused operators round once where two rounded: that is what fusing is for, and only legalising may show it
-        assert units.max() <= 1 and (units == 0).mean() >= 0.98, passed
+        assert units.max() <= 1 and (units == 0).mean() >= HALF_WAY.get(name, 0.98), passed
         stages.append(values)
 
     graph_passes.run(graph, DEFAULT, after)
     assert len(stages) == 1 + len(graph_passes.PASSES)
+
+
+@pytest.mark.parametrize("name", ["resize_linear", "resize_linear_asymmetric"])
+def test_resizing_at_one_scale_is_exact(name):
+    q = Qdq((1, 5, 8, 9))
+    q.scales = {"x.dq": np.float32(0.02)}
+    output = NETWORKS[name](q)
+    placed = graph_passes.run(frontend.load(q.model(output).SerializeToString(), name), DEFAULT)
+    node = next(n for n in placed.nodes if n.op == "pieces")
+    x = q.rng.integers(-128, 128, (1, 5, 8, 9)).astype(np.int8)
+    onnx_node = next(n for n in q.nodes if n.op_type == "Resize")
+    attrs = {a.name: a.s.decode() for a in onnx_node.attribute} | {"scales": (1, 1, *((2, 2) if name == "resize_linear" else (4, 2)))}
+    (exact,) = KERNELS["Resize"](attrs, x.astype(np.float64) - 3)  # halves, quarters, ... of whole numbers
+    (stored,) = KERNELS["pieces"](node.attrs, x, *(placed.constants[name] for name in node.inputs[1:]))
+    np.testing.assert_array_equal(stored, np.rint(exact) + 3)
 
 
 def test_passes_leave_the_graph_they_were_given():

@@ -1,7 +1,7 @@
 """The largest of windows, padded, clamped, and over images larger than the scratchpads."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.compiler.harness import Network
@@ -26,3 +26,12 @@ def test_a_large_image(config, threads):
     network = Network()
     network.max_pool(network.input(1, 32, 56, 56), 3, 2, 1)
     assert_operator(network, PRESETS[config], threads)
+
+
+@settings(max_examples=30)
+@given(st.integers(1, 4), st.tuples(st.integers(1, 3), st.integers(1, 3)), st.integers(1, 3), CONFIGS, THREADS)
+def test_dilated_windows(kernel, dilations, stride, config, threads):
+    network = Network()
+    reach = [(kernel - 1) * d + 1 for d in dilations]
+    network.max_pool(network.input(1, 20, reach[0] + 4, reach[1] + 3), kernel, stride, 1, dilations=dilations)
+    assert_operator(network, config, threads)

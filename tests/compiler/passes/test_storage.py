@@ -8,6 +8,7 @@ from weft.compiler.expr import Load, binary
 from weft.compiler.passes import PlacedAlloc
 from weft.compiler.passes.rewrite import accesses, allocations
 from weft.compiler.passes.storage import in_place, place
+from weft.compiler.passes.vthread import privatise
 from weft.compiler.stmt import Alloc, Buffer, LoopProgram, Seq, Store
 from weft.isa import DEFAULT, WeftError
 
@@ -109,3 +110,17 @@ def test_what_does_not_fit_is_named():
         "program 'conv', buffer 'sums': what lives together in acc must fit its 2048 elements on config 'default', but "
         "found 9 elements (shape [9, 1, 16]), with 2040 taken by image; "
         "try: smaller tiles, fewer virtual threads, or a larger acc_buffer")
+
+
+def test_two_threads_have_a_half_of_acc_each():
+    """Beside what both of them live with; a third thread, and other scratchpads, are dense."""
+    def nest(threads, scope="acc", dtype="int32"):
+        a, b = (Buffer(name, (3, 1, 16), dtype, scope) for name in "ab")
+        store = lambda buffer: loops([("i", 3), ("n", 1), ("c", 16)], lambda i, n, c: Store(buffer, (i, n, c), const(0)))
+        body = loops([("t", threads)], lambda t: Alloc(a, Seq([store(a), Alloc(b, store(b))])), kinds={"t": "vthread"})
+        return place(privatise(LoopProgram("test", {}, body), DEFAULT), DEFAULT)
+
+    placed = lambda program: [(a.buffer.name, a.base, a.spacing) for a in allocations(program.body)]
+    assert placed(nest(2)) == [("a", 0, 1024), ("b", 3, 1024)]
+    assert placed(nest(3)) == [("a", 0, 682), ("b", 3, 682)]
+    assert placed(nest(2, "inp", "int8")) == [("a", 0, 0), ("b", 6, 0)]

@@ -31,7 +31,7 @@ def test_everything_that_can_is_on_the_accelerator(network):
     on_host = {node.op for node in placed.nodes if node.where == "host"}
     assert on_host <= {"quantize", "dequantize"} | ON_HOST.get(name, set())
     ops = [node.op for node in placed.nodes if node.where == "accel"]
-    products = sum(op in ("conv2d", "depthwise_conv2d", "dense") for op in ops)
+    products = sum(op in ("conv2d", "conv2d_add", "depthwise_conv2d", "dense") for op in ops)
     assert products >= sum(n.op_type in ("Conv", "Gemm") for n in exported.graph.node)
 
 
@@ -91,3 +91,12 @@ def test_names_of_the_network_are_kept():
     first = {"image": x["image"][:1]}
     expected, found = (reference.run(graph_of(m), first)["conv.real"] for m in (model, exported))
     assert np.abs(found - expected).max() < 0.05 * np.abs(expected).max() and report.on_float == ("conv.real.node (Max)",)
+
+
+def test_attributes_that_only_weft_has_are_left_out():
+    graph = graph_of(mixed())
+    pool = next(node for node in graph.nodes if node.op == "AveragePool")
+    pool.attrs["origin"] = 0  # as of a TFLite file
+    model, _ = quantise_graph(graph, samples_for(mixed(), 4))
+    (exported,) = [node for node in model.graph.node if node.op_type == "AveragePool"]
+    assert {a.name for a in exported.attribute} == {"kernel_shape", "strides"}

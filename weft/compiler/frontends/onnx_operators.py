@@ -13,7 +13,7 @@ QUANTISERS = {"QuantizeLinear": "quantize", "DequantizeLinear": "dequantize"}
 _CONV = "auto_pad dilations group kernel_shape pads strides"
 _POOL = "auto_pad ceil_mode dilations kernel_shape pads strides"
 ATTRIBUTES: dict[str, str] = {
-    "Conv": _CONV, "MaxPool": f"{_POOL} storage_order", "AveragePool": f"{_POOL} count_include_pad",
+    "Conv": _CONV, "ConvTranspose": f"{_CONV} output_padding output_shape", "MaxPool": f"{_POOL} storage_order", "AveragePool": f"{_POOL} count_include_pad",
     "GlobalAveragePool": "", "ReduceMean": "axes keepdims noop_with_empty_axes",
     "Gemm": "alpha beta transA transB", "MatMul": "",
     **dict.fromkeys(("Add", "Sub", "Mul", "Div", "Pow", "Neg", "Abs", "Sqrt", "Exp", "Log", "Tanh", "Erf", "Min", "Max",
@@ -21,6 +21,9 @@ ATTRIBUTES: dict[str, str] = {
     "Dropout": "seed",
     "LeakyRelu": "alpha", "HardSigmoid": "alpha beta", "Softmax": "axis",
     "BatchNormalization": "epsilon momentum training_mode", "LayerNormalization": "axis epsilon stash_type",
+    "Resize": "antialias axes coordinate_transformation_mode cubic_coeff_a exclude_outside extrapolation_value "
+              "keep_aspect_ratio_policy mode nearest_mode",
+    "DepthToSpace": "blocksize mode", "SpaceToDepth": "blocksize",
     "Transpose": "perm", "Reshape": "allowzero", "Flatten": "axis", "Squeeze": "", "Unsqueeze": "", "Concat": "axis",
     "Slice": "", "Pad": "mode", "Gather": "axis", "Expand": "", "Cast": "to saturate", "Shape": "start end",
     "ConstantOfShape": "value", "Constant": "value value_float value_floats value_int value_ints",
@@ -37,7 +40,15 @@ REQUIRED: dict[tuple[str, str], Check] = {
     ("DequantizeLinear", "block_size"): ("block_size must be 0", lambda v: v == 0, "quantisation by tensor or by channel"),
     ("ReduceMean", "noop_with_empty_axes"): ("noop_with_empty_axes must be 0", lambda v: v == 0, "to name the axes"),
 }
-for _op in ("Conv", "MaxPool", "AveragePool"):
+COORDINATES = ("half_pixel", "pytorch_half_pixel", "asymmetric", "align_corners")
+for _key, _rule, _holds in (("mode", "mode must be nearest or linear", lambda v: v in ("nearest", "linear")),
+                            ("antialias", "antialias must be 0", lambda v: v == 0), ("axes", "axes must not be given", lambda v: False),
+                            ("coordinate_transformation_mode", f"coordinates must be one of {', '.join(COORDINATES)}",
+                             lambda v: v in COORDINATES),
+                            ("exclude_outside", "exclude_outside must be 0", lambda v: v == 0),
+                            ("keep_aspect_ratio_policy", "keep_aspect_ratio_policy must be stretch", lambda v: v == "stretch")):
+    REQUIRED["Resize", _key] = (_rule, _holds, "resizing by nearest or linear with plain sizes")
+for _op in ("Conv", "ConvTranspose", "MaxPool", "AveragePool"):
     REQUIRED[_op, "kernel_shape"] = ("there must be two spatial axes", lambda v: len(v) == 2, "a two-dimensional operator")
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from weft.isa import WeftError
 from weft.runtime.kernels.shape import slice_ranges
-from weft.runtime.kernels.windows import resolve_pads
+from weft.runtime.kernels.windows import resolve_pads, transposed_pads
 
 from ..graph import Graph, Node
 
@@ -52,6 +52,15 @@ def _conv(node: Node, inputs: list[Shape], stated: Shape) -> Shape | None:
     bias = inputs[2] if len(inputs) > 2 else (o,)
     if out is None or groups < 1 or each * groups != c or o % groups or bias not in ((o,), (1,)):
         return None
+    return n, o, *out
+
+
+def _conv_transpose(node: Node, inputs: list[Shape], stated: Shape) -> Shape | None:
+    (n, c, *size), (rows, o, *kernel) = inputs[:2]
+    if c != rows or min(node.attrs["strides"]) < 1:
+        return None
+    top, left, bottom, right = transposed_pads(node.attrs, size, kernel)
+    out = [(m - 1) * s + k - b - a for m, s, k, b, a in zip(size, node.attrs["strides"], kernel, (top, left), (bottom, right))]
     return n, o, *out
 
 
@@ -109,8 +118,23 @@ def _slice(node: Node, inputs: list[Shape], stated: Shape) -> Shape | None:
     return tuple(len(r) for r in slice_ranges(inputs[0], *(node.attrs[k] for k in ("starts", "ends", "axes", "steps"))))
 
 
+def _resize(node: Node, inputs: list[Shape], stated: Shape) -> Shape | None:
+    return (*inputs[0][:2], *node.attrs["sizes"][2:])
+
+
+def _to_space(node: Node, inputs: list[Shape], stated: Shape) -> Shape | None:
+    (n, c, h, w), b = inputs[0], node.attrs["blocksize"]
+    return (n, c // b ** 2, h * b, w * b) if b > 0 and c % b ** 2 == 0 else None
+
+
+def _to_depth(node: Node, inputs: list[Shape], stated: Shape) -> Shape | None:
+    (n, c, h, w), b = inputs[0], node.attrs["blocksize"]
+    return (n, c * b ** 2, h // b, w // b) if b > 0 and h % b == w % b == 0 else None
+
+
 _RULES: dict[str, Callable[[Node, list[Shape], Shape], Shape | None]] = {
-    "Conv": _conv, "Gemm": _gemm, "AveragePool": _pool, "MaxPool": _pool, "Reshape": _reshape, "Transpose": _transpose,
-    "Pad": _pad, "Concat": _concat, "ReduceMean": _reduce, "Slice": _slice,
+    "Conv": _conv, "ConvTranspose": _conv_transpose, "Gemm": _gemm, "AveragePool": _pool, "MaxPool": _pool, "Reshape": _reshape, "Transpose": _transpose,
+    "Pad": _pad, "Resize": _resize, "DepthToSpace": _to_space, "SpaceToDepth": _to_depth,
+    "Concat": _concat, "ReduceMean": _reduce, "Slice": _slice,
     **dict.fromkeys(("Add", "Sub", "Mul", "Div"), _broadcast),
 }

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Convert = Callable[["Importer", Operator], None]
 _CONVERT: dict[str, Convert] = {}
 _LEAST_INPUTS = {"CONV_2D": 2, "DEPTHWISE_CONV_2D": 2, "FULLY_CONNECTED": 2, "ADD": 2, "SUB": 2, "MUL": 2, "DIV": 2,
-                 "PADV2": 3}
+                 "PADV2": 3, "TRANSPOSE_CONV": 3}
 _PADDING = {tflite.Padding.SAME: "SAME_UPPER", tflite.Padding.VALID: "VALID"}
 _ACTIVATIONS = {
     tflite.ActivationFunctionType.NONE: {}, tflite.ActivationFunctionType.RELU: {"minimum": 0.0},
@@ -121,6 +121,24 @@ def _conv(importer: Importer, operator: Operator) -> None:
     weight = _weights(importer, operator, (3, 0, 1, 2) if depthwise else (0, 3, 1, 2))
     names = [importer.read(operator.inputs[0], True, operator.subject), weight]
     importer.emit(operator, "Conv", _with_bias(importer, operator, names), attrs, True)
+
+
+@_converts("TRANSPOSE_CONV")
+def _transpose_conv(importer: Importer, operator: Operator) -> None:
+    """Inputs: the output's shape, weights [O, KH, KW, C], x, and the bias if there is one."""
+    options, (_, weight, x, *bias) = operator.options, operator.inputs
+    _rank(importer, operator, 1, 4)
+    _rank(importer, operator, 2, 4)
+    kernel, size, out = (importer.tensors[i].shape[1:3] for i in (weight, x, operator.outputs[0]))
+    strides = (options["StrideH"], options["StrideW"])
+    beyond = [(n - 1) * s + k - o for n, s, k, o in zip(size, strides, kernel, out)]  # what padding takes away
+    before = [max(b, 0) // 2 if _padding(operator) == "SAME_UPPER" else 0 for b in beyond]
+    attrs = {"strides": strides, "kernel_shape": tuple(kernel), "group": 1,
+             "pads": (*before, *(max(b, 0) - a for a, b in zip(before, beyond))),
+             "output_padding": tuple(max(-b, 0) for b in beyond)} | _activation(operator)
+    names = [importer.read(x, True, operator.subject), _weights(importer, operator, (3, 0, 1, 2))]
+    names += [importer.read(i, False, operator.subject) for i in bias if i >= 0]
+    importer.emit(operator, "ConvTranspose", names, attrs, True)
 
 
 @_converts("FULLY_CONNECTED")
@@ -260,6 +278,25 @@ def _mean(importer: Importer, operator: Operator) -> None:
     name = importer.read(operator.inputs[0], nchw, operator.subject)
     attrs = {"axes": (2, 3) if nchw else tuple(axes), "keepdims": int(keep)}
     importer.emit(operator, "ReduceMean", [name], attrs, nchw and keep)
+
+
+@_converts("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR")
+def _resize(importer: Importer, operator: Operator) -> None:
+    _rank(importer, operator, 0, 4)
+    corners, half = operator.options["AlignCorners"], operator.options["HalfPixelCenters"]
+    attrs = {"mode": "linear" if operator.kind == "RESIZE_BILINEAR" else "nearest",
+             "coordinate_transformation_mode": "align_corners" if corners else "half_pixel" if half else "asymmetric",
+             "nearest_mode": "round_prefer_ceil" if corners or half else "floor",
+             "sizes": importer.type_of(operator.outputs[0], True).shape}
+    importer.emit(operator, "Resize", [importer.read(operator.inputs[0], True, operator.subject)], attrs, True)
+
+
+@_converts("DEPTH_TO_SPACE", "SPACE_TO_DEPTH")
+def _blocks(importer: Importer, operator: Operator) -> None:
+    _rank(importer, operator, 0, 4)
+    op = "DepthToSpace" if operator.kind == "DEPTH_TO_SPACE" else "SpaceToDepth"
+    importer.emit(operator, op, [importer.read(operator.inputs[0], True, operator.subject)],
+                  {"blocksize": operator.options["BlockSize"]}, True)
 
 
 @_converts("SLICE", "STRIDED_SLICE")

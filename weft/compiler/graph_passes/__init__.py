@@ -15,8 +15,10 @@ from .fold_constants import FoldConstants
 from .fold_pads import FoldPads
 from .fuse_activations import FuseActivations
 from .fuse_clamps import FuseClamps
+from .fuse_sums import FuseSums
 from .functions import Functions
 from .gather_input import GatherInput
+from .joins import Joins
 from .layout import Layout
 from .legalise import Legalise
 from .order import Order
@@ -27,8 +29,8 @@ from .two_axes import TwoAxes
 from .views import Views
 from .widen_groups import WidenGroups
 
-__all__ = ["PASSES", "AbsorbQuantisation", "Canonicalise", "FoldConstants", "FoldPads", "FuseActivations", "FuseClamps",
-           "FuseTables", "Functions", "GatherInput", "Layout", "Legalise", "Order", "Pass", "Place", "Select", "TwoAxes", "Views",
+__all__ = ["PASSES", "AbsorbQuantisation", "Canonicalise", "FoldConstants", "FoldPads", "FuseActivations", "FuseClamps", "FuseSums",
+           "FuseTables", "Functions", "GatherInput", "Joins", "Layout", "Legalise", "Order", "Pass", "Place", "Select", "TwoAxes", "Views",
            "WidenGroups", "run"]
 
 
@@ -43,7 +45,7 @@ class Pass(Protocol):
 
 PASSES: tuple[Pass, ...] = (
     FoldConstants(), Canonicalise(), FuseActivations(), AbsorbQuantisation(), Functions(), TwoAxes(), Layout(), Legalise(), FoldPads(), Select(),
-    FuseClamps(), FuseTables(), WidenGroups(), FoldConstants("fold-real-constants", dequantise=True), Place(), Views(), Order(), GatherInput(),
+    FuseClamps(), FuseTables(), WidenGroups(), FoldConstants("fold-real-constants", dequantise=True), Joins(), Place(), Views(), Order(), FuseSums(), GatherInput(),
 )
 
 

@@ -17,7 +17,7 @@ from . import tables
 from .rewrite import only_reader, substitute
 
 MOVES = ("Reshape", "Transpose", "Slice", "MaxPool")  # of one input; Pad and Concat bring values of their own
-ABSORBING = ("Conv", "Gemm", "Add", "Clip", "AveragePool", "GlobalAveragePool", "Pad", "Concat", "Identity", "Sub", "Mul",
+ABSORBING = ("Conv", "ConvTranspose", "Resize", "DepthToSpace", "SpaceToDepth", "Gemm", "Add", "Clip", "AveragePool", "GlobalAveragePool", "Pad", "Concat", "Identity", "Sub", "Mul",
              "Softmax", "MatMul", *MOVES)
 
 

@@ -3,10 +3,11 @@
     Flatten, Squeeze, Unsqueeze, Reshape(x, shape)  -> Reshape(x) shape=
     Slice(x, starts, ...)                           -> Slice(x) starts= ends= axes= steps=
     Pad(x, pads, value)                             -> Pad(x) pads= value=
+    Resize(x, roi, scales, sizes)                   -> Resize(x) scales= sizes=
     Clip(x, low, high), Relu(x)                     -> Clip(x) min= max=
     ReduceMean(x) over H and W                      -> Reshape(GlobalAveragePool(x))
     MatMul(x, w) of matrices                        -> Gemm(x, w)
-    Add(Gemm or Conv without a bias, constant)      -> Gemm or Conv with it
+    Add(Gemm, Conv or ConvTranspose, constant)      -> the same with a bias, if it had none
     Identity(x) that changes nothing                -> x
 """
 
@@ -79,6 +80,15 @@ def _pad(graph: Graph, node: Node) -> None:
     node.inputs, node.attrs = node.inputs[:1], {"pads": tuple(whole), "value": float(np.asarray(value).reshape(-1)[0])}
 
 
+def _resize(graph: Graph, node: Node) -> None:
+    scales, sizes = (_constant(graph, node, i) for i in (2, 3))
+    if scales is not None and scales.size:
+        node.attrs["scales"] = tuple(map(float, scales))
+    if sizes is not None and sizes.size:
+        node.attrs["sizes"] = _whole(sizes)
+    node.inputs = node.inputs[:1]
+
+
 def _clip(graph: Graph, node: Node) -> None:
     for key, index in (("min", 1), ("max", 2)):
         limit = _constant(graph, node, index)
@@ -121,7 +131,7 @@ def _add(graph: Graph, node: Node) -> None:
     makers = graph.producers()
     for product, other in (node.inputs, node.inputs[::-1]):
         maker, shape = makers.get(product), graph.tensors[other].shape
-        if maker is None or maker.op not in ("Gemm", "Conv") or len(maker.inputs) != 2:
+        if maker is None or maker.op not in ("Gemm", "Conv", "ConvTranspose") or len(maker.inputs) != 2:
             continue
         if only_reader(graph, product) is None:
             continue
@@ -153,6 +163,6 @@ def _identity(graph: Graph, node: Node) -> None:
 
 
 _FORMS: dict[str, Callable[[Graph, Node], None]] = {
-    **dict.fromkeys(("Reshape", "Flatten", "Squeeze", "Unsqueeze"), _reshape), "Slice": _slice, "Pad": _pad, "Clip": _clip,
+    **dict.fromkeys(("Reshape", "Flatten", "Squeeze", "Unsqueeze"), _reshape), "Slice": _slice, "Resize": _resize, "Pad": _pad, "Clip": _clip,
     "Relu": _relu, "ReduceMean": _reduce_mean, "MatMul": _matmul, "Add": _add, "Identity": _identity,
 }

@@ -11,7 +11,7 @@ from weft.isa import Config
 from ..graph import Graph
 from .rewrite import only_reader, rename_output
 
-PRODUCERS = ("Conv", "Gemm", "Add", "Sub", "Mul", "MaxPool", "AveragePool", "GlobalAveragePool", "Clip")
+PRODUCERS = ("Conv", "ConvTranspose", "Gemm", "Add", "Sub", "Mul", "MaxPool", "AveragePool", "GlobalAveragePool", "Clip")
 
 
 @dataclass(frozen=True)

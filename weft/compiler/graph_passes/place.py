@@ -6,6 +6,8 @@ from typing import ClassVar
 from weft.isa import Config
 
 from ..graph import ACCELERATOR, Graph, Node
+from ..operators.pieces import piece_node
+from ..sharing import joins
 from .tables import UNARY
 
 QUANTISABLE = ("Conv", "Gemm", "Add", "Sub", "Mul", "Clip", "MaxPool", "AveragePool", "GlobalAveragePool", "Concat",
@@ -35,9 +37,13 @@ def host_reason(graph: Graph, node: Node, config: Config) -> str:
         if node.op[0].isupper():
             return "computes with real numbers"
         return _EDGE.get(node.op, f"the accelerator has no operator for {node.op}")
-    ranks = {len(graph.tensors[name].shape) for name in (node.inputs[0], node.outputs[0])}
+    ranks = {len(graph.tensors[name].shape) for name in (node.inputs[0], *node.outputs) if name in graph.tensors}
     if not ranks <= {2, 4}:
         return f"the accelerator's tensors have 2 or 4 axes, not {max(ranks)}"
+    if node.op in ("concat", "slice"):
+        return "" if joins(graph, node, config) else "its channels are no whole blocks"
+    if node.op == "pieces":
+        return next(filter(None, (host_reason(graph, piece_node(node, i), config) for i in range(len(node.attrs["pieces"])))), "")
     if node.op == "conv2d" and not _whole_blocks(graph, node, config):
         return f"its {node.attrs['groups']} groups share blocks of {config.block_in} channels"
     if node.op == "mul" and not _by_point_or_channel(graph, node):

@@ -1,4 +1,5 @@
-"""Slices with a step and pads of channels become one convolution with weights 0 and 1, exact and on the accelerator.
+"""Slices with a step and pads of channels become one convolution with weights 0 and 1, exact and on the accelerator. What
+joins or cuts whole blocks of channels stays: it costs nothing, by its place in memory (`sharing`).
 
     pad(slice(x, step 2 along H and W), channels) -> conv2d(x) 1 by 1, strides 2, weight 1 from each channel to its place
     concat(x, y) of channels                      -> add(pad(x), pad(y)), and those pads likewise
@@ -12,6 +13,7 @@ import numpy as np
 from weft.isa import Config
 
 from ..graph import Graph, Node, TensorType
+from ..sharing import joins
 from .lanes import scale_lanes
 from .rewrite import only_reader
 
@@ -31,10 +33,10 @@ class Select:
 
     def __call__(self, graph: Graph, config: Config) -> None:
         for node in list(graph.nodes):
-            if node.op == "concat" and node.attrs["axis"] == 1:
+            if node.op == "concat" and node.attrs["axis"] == 1 and not joins(graph, node, config):
                 _add_up(graph, node)
         for node in list(graph.nodes):
-            if node in graph.nodes and node.op in ("slice", "pad"):
+            if node in graph.nodes and node.op in ("slice", "pad") and not (node.op == "slice" and joins(graph, node, config)):
                 _rewrite(graph, node)
 
 

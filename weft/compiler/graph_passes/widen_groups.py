@@ -17,6 +17,7 @@ from weft.isa import Config
 
 from ..graph import Graph, Node
 from ..operators import depthwise
+from ..operators.pieces import piece_node
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,24 @@ class WidenGroups:
                     _make_depthwise(graph, node)
                 else:
                     _widen(graph, node, config.block_in)
+            elif node.op == "pieces" and node.attrs["op"] == "conv2d" and node.attrs["pieces"][0]["attrs"]["groups"] > 1:
+                _of_pieces(graph, node, config)
+
+
+def _of_pieces(graph: Graph, node: Node, config: Config) -> None:
+    """The same for pieces, all of which have as many groups."""
+    made = [piece_node(node, i) for i in range(len(node.attrs["pieces"]))]
+    depthwise = all(_is_depthwise(graph, each, config) for each in made)
+    for each in made:
+        if depthwise:
+            _make_depthwise(graph, each)
+        else:
+            _widen(graph, each, config.block_in)
+    names = list(dict.fromkeys(name for each in made for name in each.inputs[1:]))
+    node.inputs = [node.inputs[0], *names]
+    pieces = tuple(piece | {"attrs": each.attrs, "inputs": tuple(map(names.index, each.inputs[1:]))}
+                   for piece, each in zip(node.attrs["pieces"], made, strict=True))
+    node.attrs = node.attrs | {"op": made[0].op, "pieces": pieces}
 
 
 def _is_depthwise(graph: Graph, node: Node, config: Config) -> bool:

@@ -1,4 +1,7 @@
-"""Convolution with requantisation: any stride, padding, dilation and kernel; blocks of channels, tails of tiles."""
+"""Convolution with requantisation: any stride, padding, dilation and kernel; blocks of channels, tails of tiles.
+
+`conv2d_add` adds another tensor to what was requantised, and requantises the sum, before it leaves the scratchpad.
+"""
 
 from dataclasses import dataclass
 
@@ -17,13 +20,30 @@ from .tiling import cut, mark
 
 @dataclass(frozen=True)
 class Conv2d:
-    """The tensors of a definition."""
+    """The tensors of a definition. added: what conv2d_add has more."""
 
     x: Tensor
     w: Tensor
     end: Ending
     padded: Tensor
     sums: Tensor
+    added: "Added | None" = None
+
+    @property
+    def arguments(self) -> tuple[Tensor, ...]:
+        """The inputs in a node's order, and the output."""
+        added = (self.added.qnt, self.added.other) if self.added else ()
+        return (self.x, self.w, *added, *self.end.parameters, self.end.y)
+
+
+@dataclass(frozen=True)
+class Added:
+    """other int8, and qnt of the convolution itself; reader: what reads other; between: what is computed on the way, in order."""
+
+    other: Tensor
+    qnt: Tensor
+    reader: Tensor
+    between: tuple[Tensor, ...]
 
 
 def define(s: Shape) -> Conv2d:
@@ -46,7 +66,24 @@ def define(s: Shape) -> Conv2d:
 
     out = {"n": s.n, **g, "co": s.co, "oh": s.oh, "ow": s.ow, "nb": s.batch, "cb": s.block}
     sums = te.compute("sums", out, product)
-    return Conv2d(x, w, requantised(sums, (*g, "co", "cb"), s.table), padded, sums)
+    if s.factors is None:
+        return Conv2d(x, w, requantised(sums, (*g, "co", "cb"), s.table), padded, sums)
+    total, added = _add(sums, (*g, "co", "cb"), s.factors)
+    return Conv2d(x, w, requantised(total, (*g, "co", "cb"), s.table), padded, sums, added)
+
+
+def _add(sums: Tensor, channel: tuple[str, ...], factors: tuple[int, int]) -> tuple[Tensor, Added]:
+    """requant(sums) * factors[0] + other * factors[1], int32."""
+    out = {axis.name: axis.extent for axis in sums.axes}
+    places = [list(out).index(name) for name in channel]
+    qnt = te.placeholder("own_qnt", {name: out[name] for name in channel}, "qnt", element_rank=1)
+    other = te.placeholder("other", out, "int8")
+    quantised = te.compute("own", out, lambda *i: qnt[tuple(i[k] for k in places)].requantise(sums[i]))
+    terms = [tensor if factor == 1 else te.compute(f"{tensor.name}_scaled", out, lambda *i, x=tensor, m=factor: x[i].astype("int32") * int(m))
+             for tensor, factor in zip((quantised, other), factors)]
+    total = te.compute("total", out, lambda *i: terms[0][i].astype("int32") + terms[1][i].astype("int32"))
+    scaled = tuple(term for term in terms if term not in (quantised, other))
+    return total, Added(other, qnt, total if terms[1] is other else terms[1], (quantised, *scaled, total))
 
 
 def schedule(conv: Conv2d, tile: Tile) -> Schedule:
@@ -57,18 +94,26 @@ def schedule(conv: Conv2d, tile: Tile) -> Schedule:
     weights = s.cache_read(conv.w, "wgt", [conv.sums])
     end.into_scratchpads(s)
     s[conv.sums].set_scope("acc")
+    between, lanes = (), []
+    if conv.added is not None:
+        between = (*conv.added.between, s.cache_read(conv.added.other, "acc", [conv.added.reader]))
+        lanes = [s.cache_read(conv.added.qnt, "qnt", [conv.added.between[0]])]
     there = {axis.name for axis in y.axes}
     order = [axis for axis in (*OUTER[tile.order], *INNER[tile.order]) if axis in there]
     over = cut(s[y], {axis: getattr(tile, axis) for axis in order}, order, tile.threads, tile.thread_axis)
     outer, inner = over[[axis for axis in OUTER[tile.order] if axis in there][-1]], over[order[-1]]
-    for tensor in (*end.stages, conv.sums):
+    for tensor in (*end.stages, *between, conv.sums):
+        s[tensor].set_scope("acc")
         s[tensor].compute_at(s[y], inner)
     ci_outer = _order_sums(s[conv.sums], tile)
     places = {"outer": (s[y], outer), "inner": (s[conv.sums], ci_outer)}
     s[weights].compute_at(*places["outer" if tile.order == "weights" and tile.hold else "inner"])
     s[conv.padded].compute_at(*places["outer" if tile.order == "inputs" and tile.hold else "inner"])
     end.load_at(s, outer if tile.order == "weights" else inner)
-    mark(s, {conv.padded: "load", weights: "load", conv.sums: "gemm", y: "store"} | end.marks)
+    for tensor in lanes:
+        s[tensor].compute_at(s[y], outer if tile.order == "weights" else inner)
+    marks = {**dict.fromkeys(between[:-1], "alu"), **dict.fromkeys(between[-1:], "load"), **dict.fromkeys(lanes, "load")}
+    mark(s, {conv.padded: "load", weights: "load", conv.sums: "gemm", y: "store"} | end.marks | marks)
     return s
 
 
@@ -82,13 +127,13 @@ def _order_sums(sums: Stage, tile: Tile) -> Axis:
 
 
 def program(name: str, s: Shape, tile: Tile, names: tuple[str, ...]) -> LoopProgram:
-    """The loop program of a tile; names are those of x, w, qnt, the table if there is one, and y."""
+    """The loop program of a tile; names are those of the node's inputs and of y."""
     conv = define(s)
-    return lower(schedule(conv, tile), name, dict(zip(names, (conv.x, conv.w, *conv.end.parameters, conv.end.y))))
+    return lower(schedule(conv, tile), name, dict(zip(names, conv.arguments)))
 
 
 def shape_of(node, graph, config: Config) -> Shape:
-    """The convolution that a conv2d or dense node is.
+    """The convolution that a conv2d, conv2d_add or dense node is.
 
     Raises
     ------
@@ -106,11 +151,11 @@ def shape_of(node, graph, config: Config) -> Shape:
         raise WeftError(subject(node), f"channels of a group are a multiple of the block of {block}, in and out",
                         f"{w[1]} in and {w[0] // g} out", "weights widened with zeros to whole blocks, or the host")
     return Shape(n, ci // g, co // g, h, w_, oh, ow, window, node.attrs.get("pad_value", 0), config.batch, block, g,
-                 len(node.inputs) > 3, parts)
+                 len(node.inputs) > (5 if node.op == "conv2d_add" else 3), parts, node.attrs.get("multipliers"))
 
 
 def build(node, graph, config: Config, virtual_threads: int = 2) -> LoopProgram:
-    """The loop program of a conv2d node."""
+    """The loop program of a conv2d or conv2d_add node."""
     shape = shape_of(node, graph, config)
     tile = choose(subject(node), shape, config, virtual_threads)
     return program(node.name, shape, tile, (*node.inputs, *node.outputs))

@@ -14,12 +14,13 @@ OUTER = {"weights": ("g", "co"), "inputs": ("n", "oh", "ow", "g")}  # loops over
 INNER = {"weights": ("n", "oh", "ow"), "inputs": ("co",)}
 THREAD_AXES = ("oh", "co", "ow", "n", "g")
 SPACE = ("n", "g", "co", "oh", "ow")
+ENDING = 60  # cycles from the end of a tile's products to the beginning of its thread's next ones, apart from steps and beats
 
 
 @dataclass(frozen=True)
 class Shape:
     """A convolution in elements: n, ci, co count blocks, the latter two of one of g groups; h, w are the input's, oh, ow the
-    output's sizes. The kernel is the sum of `parts` kernels of int8."""
+    output's sizes. The kernel is the sum of `parts` kernels of int8. factors: of conv2d_add, of what it adds up, else None."""
 
     n: int
     ci: int
@@ -35,6 +36,12 @@ class Shape:
     g: int = 1
     table: bool = False
     parts: int = 1
+    factors: tuple[int, int] | None = None
+
+    @property
+    def operations(self) -> int:
+        """ALU operations on each output, the reset included."""
+        return 2 + self.table + (0 if self.factors is None else 2 + sum(factor != 1 for factor in self.factors))
 
     @property
     def taps(self) -> int:
@@ -113,8 +120,8 @@ class Plan:
         return {
             "inp": t["n"] * t["g"] * rows * columns * (s.ci if hold_x else t["ci"]) * self._copies(t, hold_x),
             "wgt": t["g"] * t["co"] * s.taps * (s.ci if hold_w else t["ci"]) * self._copies(t, hold_w),
-            "acc": t["n"] * t["g"] * t["co"] * t["oh"] * t["ow"] * self._copies(t, False),
-            "qnt": t["g"] * t["co"] * self._copies(t, self.order == "weights"),
+            "acc": t["n"] * t["g"] * t["co"] * t["oh"] * t["ow"] * self._copies(t, False) * (1 if s.factors is None else 2),
+            "qnt": t["g"] * t["co"] * self._copies(t, self.order == "weights") * (1 if s.factors is None else 2),
             "uop": cost.micro_ops(t["ci"], s.parts, s.window.kh, s.window.kw, t["n"], t["g"], t["co"], t["oh"], t["ow"]),
         }
 
@@ -124,13 +131,18 @@ class Plan:
         outputs = s.n * s.g * s.co * s.oh * s.ow
         load_x, load_w = self._load_inputs(t, count), self._load_weights(t, count)
         compute = cost.steps(outputs * s.ci * s.taps, turns * count["ci"])
-        compute = compute + (2 + s.table) * cost.steps(outputs, turns) + self._load_parameters(count)
+        alu = s.operations * cost.steps(outputs, turns) + self._load_parameters(count)
         whole = t["ow"] == s.ow  # rows of a tile lie one after the other
         rows = np.where(whole, outputs // (s.oh * s.ow) * count["oh"], outputs // s.ow * count["ow"])
         stores = turns * t["n"] * np.where(whole, 1, t["g"] * t["co"])
         store = cost.transfer(config, outputs * config.out_bytes, rows, stores)
+        if s.factors is not None:
+            alu = alu + cost.transfer(config, outputs * config.out_bytes, rows, stores)
         alone = self._exposed({"weights": load_w, "inputs": load_x}[self.order], compute / (turns * count["ci"]), count)
-        work = cost.Work(load_x + load_w - alone, compute, store, turns * count["ci"], alone)
+        last = outputs * s.taps * (s.ci - (count["ci"] - 1) * t["ci"])  # products beside which the other thread's tile ends
+        behind = alu + store + turns * ENDING
+        exposed = np.maximum(behind - last, 0) / 2  # of each two tiles, one's ending is beside all of the other's
+        work = cost.Work(load_x + load_w - alone, compute, store, turns * count["ci"], alone + exposed, alu)
         return cost.total(work, getattr(s, self.axis), t[self.axis], self.threads)
 
     def _exposed(self, held, step, count: cost.Sizes):

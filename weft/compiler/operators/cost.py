@@ -19,13 +19,15 @@ FOLDED_LOOPS = 2  # of an instruction's nest run in hardware; the others are wri
 
 @dataclass(frozen=True)
 class Work:
-    """What the three modules have to do, in cycles, and the cycles of loading that nothing runs beside."""
+    """What the three modules have to do, in cycles, and the cycles of it that nothing runs beside. alu: of compute's work, what
+    another thread's products run beside."""
 
     load: np.ndarray
     compute: np.ndarray
     store: np.ndarray
     tiles: np.ndarray
     alone: np.ndarray | float = 0.0
+    alu: np.ndarray | float = 0.0
 
 
 def transfer(config: Config, bytes_, rows, instructions):
@@ -43,8 +45,9 @@ def total(work: Work, extent: int, size, threads: int):
 
     The modules run beside one another, but for the first and the last tile, and for what a last tile has no partner for.
     """
-    apart = work.load + work.compute + work.store
-    beside = np.maximum(np.maximum(work.load, work.compute), work.store) + (work.load + work.store) / work.tiles
+    apart = work.load + work.compute + work.alu + work.store
+    beside = np.maximum(np.maximum(work.load, work.compute), np.maximum(work.alu, work.store))
+    beside = beside + (work.load + work.alu + work.store) / work.tiles
     return work.alone + beside + _lonely(extent, size, threads) * (apart - beside).clip(0)
 
 

@@ -49,7 +49,8 @@ def shape_of(node, graph, config: Config) -> Shape:
     """The pooling that a node is. WeftError for padding that the machine cannot do."""
     n, c, h, w = image(graph.tensors[node.inputs[0]].shape, config)
     oh, ow = image(graph.tensors[node.outputs[0]].shape, config)[2:]
-    window = Window(*node.attrs["kernel"], tuple(node.attrs["strides"]), tuple(node.attrs["pads"]))
+    window = Window(*node.attrs["kernel"], tuple(node.attrs["strides"]), tuple(node.attrs["pads"]),
+                    tuple(node.attrs.get("dilations", (1, 1))))
     return Shape(n, c, h, w, oh, ow, window)
 
 
@@ -70,8 +71,8 @@ class Plan:
     def _input(self, t: cost.Sizes) -> tuple[np.ndarray, np.ndarray]:
         """Elements of input of a tile, and rows of them."""
         window = self.s.window
-        rows = (t["oh"] - 1) * window.row_step + (t["kh"] - 1) + 1
-        columns = (t["ow"] - 1) * window.strides[1] + (t["kw"] - 1) + 1
+        rows = (t["oh"] - 1) * window.row_step + (t["kh"] - 1) * window.dilations[0] + 1
+        columns = (t["ow"] - 1) * window.strides[1] + (t["kw"] - 1) * window.dilations[1] + 1
         return t["n"] * t["c"] * rows * columns, t["n"] * t["c"] * rows
 
     def needs(self, t: cost.Sizes) -> dict[str, np.ndarray]:

@@ -19,6 +19,7 @@ from .weights import Weights
 OPSET, IR_VERSION = 17, 8
 _MOVED_TO_INPUTS = {"Reshape": ("shape",), "Slice": ("starts", "ends", "axes", "steps"), "Pad": ("pads", "value"),
                     "Clip": ("min", "max")}
+_NOT_IN_ONNX = ("minimum", "maximum", "origin")  # clamps get nodes of their own; an origin matters to stored values only
 
 
 def to_onnx(graph: Graph, plan: Plan | None = None, quantisations: Mapping[str, Quantisation] | None = None,
@@ -157,7 +158,7 @@ class _Writer:
         return Node(f"{node.name}.{op.lower()}", op, [], [], {} if op == "Relu" else limits)
 
     def _emit(self, node: Node, inputs: list[str], output: str) -> None:
-        attrs = {k: v for k, v in node.attrs.items() if k not in ("minimum", "maximum")}
+        attrs = {k: v for k, v in node.attrs.items() if k not in _NOT_IN_ONNX}
         inputs = list(inputs)
         for key in _MOVED_TO_INPUTS.get(node.op, ()):
             value = attrs.pop(key, None)

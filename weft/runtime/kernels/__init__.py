@@ -4,7 +4,7 @@ Lower-case operators work on stored integers and are exact; the others are ONNX'
 input is None. The integer reference and the host's share of a compiled network both run these.
 """
 
-from . import conv, dense, elementwise, normalise, onnx_node, pool, quantise, shape, view
+from . import conv, dense, elementwise, normalise, onnx_node, pieces, pool, quantise, resize, shape, view
 from .registry import KERNELS, run
 
-__all__ = ["KERNELS", "conv", "dense", "elementwise", "normalise", "onnx_node", "pool", "quantise", "run", "shape", "view"]
+__all__ = ["KERNELS", "conv", "dense", "elementwise", "normalise", "onnx_node", "pieces", "pool", "quantise", "resize", "run", "shape", "view"]

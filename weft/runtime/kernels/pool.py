@@ -12,9 +12,9 @@ from .windows import pool_pads
 def max_pool(attrs, x):
     """x int8 -> int8, the largest of each window; padding never wins.
 
-    attrs: kernel, strides, pads (top, left, bottom, right), optional minimum and maximum to clamp to.
+    attrs: kernel, strides, pads (top, left, bottom, right), optional dilations, minimum and maximum to clamp to.
     """
-    y = windows(x, attrs["kernel"], attrs["strides"], attrs["pads"], (1, 1), -128).max((4, 5))
+    y = windows(x, attrs["kernel"], attrs["strides"], attrs["pads"], attrs.get("dilations", (1, 1)), -128).max((4, 5))
     return (np.clip(y, attrs.get("minimum", -128), attrs.get("maximum", 127)).astype(np.int8),)
 
 

@@ -50,3 +50,24 @@ def pool_pads(attrs: dict, size, kernel_shape) -> tuple[tuple[int, int, int, int
         last -= s if last >= n + before else 0
         extra.append(max(last - span, 0))
     return pads, tuple(extra)
+
+
+def transposed_pads(attrs: dict, size, kernel_shape) -> tuple[int, int, int, int]:
+    """(top, left, bottom, right) of ONNX's ConvTranspose: what the padding takes away of an output that is otherwise
+    (size - 1) * stride + kernel. output_padding, which adds to it, is taken off the last two. kernel_shape: with dilation."""
+    strides, mode = attrs.get("strides", (1, 1)), attrs.get("auto_pad", "NOTSET")
+    more = attrs.get("output_padding", (0, 0))
+    shape = attrs.get("output_shape", ())[-2:]
+    if mode == "VALID" and not shape:
+        return 0, 0, -more[0], -more[1]
+    if mode == "NOTSET" and not shape:
+        top, left, bottom, right = attrs.get("pads", (0, 0, 0, 0))
+        return top, left, bottom - more[0], right - more[1]
+    shape = shape or [n * s for n, s in zip(size, strides, strict=True)]
+    before, after = [], []
+    for n, s, k, extra, out in zip(size, strides, kernel_shape, more, shape, strict=True):
+        total = (n - 1) * s + extra + k - out
+        begin = max(total // 2 if mode == "SAME_UPPER" else total - total // 2, 0)
+        before.append(begin)
+        after.append((n - 1) * s + k - out - begin)
+    return (*before, *after)

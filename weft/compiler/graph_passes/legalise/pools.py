@@ -1,20 +1,20 @@
 """Pools: the largest or the mean of windows."""
 
 import dataclasses
+import math
 
-import numpy as np
-
-from weft.runtime.kernels.windows import pool_pads, resolve_pads
+from weft.runtime.kernels.windows import pool_pads
 
 from ...graph import Graph, Node
 from ..lanes import activation_range, scale_lanes, stored_average_lanes
+from . import runs
 from .common import Form, NotInteger, emit, requantise
 
 
 def _max_pool(graph: Graph, node: Node) -> None:
     source, target = graph.tensors[node.inputs[0]], graph.tensors[node.outputs[0]]
-    if set(node.attrs.get("dilations", (1,))) != {1}:
-        raise NotInteger("its dilations are not 1")
+    if len(source.shape) != 4:
+        raise NotInteger("it does not have two spatial axes")
     attrs = _window(node, source.shape)
     if source.quantisation == target.quantisation:
         low, high = activation_range(target, node.attrs)
@@ -31,28 +31,51 @@ def _window(node: Node, shape: tuple[int, ...]) -> dict:
     kernel = tuple(node.attrs["kernel_shape"])
     (top, left, bottom, right), (rows, columns) = pool_pads(node.attrs, shape[2:], kernel)
     return {"kernel": kernel, "strides": tuple(node.attrs.get("strides", (1, 1))),
-            "pads": (top, left, bottom + rows, right + columns)}
+            "pads": (top, left, bottom + rows, right + columns), "dilations": tuple(node.attrs.get("dilations", (1, 1)))}
 
 
 def _average_pool(graph: Graph, node: Node) -> None:
+    """Windows that count fewer values, at an edge whose padding does not count, are pieces with a divisor of their own."""
     source, target = graph.tensors[node.inputs[0]], graph.tensors[node.outputs[0]]
     if len(source.shape) != 4:
         raise NotInteger("it does not have two spatial axes")
-    attrs = {"kernel": source.shape[2:], "strides": (1, 1), "pads": (0, 0, 0, 0)}
+    axes = tuple(runs.runs([(0, (0,) * n)], 1) for n in source.shape[2:])
     if node.op == "AveragePool":
-        attrs = _window(node, source.shape)
-    counted = bool(node.attrs.get("count_include_pad", 0))
-    if any(attrs["pads"]) and not (counted and attrs["pads"] == resolve_pads(node.attrs, source.shape[2:], attrs["kernel"])):
-        raise NotInteger("its windows at the edge count fewer values than the others")
-    count = int(np.prod(attrs["kernel"]))
+        axes = tuple(runs.runs(_counted(node, source.shape, d, target.shape[2 + d]), 1) for d in (0, 1))
+
+    def piece(rows: runs.Run, columns: runs.Run) -> tuple[list[str], dict]:
+        kernel = len(rows.taps), len(columns.taps)
+        return [_average_lanes(graph, node, math.prod(kernel))], {"kernel": kernel, "pad_value": source.zero_point}
+
+    runs.add_pieces(graph, node, "avg_pool", source.shape, axes, piece, {}, node.outputs[0])
+
+
+def _counted(node: Node, shape: tuple[int, ...], axis: int, out: int) -> list[tuple[int, tuple]]:
+    """For each output the first row of its window and as many taps as the window has values that count."""
+    kernel, strides = tuple(node.attrs["kernel_shape"]), tuple(node.attrs.get("strides", (1, 1)))
+    pads, _ = pool_pads(node.attrs, shape[2:], kernel)
+    padded = bool(node.attrs.get("count_include_pad", 0))
+    low, high = (-pads[axis], shape[2 + axis] + pads[axis + 2]) if padded else (0, shape[2 + axis])
+    windows = []
+    for o in range(out):
+        begin = o * strides[axis] - pads[axis]
+        count = min(begin + kernel[axis], high) - max(begin, low)
+        if count < 1:
+            raise NotInteger("a window has no value that counts")
+        windows.append((max(begin, low), (0,) * count))
+    return windows
+
+
+def _average_lanes(graph: Graph, node: Node, count: int) -> str:
+    """The name of the lanes that make means of sums of so many values."""
+    source, target = graph.tensors[node.inputs[0]], graph.tensors[node.outputs[0]]
     if "origin" in node.attrs and source.quantisation == target.quantisation:
         lanes = stored_average_lanes(source.shape[1], count, graph.rounding, node.attrs["origin"])
     else:
         scale, bias = source.scale / target.scale / count, -count * source.zero_point
         lanes = scale_lanes(source.shape[1], scale, bias, target, {}, graph.rounding)
     lanes["minimum"], lanes["maximum"] = activation_range(target, node.attrs)
-    qnt = graph.add_constant(f"{node.name}.qnt", lanes)
-    emit(graph, node, "avg_pool", [node.inputs[0], qnt], attrs | {"pad_value": source.zero_point})
+    return graph.add_constant(f"{node.name}.qnt", lanes)
 
 
 FORMS: dict[str, Form] = {"MaxPool": _max_pool, "AveragePool": _average_pool, "GlobalAveragePool": _average_pool}

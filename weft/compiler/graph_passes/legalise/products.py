@@ -18,14 +18,22 @@ def _weights(graph: Graph, node: Node, rows: bool = True) -> tuple[np.ndarray, n
         raise NotInteger("its weights are not constant int8")
     if type_.axis not in (None, axis):
         raise NotInteger(f"its weights have a scale along axis {type_.axis}")
-    values = graph.constants[name] if rows else np.ascontiguousarray(graph.constants[name].T)
-    zero_point = np.asarray(type_.zero_point)
-    if zero_point.any():
-        values = values - zero_point.reshape((-1,) + (1,) * (values.ndim - 1) if zero_point.ndim else ()).astype(np.int16)
+    values = without_zero_point(graph, name)
+    values = values if rows else np.ascontiguousarray(values.T)
     return values, np.broadcast_to(np.float64(type_.scale), len(values))
 
 
-def _bias(graph: Graph, node: Node, step: np.ndarray) -> np.ndarray:
+def without_zero_point(graph: Graph, name: str) -> np.ndarray:
+    """A quantised constant less its zero point: int8 as it is stored where that is 0, else int16."""
+    type_, values = graph.tensors[name], graph.constants[name]
+    zero_point = np.asarray(type_.zero_point)
+    if not zero_point.any():
+        return values
+    along = [-1 if i == type_.axis else 1 for i in range(values.ndim)]
+    return values - (zero_point.reshape(along) if zero_point.ndim else zero_point).astype(np.int16)
+
+
+def bias_of(graph: Graph, node: Node, step: np.ndarray) -> np.ndarray:
     """The bias, float64 [O], in units of `step`, the real size of one unit of the sums."""
     if len(node.inputs) < 3:
         return np.zeros(len(step))
@@ -45,7 +53,7 @@ def _product(graph: Graph, node: Node, rows: bool = True) -> tuple[str, str, dic
     weight, scales = _weights(graph, node, rows)
     source, target = graph.tensors[node.inputs[0]], graph.tensors[node.outputs[0]]
     step = source.scale * scales
-    changed, lanes = product_lanes(weight, step, _bias(graph, node, step), source, target, node.attrs, graph.rounding)
+    changed, lanes = product_lanes(weight, step, bias_of(graph, node, step), source, target, node.attrs, graph.rounding)
     name, macs = node.inputs[1], weight[0].size
     changed, parts = split(changed) if changed.dtype != np.int8 else (changed, 1)
     if changed is not weight or not rows:
