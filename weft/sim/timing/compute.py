@@ -1,13 +1,13 @@
 """The compute module: instructions begin and end in order, and run on three engines between (weft/hw/compute.py, in_flight.py).
 
-    queue -> decode -> begin (tokens, an entry in flight) -> the slot of its engine -> the engine -> end (tokens)
+    queue -> decode -> begin (tokens, an entry in flight) -> waiting for its engine -> the engine -> end (tokens)
 """
 
 import numpy as np
 
 from .alu import operate
 from .jit import compiled
-from .state import ALONE, ALU, COMPUTE, COMPUTES, ENTRIES, LOWER, MOVE, MULTIPLY, NEVER, UPPER
+from .state import ALONE, ALU, COMPUTE, COMPUTES, ENGINES, ENTRIES, LOWER, MOVE, MULTIPLY, NEVER, PLACES, UPPER, WAITING
 
 MULTIPLY_TO_WRITE = 4  # cycles from a step's issue
 
@@ -33,10 +33,15 @@ def engine_ready(s, engine):
 
 
 @compiled
-def leaves_slot(s, engine):
-    """The engine takes what is in its slot in this cycle."""
-    slot = s.engine_slots[engine]
-    return slot.waiting and slot.waits == 0 and engine_ready(s, engine)
+def place(s, engine, number):
+    """Of those that wait for an engine, the one with so many before it."""
+    return s.places[engine * PLACES + (s.lines[engine].first + number & PLACES - 1)]
+
+
+@compiled
+def is_taken(s, engine):
+    """The engine takes the first of those that wait for it in this cycle."""
+    return s.lines[engine].count and place(s, engine, 0).waits == 0 and engine_ready(s, engine)
 
 
 @compiled
@@ -49,9 +54,11 @@ def meets(insn, first, after):
 def overwrites(s, insns, insn):
     """A LOAD of UOP would fill micro-ops that are still to be read."""
     for engine in (MULTIPLY, ALU):
-        slot, issue = s.engine_slots[engine], s.issues[engine]
-        if slot.waiting and meets(insn, insns[slot.index].uop_bgn, insns[slot.index].uop_end):
-            return True
+        for n in range(s.lines[engine].count):
+            waiting = insns[place(s, engine, n).index]
+            if meets(insn, waiting.uop_bgn, waiting.uop_end):
+                return True
+        issue = s.issues[engine]
         if s.now <= issue.until and meets(insn, issue.first_uop, issue.last_uop):
             return True
     return False
@@ -59,13 +66,13 @@ def overwrites(s, insns, insn):
 
 @compiled
 def may_begin(s, insns):
-    """The decoded instruction finds its slot free, an entry, and micro-ops where it needs them."""
+    """The decoded instruction finds room to wait, an entry, and micro-ops where it needs them."""
     if not s.decoded or s.in_flight == ENTRIES:
         return False
     insn = insns[s.modules[COMPUTES].head]
     if insn.engine == ALONE:
         return True
-    if s.engine_slots[insn.engine].waiting and not leaves_slot(s, insn.engine):
+    if s.lines[insn.engine].count == WAITING[insn.engine] and not is_taken(s, insn.engine):
         return False
     if insn.engine == MOVE:
         return not insn.is_uop or not overwrites(s, insns, insn)
@@ -94,19 +101,18 @@ def waits_for(s, engine, uses):
 
 
 @compiled
-def still_waits(s, waits):
-    """Of these entries, those that are not done."""
-    for entry in range(ENTRIES):
-        if waits >> entry & 1 and is_done(s, entry):
-            waits &= ~(1 << entry)
-    return waits
+def leave_line(s, engine):
+    """The first of those that wait for an engine leaves at the end of this cycle. Returns (which instruction, its entry)."""
+    line, first = s.lines[engine], place(s, engine, 0)
+    line.first, line.count = line.first + 1 & PLACES - 1, line.count - 1
+    return first.index, first.entry
 
 
 @compiled
 def take(s, insns, times, uops, engine):
-    """An engine takes the instruction of its slot at the end of this cycle, if it is not LOAD's."""
-    slot, issue = s.engine_slots[engine], s.issues[engine]
-    insn = insns[slot.index]
+    """An engine of steps takes the first of those that wait for it at the end of this cycle."""
+    index, entry = leave_line(s, engine)
+    insn, issue = insns[index], s.issues[engine]
     issue.first_uop, issue.last_uop = insn.uop_bgn, insn.uop_end
     if engine == ALU:
         issued, done = operate(s, insn, uops)
@@ -114,19 +120,20 @@ def take(s, insns, times, uops, engine):
         issued = s.now + insn.steps
         done = issued + MULTIPLY_TO_WRITE
     issue.until = issued
-    s.entries[slot.entry].done = done
-    times[slot.index].issued = issued
+    s.entries[entry].done = done
+    times[index].issued = issued
 
 
 @compiled
 def begin_compute(s, insns, uops, dram, index):
-    """An instruction begins at the end of this cycle: it takes an entry, and the slot of its engine."""
+    """An instruction begins at the end of this cycle: it takes an entry, and waits for its engine."""
     insn = insns[index]
     uses = uses_of(s, insn, uops)
     if insn.engine != ALONE:
-        slot = s.engine_slots[insn.engine]
-        slot.waits = waits_for(s, insn.engine, uses)
-        slot.waiting, slot.index, slot.entry = 1, index, s.newest
+        last = place(s, insn.engine, s.lines[insn.engine].count)
+        last.waits = waits_for(s, insn.engine, uses)
+        last.index, last.entry = index, s.newest
+        s.lines[insn.engine].count += 1
     entry = s.entries[s.newest]
     entry.index, entry.engine, entry.uses = index, insn.engine, uses
     entry.done = s.now if insn.engine == ALONE else NEVER
@@ -138,12 +145,17 @@ def begin_compute(s, insns, uops, dram, index):
 
 
 @compiled
-def wait_in_slots(s):
-    """The end of a cycle: what was waited for may be done."""
-    for engine in (MULTIPLY, ALU, MOVE):
-        slot = s.engine_slots[engine]
-        if slot.waiting and slot.waits:
-            slot.waits = still_waits(s, slot.waits)
+def tell_done(s):
+    """The end of a cycle: those that wait for what is done in it wait for it no more."""
+    done = 0
+    for n in range(s.in_flight):
+        at = s.oldest + n & ENTRIES - 1
+        if s.entries[at].done == s.now:
+            done |= 1 << at
+    if done:
+        for engine in range(ENGINES):
+            for n in range(s.lines[engine].count):
+                place(s, engine, n).waits &= ~done
     s.late = s.loads_uop
     s.loads_uop = s.loads_uop and not is_done(s, s.uop_entry)
 

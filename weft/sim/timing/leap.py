@@ -5,7 +5,7 @@ one beat, or one element of padding, as it does in the next.
 """
 
 from .bursts import burst_beats
-from .compute import is_done, leaves_slot, may_begin
+from .compute import is_done, is_taken, may_begin
 from .dram import ONE, sample_reads
 from .jit import compiled
 from .machine import compute_moves, is_counted, load_moves, store_moves
@@ -65,7 +65,7 @@ def still_compute(s, insns):
     for engine in (MULTIPLY, ALU):
         if s.now <= s.issues[engine].until:
             cycles = min(cycles, s.issues[engine].until - s.now)
-    if cycles == 0 or leaves_slot(s, MULTIPLY) or leaves_slot(s, ALU) or leaves_slot(s, MOVE):
+    if cycles == 0 or is_taken(s, MULTIPLY) or is_taken(s, ALU) or is_taken(s, MOVE):
         return 0
     return 0 if passes(s, COMPUTES, s.decoded, may_begin(s, insns)) else cycles
 

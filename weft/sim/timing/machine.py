@@ -5,7 +5,7 @@ hence the order here, what ends and begins first, then what becomes of the regis
 """
 
 from .bursts import asks, move_rows, walk
-from .compute import begin_compute, end_oldest, leaves_slot, may_begin, take, wait_in_slots
+from .compute import begin_compute, end_oldest, is_taken, leave_line, may_begin, take, tell_done
 from .dram import drive_reads, drive_writes, sample_reads
 from .fetch import BUFFER_BEATS, begin_fetch, hand_out
 from .jit import compiled
@@ -104,17 +104,6 @@ def begin(s, insns, own, times, uops, dram, module):
 
 
 @compiled
-def run_slot(s, insns, times, uops, engine):
-    """An engine of compute takes the instruction that waits for it."""
-    slot = s.engine_slots[engine]
-    slot.waiting = 0
-    if engine == MOVE:
-        begin_move(s, insns, COMPUTE, slot.index, slot.entry)
-    else:
-        take(s, insns, times, uops, engine)
-
-
-@compiled
 def cycle(s, insns, own, times, uops, dram):
     """The cycle `now`; afterwards `now` is the next."""
     load_idle, compute_idle, store_idle = not load_moves(s), not compute_moves(s), not store_moves(s)
@@ -124,7 +113,7 @@ def cycle(s, insns, own, times, uops, dram):
     if computed >= 0 and insns[computed].finish and s.finished < 0:
         s.finished = s.now
     counted, launches = is_counted(s), s.launching and s.left == 0
-    multiplies, operates, moves = leaves_slot(s, MULTIPLY), leaves_slot(s, ALU), leaves_slot(s, MOVE)
+    multiplies, operates, moves = is_taken(s, MULTIPLY), is_taken(s, ALU), is_taken(s, MOVE)
     walked = is_walked(s)
     load_queue, compute_queue, store_queue = s.modules[LOADS], s.modules[COMPUTES], s.modules[STORES]
     load_pops, load_begins = gate(s, LOADS, load_queue.ready, s.clients[LOAD].rows == 0 and not s.clients[LOAD].waiting)
@@ -153,13 +142,14 @@ def cycle(s, insns, own, times, uops, dram):
     pass_gate(s, LOADS, load_pops, load_begins)
     pass_gate(s, COMPUTES, compute_pops, compute_begins)
     pass_gate(s, STORES, store_pops, store_begins)
-    wait_in_slots(s)
+    tell_done(s)
     if multiplies:
-        run_slot(s, insns, times, uops, MULTIPLY)
+        take(s, insns, times, uops, MULTIPLY)
     if operates:
-        run_slot(s, insns, times, uops, ALU)
+        take(s, insns, times, uops, ALU)
     if moves:
-        run_slot(s, insns, times, uops, MOVE)
+        index, entry = leave_line(s, MOVE)
+        begin_move(s, insns, COMPUTE, index, entry)
     if computed >= 0:
         end(s, insns, times, COMPUTES, computed)
         s.oldest = s.oldest + 1 & ENTRIES - 1

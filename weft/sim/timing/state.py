@@ -13,6 +13,8 @@ NOTHING, MOVES, STEPS = 0, 1, 2  # work of an instruction: tokens only, a block 
 ENTRIES = 16  # instructions of compute that have begun and not ended
 ALONE, MULTIPLY, ALU, MOVE = 0, 1, 2, 3  # the engine of an instruction of compute: none, it only moves tokens; products; operations; LOAD
 ENGINES = 4
+WAITING = (0, 1, 8, 4)  # instructions that have begun and wait for an engine, at most
+PLACES = 8  # for them, an engine
 LOWER, UPPER, PARAMETERS = 1, 2, 4  # what instructions of different engines can meet in: halves of ACC, QNT and LUT
 REQUESTS = 1 << 10  # that DRAM has taken and not served; more than its `outstanding`
 STORE_ENDS = 8  # stores that wait for answers only
@@ -52,7 +54,8 @@ TOKEN = record(**integers("count reserved"))  # places are reserved as an instru
 
 REQUEST = record(**integers("ready beats client"))
 ENTRY = record(**integers("index engine uses done"))  # done: the cycle of its last write, NEVER as long as that is not known
-SLOT = record(**integers("waiting index entry waits"))  # waits: a bit for each entry that must be done before
+LINE = record(**integers("first count"))  # places of those that wait for an engine
+PLACE = record(**integers("index entry waits"))  # waits: a bit for each entry that must be done before
 ISSUE = record(**integers("until first_uop last_uop"))  # the cycle of the last step's issue, and the micro-ops that are read
 WAIT = record(**integers("asked index"))
 LONG_STEP = record(**integers("dst cycle"))
@@ -71,4 +74,4 @@ MACHINE = record(
                "read_beats write_beats load_busy compute_busy store_busy"),  # counters
     clients=(CLIENT, 4), unpackers=(UNPACKER, READERS), modules=(MODULE, 3), tokens=(TOKEN, 4),
     reads=(REQUEST, REQUESTS), writes=(np.int64, REQUESTS), answers=(np.int64, REQUESTS),
-    entries=(ENTRY, ENTRIES), engine_slots=(SLOT, ENGINES), issues=(ISSUE, ENGINES), waits=(WAIT, STORE_ENDS), longs=(LONG_STEP, KEPT), pauses=(PAUSE, KEPT))
+    entries=(ENTRY, ENTRIES), lines=(LINE, ENGINES), places=(PLACE, ENGINES * PLACES), issues=(ISSUE, ENGINES), waits=(WAIT, STORE_ENDS), longs=(LONG_STEP, KEPT), pauses=(PAUSE, KEPT))
