@@ -139,19 +139,20 @@ def test_a_program_that_stands_still_without_outputs():
     device = TimingDevice(DEFAULT, SIZE, outputs=False)
     device.write(STREAM, encode([load(Memory.ACC, pop_prev=1), FINISH], DEFAULT))
     assert refused(device.launch, STREAM, 2) == (
-        "device 'timing': a program must finish, but found it stands still in cycle 26 with 2 of 2 instructions left; "
+        "device 'timing': a program must finish, but found it stands still in cycle 27 with 2 of 2 instructions left; "
         "try: a push for each pop, in an order that lets every module go on; `weft check` on the program")
 
 
 def test_max_cycles():
-    assert launch([FINISH], max_cycles=30).cycles == 30
-    assert refused(launch, [FINISH], max_cycles=29) == (
-        "device 'timing': a launch must finish within max_cycles = 29, but found 1 of 1 instructions left; try: a larger max_cycles")
+    cycles = launch([FINISH]).cycles
+    assert launch([FINISH], max_cycles=cycles).cycles == cycles
+    assert refused(launch, [FINISH], max_cycles=cycles - 1) == (
+        f"device 'timing': a launch must finish within max_cycles = {cycles - 1}, but found 1 of 1 instructions left; try: a larger max_cycles")
 
 
 def test_instructions_that_are_left_at_finish_have_no_event():
     stream = [FINISH, load(Memory.INP, pop_next=1)]
-    assert launch(stream).cycles == 30
+    assert launch(stream).cycles == launch([FINISH]).cycles
     assert refused(launch, stream, trace=True) == ("device 'timing': each instruction has one event, but found 1 of 2 instructions left at FINISH; "
                                                    "try: a FINISH that is the last instruction and waits for the others")
 

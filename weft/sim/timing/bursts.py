@@ -5,18 +5,18 @@ from .state import STORE
 
 
 @compiled
-def row_beats(client):
+def row_beats(s, client):
     """Beats that the row at the walker's address touches."""
     if client.slots == 1:
         return client.x_size * client.parts
     first = client.address >> client.element_bits & client.slots - 1
-    return (first + client.x_size + client.slots - 1) // client.slots
+    return first + client.x_size + client.slots - 1 >> s.beat_bits - client.element_bits
 
 
 @compiled
 def burst_beats(s, client):
     """Beats of the burst that the splitter asks for next: it stays in its page."""
-    to_page = s.page_beats - client.at % s.page_beats
+    to_page = s.page_beats - (client.at & s.page_beats - 1)
     return min(client.left, to_page, client.max_burst)
 
 
@@ -38,8 +38,8 @@ def move_rows(s, times, which, granted):
     client.at += granted
     client.credits -= granted
     if client.left == 0 and client.rows > 0:
-        client.left = row_beats(client)
-        client.at = client.address // s.bus_bytes
+        client.left = row_beats(s, client)
+        client.at = client.address >> s.beat_bits
         client.rows -= 1
         client.address = client.address + client.stride & 0xFFFFFFFF
         times[client.index].beats += client.left

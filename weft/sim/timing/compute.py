@@ -1,149 +1,168 @@
-"""The compute module's pipeline: when an instruction issues its steps, where it stands still, when it ends (hw/compute.py, datapath.py).
+"""The compute module: instructions begin and end in order, and run on three engines between (weft/hw/compute.py, in_flight.py).
 
-A step leaves `issue` in one cycle, is in `uop` in the next and in `operands` in the one after. It ends TO_END cycles after
-it leaves `operands`, a long one (requantisation, a table) LONG_TO_END cycles after. While a step waits at `operands`, the
-stages before it stand still too: a pause. Steps wait for those before them only, so all of an instruction's way is known as
-it begins.
+    queue -> decode -> begin (tokens, an entry in flight) -> waiting for its engine -> the engine -> end (tokens)
 """
 
 import numpy as np
 
+from .alu import operate
 from .jit import compiled
-from .state import IN_FLIGHT, KEPT, STEPS
+from .state import ALONE, ALU, COMPUTE, COMPUTES, ENGINES, ENTRIES, LOWER, MOVE, MULTIPLY, NEVER, PLACES, UPPER, WAITING
 
-TO_END = 2
-LONG_TO_END = 7
-LONG_WAITS = KEPT  # cycles from where a long step leaves `operands`, in which what must not overtake it waits there
+MULTIPLY_TO_WRITE = 4  # cycles from a step's issue
 
 
 @compiled
-def after_pauses(s, cycle):
-    """The first cycle, from this one on, in which the stages before `operands` move."""
-    for n in range(KEPT):  # oldest first
-        pause = s.pauses[n]
-        if pause.begin <= cycle < pause.end:
-            cycle = pause.end
-    return cycle
+def is_done(s, entry):
+    """An entry's last write is in this cycle, or was before."""
+    return s.entries[entry].done <= s.now
 
 
 @compiled
-def remember_pause(s, begin, end):
-    for n in range(KEPT - 1):
-        s.pauses[n].begin, s.pauses[n].end = s.pauses[n + 1].begin, s.pauses[n + 1].end
-    s.pauses[KEPT - 1].begin, s.pauses[KEPT - 1].end = begin, end
+def end_oldest(s):
+    """The instruction that ends in this cycle; -1: none."""
+    return s.entries[s.oldest].index if s.in_flight and is_done(s, s.oldest) else -1
 
 
 @compiled
-def remember_long(s, dst, cycle):
-    for n in range(KEPT - 1, 0, -1):
-        s.longs[n].dst, s.longs[n].cycle = s.longs[n - 1].dst, s.longs[n - 1].cycle
-    s.longs[0].dst, s.longs[0].cycle = dst, cycle
+def engine_ready(s, engine):
+    """The engine can take an instruction in this cycle. For loads, after the unpacker's part of the cycle."""
+    if engine == MOVE:
+        return s.clients[COMPUTE].rows == 0 and not s.clients[COMPUTE].waiting
+    return s.now >= s.issues[engine].until
 
 
 @compiled
-def leaves_operands(s, cycle, is_long, dst):
-    """When a step that comes to `operands` in this cycle leaves it: a long one must not write after it, nor too late for it."""
-    if not is_long:
-        return max(cycle, s.longs[0].cycle + LONG_WAITS + 1)
-    for n in range(KEPT):
-        if s.longs[n].dst == dst:
-            return max(cycle, s.longs[n].cycle + LONG_WAITS + 1)
-    return cycle
+def place(s, engine, number):
+    """Of those that wait for an engine, the one with so many before it."""
+    return s.places[engine * PLACES + (s.lines[engine].first + number & PLACES - 1)]
 
 
 @compiled
-def step(s, cycle, is_long, dst):
-    """One step, in `issue` from this cycle on. Returns (when it leaves it, when it leaves `operands`)."""
-    issued = after_pauses(s, cycle)
-    arrives = after_pauses(s, issued + 1) + 1
-    leaves = leaves_operands(s, arrives, is_long, dst)
-    if leaves > arrives:
-        remember_pause(s, arrives, leaves)
-    if is_long:
-        remember_long(s, dst, leaves)
-    return issued, leaves
+def is_taken(s, engine):
+    """The engine takes the first of those that wait for it in this cycle."""
+    return s.lines[engine].count and place(s, engine, 0).waits == 0 and engine_ready(s, engine)
 
 
 @compiled
-def last_issued(s, first_issued, steps):
-    """When the last of `steps` steps that follow one another leaves `issue`."""
-    last = first_issued + steps - 1
-    for n in range(KEPT):  # oldest first
-        if first_issued < s.pauses[n].begin <= last:
-            last += s.pauses[n].end - s.pauses[n].begin
-    return last
+def meets(insn, first, after):
+    """A LOAD of UOP may fill one of these micro-ops."""
+    return insn.several or first < insn.sram + insn.width and insn.sram < after
 
 
 @compiled
-def long_steps(s, insn, uops, cycle):
-    """All steps of a long instruction, one by one. Returns as `step`, of the last."""
-    issued = leaves = cycle - 1
-    outer = 0
-    for _y in range(insn.iter_out):
-        inner = outer
-        for _x in range(insn.iter_in):
-            for k in range(insn.uop_bgn, insn.uop_end):
-                issued, leaves = step(s, issued + 1, True, uops[k] + inner & s.acc_depth - 1)
-            inner += insn.dst_in
-        outer += insn.dst_out
-    return issued, leaves
+def overwrites(s, insns, insn):
+    """A LOAD of UOP would fill micro-ops that are still to be read."""
+    for engine in (MULTIPLY, ALU):
+        for n in range(s.lines[engine].count):
+            waiting = insns[place(s, engine, n).index]
+            if meets(insn, waiting.uop_bgn, waiting.uop_end):
+                return True
+        issue = s.issues[engine]
+        if s.now <= issue.until and meets(insn, issue.first_uop, issue.last_uop):
+            return True
+    return False
 
 
 @compiled
-def short_steps(s, insn, cycle):
-    """All steps of another one: the first that may has to wait for long ones before it, the others follow."""
-    if insn.lead:
-        cycle = last_issued(s, after_pauses(s, cycle), insn.lead) + 1
-    issued, leaves = step(s, cycle, False, 0)
-    follow = insn.steps - insn.lead - 1
-    return last_issued(s, issued, follow + 1), leaves + follow
+def may_begin(s, insns):
+    """The decoded instruction finds room to wait, an entry, and micro-ops where it needs them."""
+    if not s.decoded or s.in_flight == ENTRIES:
+        return False
+    insn = insns[s.modules[COMPUTES].head]
+    if insn.engine == ALONE:
+        return True
+    if s.lines[insn.engine].count == WAITING[insn.engine] and not is_taken(s, insn.engine):
+        return False
+    if insn.engine == MOVE:
+        return not insn.is_uop or not overwrites(s, insns, insn)
+    return not s.loads_uop and not s.late
 
 
 @compiled
-def begin_steps(s, insns, times, uops, index):
-    """An instruction of steps begins in this cycle. One without steps passes through the pipeline as one step, to end in order."""
-    insn = insns[index]
-    is_long = insn.long != 0
-    if insn.work != STEPS:
-        issued, leaves = step(s, s.now + 1, False, 0)
-    elif is_long:
-        issued, leaves = long_steps(s, insn, uops, s.now + 1)
+def uses_of(s, insn, uops):
+    """What an instruction uses beside its engine; the half of a confined one is where its first step writes."""
+    if not insn.confined:
+        return insn.uses
+    dst = uops[insn.uop_bgn] & s.acc_depth - 1
+    return insn.uses | (UPPER if dst >= s.acc_depth >> 1 else LOWER)
+
+
+@compiled
+def waits_for(s, engine, uses):
+    """A bit for each entry of another engine that is not done and uses something of the same."""
+    waits = 0
+    for n in range(s.in_flight):
+        at = s.oldest + n & ENTRIES - 1
+        entry = s.entries[at]
+        if not is_done(s, at) and entry.uses & uses and entry.engine != engine:
+            waits |= 1 << at
+    return waits
+
+
+@compiled
+def leave_line(s, engine):
+    """The first of those that wait for an engine leaves at the end of this cycle. Returns (which instruction, its entry)."""
+    line, first = s.lines[engine], place(s, engine, 0)
+    line.first, line.count = line.first + 1 & PLACES - 1, line.count - 1
+    return first.index, first.entry
+
+
+@compiled
+def take(s, insns, times, uops, engine):
+    """An engine of steps takes the first of those that wait for it at the end of this cycle."""
+    index, entry = leave_line(s, engine)
+    insn, issue = insns[index], s.issues[engine]
+    issue.first_uop, issue.last_uop = insn.uop_bgn, insn.uop_end
+    if engine == ALU:
+        issued, done = operate(s, insn, uops)
     else:
-        issued, leaves = short_steps(s, insn, s.now + 1)
-    ends = leaves + (LONG_TO_END if is_long else TO_END)
-    s.last_issue, s.busy_until = issued, ends
+        issued = s.now + insn.steps
+        done = issued + MULTIPLY_TO_WRITE
+    issue.until = issued
+    s.entries[entry].done = done
     times[index].issued = issued
-    entry = s.ends[s.ends_first + s.ends_count & IN_FLIGHT - 1]
-    entry.cycle, entry.index = ends, index
-    s.ends_count += 1
 
 
 @compiled
-def end_steps(s):
-    """The instruction of steps that ends in this cycle; -1: none."""
-    if s.ends_count == 0 or s.ends[s.ends_first].cycle != s.now:
-        return -1
-    index = s.ends[s.ends_first].index
-    s.ends_first = s.ends_first + 1 & IN_FLIGHT - 1
-    s.ends_count -= 1
-    return index
+def begin_compute(s, insns, uops, dram, index):
+    """An instruction begins at the end of this cycle: it takes an entry, and waits for its engine."""
+    insn = insns[index]
+    uses = uses_of(s, insn, uops)
+    if insn.engine != ALONE:
+        last = place(s, insn.engine, s.lines[insn.engine].count)
+        last.waits = waits_for(s, insn.engine, uses)
+        last.index, last.entry = index, s.newest
+        s.lines[insn.engine].count += 1
+    entry = s.entries[s.newest]
+    entry.index, entry.engine, entry.uses = index, insn.engine, uses
+    entry.done = s.now if insn.engine == ALONE else NEVER
+    if insn.is_uop and insn.engine == MOVE:
+        s.loads_uop, s.uop_entry = 1, s.newest
+        load_uops(insn, uops, dram)
+    s.newest = s.newest + 1 & ENTRIES - 1
+    s.in_flight += 1
 
 
 @compiled
-def pipeline_moves(s):
-    """A step is on its way: a LOAD of this module writes nothing."""
-    return s.now <= s.busy_until
-
-
-@compiled
-def may_begin(s):
-    """The instruction before has issued, or loaded, all that it has."""
-    return not s.loading and s.now >= s.last_issue
+def tell_done(s):
+    """The end of a cycle: those that wait for what is done in it wait for it no more."""
+    done = 0
+    for n in range(s.in_flight):
+        at = s.oldest + n & ENTRIES - 1
+        if s.entries[at].done == s.now:
+            done |= 1 << at
+    if done:
+        for engine in range(ENGINES):
+            for n in range(s.lines[engine].count):
+                place(s, engine, n).waits &= ~done
+    s.late = s.loads_uop
+    s.loads_uop = s.loads_uop and not is_done(s, s.uop_entry)
 
 
 @compiled
 def load_uops(insn, uops, dram):
-    """A LOAD of micro-ops fills UOP: their destinations decide where long steps wait."""
+    """A LOAD of micro-ops fills UOP: their destinations decide where steps wait, and which half of ACC they use."""
     at = insn.sram
     for y in range(insn.height):
         row = insn.address + (y - insn.y_pad_0) * insn.stride & 0xFFFFFFFF

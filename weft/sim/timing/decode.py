@@ -9,8 +9,9 @@ from weft.isa.fields import Field
 from weft.isa.table import MAX_TAPS, layouts
 from weft.runtime.device import Bases
 
-from .state import INSTRUCTION, MOVES, NOTHING, STEPS
+from .state import ALONE, ALU, INSTRUCTION, LOWER, MOVE, MOVES, MULTIPLY, NOTHING, PARAMETERS, STEPS, UPPER
 
+SIZE_BITS = 12  # of a LOAD's rows and columns, as weft/hw/decode.py compares them with the halves of ACC
 LONG = (ALU_BY_NAME["requant"].code, ALU_BY_NAME["lut"].code)
 
 
@@ -44,6 +45,7 @@ def decode_records(stream: np.ndarray, config: Config, bases: Bases) -> np.ndarr
     insns["finish"] = opcode == Opcode.FINISH
     _memory(insns, words, config, bases, opcode, memory, moves)
     _steps(insns, words, opcode, config)
+    _engines(insns, words, opcode, memory, config)
     return insns
 
 
@@ -92,7 +94,22 @@ def _steps(insns: np.ndarray, words: Words, opcode: np.ndarray, config: Config):
     known_taps = (opcode == Opcode.DEPTHWISE) & (taps > 0) & (taps <= min(MAX_TAPS, config.block_in))
     works = (steps > 0) & ((opcode == Opcode.GEMM) | known_taps | known_alu)
     insns["steps"] = np.where(works, np.where(known_taps, windows, steps), 0)
-    insns["lead"] = np.where(works & known_taps, taps - 1, 0)
     insns["long"] = works & known_alu & np.isin(alu_opcode, LONG)
     insns["dst_out"], insns["dst_in"] = words(Opcode.ALU, "dst_factor_out"), words(Opcode.ALU, "dst_factor_in")
     insns["work"][works] = STEPS
+
+
+def _engines(insns: np.ndarray, words: Words, opcode: np.ndarray, memory: np.ndarray, config: Config):
+    """Which engine of compute an instruction needs, and what it uses beside it."""
+    steps, moves = insns["work"] == STEPS, (insns["work"] == MOVES) & (insns["module"] == Module.COMPUTE)
+    operates = (opcode == Opcode.ALU) | (opcode == Opcode.GEMM) & (words(Opcode.GEMM, "reset") == 1)
+    insns["engine"] = np.where(moves, MOVE, np.where(steps, np.where(operates, ALU, MULTIPLY), ALONE))
+    insns["several"] = (insns["height"] != 1) | (insns["y_pad_0"] != 0) | (insns["y_pad_1"] != 0)
+    insns["confined"] = steps & (words(Opcode.GEMM, "half") == 1)
+    uses = np.where(steps, PARAMETERS * insns["long"] + np.where(insns["confined"], 0, LOWER | UPPER), 0)
+    mask, half = (1 << SIZE_BITS) - 1, config.acc_depth // 2
+    large = (insns["height"] > mask) | (insns["width"] > mask)
+    end = insns["sram"] + (insns["height"] & mask) * (insns["width"] & mask)
+    fills = moves & np.isin(memory, (Memory.ACC, Memory.ACC_8BIT))
+    uses |= np.where(fills, LOWER * (insns["sram"] < half) + UPPER * (large | (end > half)), 0)
+    insns["uses"] = uses | np.where(moves & np.isin(memory, (Memory.QNT, Memory.LUT)), PARAMETERS, 0)

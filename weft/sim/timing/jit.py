@@ -14,7 +14,8 @@ from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLoca
 
 import weft.isa
 
-compiled = njit(boundscheck=False, error_model="numpy", nogil=True, forceinline=True)
+# Without numba's run time: it would count, atomically, each use of an array, which is most of what there is to do.
+compiled = njit(boundscheck=False, error_model="numpy", nogil=True, forceinline=True, _nrt=False)
 
 
 @lru_cache

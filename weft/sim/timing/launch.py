@@ -47,6 +47,7 @@ class Launch:
         self.machine = s = np.zeros(1, MACHINE)[0]
         s.now, s.finished, s.instructions = 1, -1, len(insns)
         s.bus_bytes, s.acc_depth = config.bus_bits // 8, config.acc_depth
+        s.beat_bits = int(s.bus_bytes).bit_length() - 1
         s.page_beats = PAGE_BYTES // s.bus_bytes
         s.latency, s.write_latency, s.outstanding = dram.latency, dram.write_latency, dram.outstanding
         s.rate = max(1, round(dram.bandwidth * ONE))

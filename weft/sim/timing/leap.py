@@ -5,11 +5,11 @@ one beat, or one element of padding, as it does in the next.
 """
 
 from .bursts import burst_beats
-from .compute import may_begin, pipeline_moves
-from .dram import ONE
+from .compute import is_done, is_taken, may_begin
+from .dram import ONE, sample_reads
 from .jit import compiled
 from .machine import compute_moves, is_counted, load_moves, store_moves
-from .state import COMPUTE, COMPUTES, FETCH, LOAD, LOADS, READERS, STORE, STORE_ENDS, STORES
+from .state import ALU, COMPUTE, COMPUTES, ENTRIES, FETCH, LOAD, LOADS, MOVE, MULTIPLY, READERS, REQUESTS, STORE, STORE_ENDS, STORES
 from .store import asks_burst, is_walked, may_store, shows_beat
 from .tokens import gate, has_room
 from .unpack import in_padding
@@ -18,9 +18,27 @@ EVER = 1 << 60
 
 
 @compiled
-def row_beats_left(u):
-    """Beats that the unpacker still takes of its row."""
-    return (u.x_end - u.x) * u.parts - u.part
+def takes_beats(u):
+    """Beats that an unpacker with a beat an element, or more, takes one after the other and is not done: of its row, and of those
+    behind it where no padding stands between. The last one is left out where a row, or the block, ends with it."""
+    if u.x_pad == 0 and u.x_end == u.width:
+        return ((u.y_end - u.y) * u.width - u.x) * u.parts - u.part - 1
+    return (u.x_end - u.x) * u.parts - u.part - (u.x_end == u.width)
+
+
+@compiled
+def comes(s, client):
+    """Beats of a client that DRAM shows one after the other behind the one that it shows."""
+    request = s.reads[s.reads_first]
+    beats = request.beats
+    if not s.arready:  # it would be, as soon as a request is served
+        return beats
+    for n in range(1, s.reads_count):
+        request = s.reads[s.reads_first + n & REQUESTS - 1]
+        if request.client != client or request.ready > s.now + beats + 1:
+            break
+        beats += request.beats
+    return beats
 
 
 @compiled
@@ -29,19 +47,39 @@ def streams(s):
     if not s.full or s.owner == FETCH:
         return -1
     u = s.unpackers[s.owner]
-    if not u.running or s.owner == COMPUTE and pipeline_moves(s) or in_padding(u):
+    if not u.running or in_padding(u):
         return -1
     return s.owner
 
 
 @compiled
+def still_compute(s, insns):
+    """The compute module behind its queue: as `still_modules`."""
+    cycles = EVER
+    if s.late != s.loads_uop or s.modules[COMPUTES].ready and not s.decoded or s.in_flight and is_done(s, s.oldest):
+        return 0
+    for n in range(s.in_flight):
+        done = s.entries[s.oldest + n & ENTRIES - 1].done
+        if done >= s.now:
+            cycles = min(cycles, done - s.now)
+    for engine in (MULTIPLY, ALU):
+        if s.now <= s.issues[engine].until:
+            cycles = min(cycles, s.issues[engine].until - s.now)
+    if cycles == 0 or is_taken(s, MULTIPLY) or is_taken(s, ALU) or is_taken(s, MOVE):
+        return 0
+    return 0 if passes(s, COMPUTES, s.decoded, may_begin(s, insns)) else cycles
+
+
+@compiled
+def passes(s, module, valid, free):
+    """An instruction takes its tokens in this cycle, or begins."""
+    pops, begins = gate(s, module, valid, free)
+    return pops or begins
+
+
+@compiled
 def still_modules(s, insns):
     """Modules, queues and fetch: 0 if one of them does something in this cycle, else for how many cycles none does."""
-    cycles = EVER
-    if s.ends_count:
-        cycles = s.ends[s.ends_first].cycle - s.now
-    if s.now <= s.last_issue:
-        cycles = min(cycles, s.last_issue - s.now)
     if s.launching and s.left == 0:
         return 0
     if s.level and s.left and (s.part < s.parts - 1 or has_room(s.modules[insns[s.handed].module])):
@@ -51,26 +89,18 @@ def still_modules(s, insns):
         if me.inner and not me.ready:
             return 0
     load, walked = s.clients[LOAD], is_walked(s)
-    if (gates(s, LOADS, load.rows == 0 and not load.waiting) or gates(s, COMPUTES, may_begin(s))
-            or gates(s, STORES, may_store(s, walked))):
+    if (passes(s, LOADS, s.modules[LOADS].ready, load.rows == 0 and not load.waiting)
+            or passes(s, STORES, s.modules[STORES].ready, may_store(s, walked))):
         return 0
     if walked and s.waits_count < STORE_ENDS or s.waits_count and s.answered >= s.waits[s.waits_first].asked:
         return 0
-    return cycles
-
-
-@compiled
-def gates(s, module, free):
-    pops, begins = gate(s, module, free)
-    return pops or begins
+    return still_compute(s, insns)
 
 
 @compiled
 def still_requests(s, streaming):
     """Splitters and the read address channel, while the client `streaming` gets a beat a cycle."""
     cycles = EVER
-    if s.arvalid and s.arready:
-        return 0
     for which in range(READERS):
         client = s.clients[which]
         if client.left == 0:
@@ -79,7 +109,7 @@ def still_requests(s, streaming):
             continue
         missing = burst_beats(s, client) - client.credits
         if missing <= 0:
-            if not s.arvalid:
+            if not s.arvalid or s.arready:
                 return 0
         elif which == streaming:
             cycles = min(cycles, missing)
@@ -90,14 +120,16 @@ def still_requests(s, streaming):
 def still_beats(s, streaming):
     """Beats of the read channel: they stream, or wait for a client, or for DRAM."""
     if streaming >= 0:
-        u, sent = s.unpackers[streaming], s.reads[s.reads_first]
-        if u.slots > 1 or not s.rvalid or s.rlast or s.rid != streaming:
+        u = s.unpackers[streaming]
+        if u.slots > 1 or not s.rvalid or s.rid != streaming:
             return 0
-        return min(sent.beats - 1, row_beats_left(u) - 1)
+        return min(comes(s, streaming), takes_beats(u))
     if s.full and s.owner == FETCH or not s.full and s.rvalid:
         return 0
-    if s.rvalid or s.reads_count == 0:
+    if s.rvalid:
         return EVER
+    if s.reads_count == 0:
+        return s.latency if s.arvalid and s.arready else EVER
     return s.reads[s.reads_first].ready - 1 - s.now
 
 
@@ -107,8 +139,6 @@ def still_unpacker(s, which):
     u, client = s.unpackers[which], s.clients[which]
     if not u.running:
         return 0 if client.waiting else EVER
-    if which == COMPUTE and pipeline_moves(s):
-        return EVER
     if u.empty:
         return 0
     if not in_padding(u):
@@ -117,6 +147,8 @@ def still_unpacker(s, which):
         return 0
     if u.y_pad <= u.y < u.y_end and u.x < u.x_pad:
         return u.x_pad - u.x
+    if u.slots == 1 and u.y_pad <= u.y + 1 < u.y_end:  # and the padding before the next row
+        return u.width - u.x + u.x_pad
     return u.width - u.x - 1
 
 
@@ -164,6 +196,28 @@ def still(s, insns):
 
 
 @compiled
+def pass_elements(u, count):
+    """An unpacker goes on by so many elements, into further rows too."""
+    x = u.x + count
+    u.x, u.y = x % u.width, u.y + x // u.width
+
+
+@compiled
+def show_beats(s, count):
+    """DRAM shows the beat that stands so far behind."""
+    while count > 0:
+        request = s.reads[s.reads_first]
+        if s.rlast:
+            s.reads_first = s.reads_first + 1 & REQUESTS - 1
+            s.reads_count -= 1
+            request = s.reads[s.reads_first]
+        taken = min(count, request.beats)
+        request.beats -= taken
+        count -= taken
+        s.rlast = request.beats == 0
+
+
+@compiled
 def leap(s, cycles):
     """What so many cycles do, as `still` has counted them."""
     if is_counted(s):
@@ -175,14 +229,18 @@ def leap(s, cycles):
         u = s.unpackers[which]
         if which == streaming:
             beats = u.part + cycles
-            u.x += beats // u.parts
             u.part = beats % u.parts
-            s.reads[s.reads_first].beats -= cycles
+            pass_elements(u, beats // u.parts)
+            show_beats(s, cycles)
             s.clients[which].credits += cycles
             if is_counted(s):
                 s.read_beats += cycles
-        elif u.running and not u.empty and in_padding(u) and not (which == COMPUTE and pipeline_moves(s)):
-            u.x += cycles
+        elif u.running and not u.empty and in_padding(u):
+            pass_elements(u, cycles)
+    if s.arvalid and s.arready:  # in the first of these cycles
+        sample_reads(s, False)
+        s.arvalid = 0
+        s.arready = s.reads_count < s.outstanding
     if shows_beat(s) and s.write_left > 0:
         client = s.clients[STORE]
         parts = s.pack_part + cycles

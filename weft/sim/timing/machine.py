@@ -5,11 +5,11 @@ hence the order here, what ends and begins first, then what becomes of the regis
 """
 
 from .bursts import asks, move_rows, walk
-from .compute import begin_steps, end_steps, load_uops, may_begin, pipeline_moves
+from .compute import begin_compute, end_oldest, is_taken, leave_line, may_begin, take, tell_done
 from .dram import drive_reads, drive_writes, sample_reads
 from .fetch import BUFFER_BEATS, begin_fetch, hand_out
 from .jit import compiled
-from .state import COMPUTE, COMPUTES, FETCH, LOAD, LOADS, MOVES, READERS, STORES
+from .state import ALU, COMPUTE, COMPUTES, ENTRIES, FETCH, LOAD, LOADS, MOVE, MULTIPLY, READERS, STORES
 from .store import begin_store, end_store, is_walked, may_store, write_cycle
 from .tokens import end, gate, move_queue, pass_gate, take_head
 from .unpack import begin_unpack, unpack
@@ -22,7 +22,7 @@ def load_moves(s):
 
 @compiled
 def compute_moves(s):
-    return s.loading or pipeline_moves(s)
+    return s.in_flight > 0
 
 
 @compiled
@@ -37,16 +37,18 @@ def is_counted(s):
 
 
 @compiled
-def unpack_cycle(s, insns, which, held):
+def unpack_cycle(s, insns, which):
     """A cycle of an unpacker. Returns (it takes a beat, the instruction that it ends; -1: none)."""
     u, client = s.unpackers[which], s.clients[which]
     takes, ended = False, -1
-    if u.running and not held:
+    if u.running:
         takes, done = unpack(u, s.full and s.owner == which)
         if done:
             u.running, ended = 0, u.index
+            if which == COMPUTE:
+                s.entries[u.entry].done = s.now
     if client.waiting and not u.running:
-        begin_unpack(s, insns, which, client.next)
+        begin_unpack(s, insns, which, client.next, client.entry)
         client.waiting = 0
     return takes, ended
 
@@ -78,44 +80,45 @@ def read_cycle(s, times, taker, emptied):
 
 
 @compiled
+def begin_move(s, insns, which, index, entry):
+    """A LOAD's rows are asked for from the next cycle on, and it waits for the unpacker."""
+    walk(s, insns, which, index)
+    client = s.clients[which]
+    client.waiting, client.next, client.entry = 1, index, entry
+
+
+@compiled
 def begin(s, insns, own, times, uops, dram, module):
     """The instruction at the head of a module's queue begins in this cycle."""
     me = s.modules[module]
     index = me.head
-    insn = insns[index]
     times[index].start = s.now
     me.begun += 1
     take_head(s, insns, own, module)
-    if module == STORES:
-        begin_store(s, insns, index)
-    elif module == COMPUTES and insn.work != MOVES:
-        begin_steps(s, insns, times, uops, index)
+    if module == LOADS:
+        begin_move(s, insns, LOAD, index, 0)
+    elif module == COMPUTES:
+        begin_compute(s, insns, uops, dram, index)
     else:
-        which = LOAD if module == LOADS else COMPUTE
-        if module == COMPUTES:
-            s.loading = 1
-        if insn.is_uop:
-            load_uops(insn, uops, dram)
-        walk(s, insns, which, index)
-        s.clients[which].waiting, s.clients[which].next = 1, index
+        begin_store(s, insns, index)
 
 
 @compiled
 def cycle(s, insns, own, times, uops, dram):
     """The cycle `now`; afterwards `now` is the next."""
     load_idle, compute_idle, store_idle = not load_moves(s), not compute_moves(s), not store_moves(s)
-    stepped = end_steps(s)
-    if stepped >= 0 and insns[stepped].finish and s.finished < 0:
+    takes_load, loaded = unpack_cycle(s, insns, LOAD)
+    takes_compute, _ = unpack_cycle(s, insns, COMPUTE)
+    computed = end_oldest(s)
+    if computed >= 0 and insns[computed].finish and s.finished < 0:
         s.finished = s.now
     counted, launches = is_counted(s), s.launching and s.left == 0
-    takes_load, loaded = unpack_cycle(s, insns, LOAD, False)
-    takes_compute, moved = unpack_cycle(s, insns, COMPUTE, pipeline_moves(s))
-    if moved >= 0:
-        s.loading = 0
+    multiplies, operates, moves = is_taken(s, MULTIPLY), is_taken(s, ALU), is_taken(s, MOVE)
     walked = is_walked(s)
-    load_pops, load_begins = gate(s, LOADS, s.clients[LOAD].rows == 0 and not s.clients[LOAD].waiting)
-    compute_pops, compute_begins = gate(s, COMPUTES, may_begin(s))
-    store_pops, store_begins = gate(s, STORES, may_store(s, walked))
+    load_queue, compute_queue, store_queue = s.modules[LOADS], s.modules[COMPUTES], s.modules[STORES]
+    load_pops, load_begins = gate(s, LOADS, load_queue.ready, s.clients[LOAD].rows == 0 and not s.clients[LOAD].waiting)
+    compute_pops, compute_begins = gate(s, COMPUTES, s.decoded, may_begin(s, insns))
+    store_pops, store_begins = gate(s, STORES, store_queue.ready, may_store(s, walked))
     stored = end_store(s, walked)
     if counted:
         s.load_busy += load_begins or not load_idle
@@ -126,9 +129,11 @@ def cycle(s, insns, own, times, uops, dram):
     takes_fetch = s.full and s.owner == FETCH and s.level != BUFFER_BEATS
     s.level += takes_fetch
     s.level -= emptied
-    move_queue(s.modules[LOADS], handed == LOADS, load_begins)
-    move_queue(s.modules[COMPUTES], handed == COMPUTES, compute_begins)
-    move_queue(s.modules[STORES], handed == STORES, store_begins)
+    decodes = compute_queue.ready and (not s.decoded or compute_begins)
+    s.decoded = decodes or s.decoded and not compute_begins
+    move_queue(load_queue, handed == LOADS, load_begins)
+    move_queue(compute_queue, handed == COMPUTES, decodes)
+    move_queue(store_queue, handed == STORES, store_begins)
     read_cycle(s, times, LOAD if takes_load else COMPUTE if takes_compute else FETCH if takes_fetch else -1, emptied)
     write_cycle(s, times)
     drive_reads(s)
@@ -137,10 +142,18 @@ def cycle(s, insns, own, times, uops, dram):
     pass_gate(s, LOADS, load_pops, load_begins)
     pass_gate(s, COMPUTES, compute_pops, compute_begins)
     pass_gate(s, STORES, store_pops, store_begins)
-    if stepped >= 0:
-        end(s, insns, times, COMPUTES, stepped)
-    if moved >= 0:
-        end(s, insns, times, COMPUTES, moved)
+    tell_done(s)
+    if multiplies:
+        take(s, insns, times, uops, MULTIPLY)
+    if operates:
+        take(s, insns, times, uops, ALU)
+    if moves:
+        index, entry = leave_line(s, MOVE)
+        begin_move(s, insns, COMPUTE, index, entry)
+    if computed >= 0:
+        end(s, insns, times, COMPUTES, computed)
+        s.oldest = s.oldest + 1 & ENTRIES - 1
+        s.in_flight -= 1
     if loaded >= 0:
         end(s, insns, times, LOADS, loaded)
     if stored >= 0:

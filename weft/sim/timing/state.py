@@ -10,11 +10,16 @@ COMPUTE, FETCH, LOAD, STORE = 0, 1, 2, 3  # clients of the memory engine; of tho
 READERS = 3
 LOADS, COMPUTES, STORES = 0, 1, 2  # the modules, as in weft.isa.Module
 NOTHING, MOVES, STEPS = 0, 1, 2  # work of an instruction: tokens only, a block of memory, steps of the pipeline
-IN_FLIGHT = 16  # instructions of compute that have issued and not ended; more than there are stages
+ENTRIES = 16  # instructions of compute that have begun and not ended
+ALONE, MULTIPLY, ALU, MOVE = 0, 1, 2, 3  # the engine of an instruction of compute: none, it only moves tokens; products; operations; LOAD
+ENGINES = 4
+WAITING = (0, 1, 8, 4)  # instructions that have begun and wait for an engine, at most
+PLACES = 8  # for them, an engine
+LOWER, UPPER, PARAMETERS = 1, 2, 4  # what instructions of different engines can meet in: halves of ACC, QNT and LUT
 REQUESTS = 1 << 10  # that DRAM has taken and not served; more than its `outstanding`
 STORE_ENDS = 8  # stores that wait for answers only
 KEPT = 5  # long steps that a later one may have to wait for, and times at which the pipeline stood still
-LONG_AGO = -(1 << 40)
+LONG_AGO, NEVER = -(1 << 40), 1 << 60
 
 
 def record(**fields) -> np.dtype:
@@ -27,19 +32,19 @@ def integers(names: str) -> dict[str, type]:
     return dict.fromkeys(names.split(), np.int64)
 
 
-# An instruction, decoded. `lead`: steps before the first one that may have to wait; `finish`, `long`, ...: 0 or 1.
+# An instruction, decoded. uses: of `confined` ones without the half that their first micro-op tells; `several`: a LOAD of more than a row.
 INSTRUCTION = record(**integers(
     "module work finish pop_prev pop_next push_prev push_next "
     "address rows x_size stride y_pad_0 y_pad_1 x_pad_0 x_pad_1 height width empty parts slots element_bits deep is_uop sram pad_value "
-    "steps lead long uop_bgn uop_end iter_out iter_in dst_out dst_in"))
+    "several engine uses confined steps long uop_bgn uop_end iter_out iter_in dst_out dst_in"))
 
 # What an instruction's run is told of, in cycles since the launch; see weft/sim/timing/__init__.py.
 TIMES = record(**integers("fetched start issued end beats"))
 
 # A walker of `rows` that are left, from byte `address`; a splitter of `left` beats from beat `at`; an instruction that waits.
-CLIENT = record(**integers("rows address x_size stride parts slots element_bits index left at credits max_burst waiting next"))
+CLIENT = record(**integers("rows address x_size stride parts slots element_bits index left at credits max_burst waiting next entry"))
 
-UNPACKER = record(**integers("running index empty x y part slot row_slot width height x_pad x_end y_pad y_end parts slots deep moves"))
+UNPACKER = record(**integers("running index entry empty x y part slot row_slot width height x_pad x_end y_pad y_end parts slots deep moves"))
 
 # The queue before a module (a memory of `inner`, and a register that is `ready`), how many of its `total` instructions have
 # begun and ended, and the gate: what the head wants, and whether it has its tokens.
@@ -48,22 +53,25 @@ MODULE = record(**integers("inner ready begun ended total popped head pop_prev p
 TOKEN = record(**integers("count reserved"))  # places are reserved as an instruction begins, tokens come as it ends
 
 REQUEST = record(**integers("ready beats client"))
-END = record(**integers("cycle index"))
+ENTRY = record(**integers("index engine uses done"))  # done: the cycle of its last write, NEVER as long as that is not known
+LINE = record(**integers("first count"))  # places of those that wait for an engine
+PLACE = record(**integers("index entry waits"))  # waits: a bit for each entry that must be done before
+ISSUE = record(**integers("until first_uop last_uop"))  # the cycle of the last step's issue, and the micro-ops that are read
 WAIT = record(**integers("asked index"))
 LONG_STEP = record(**integers("dst cycle"))
 PAUSE = record(**integers("begin end"))
 
 MACHINE = record(
     **integers("now finished stuck instructions "
-               "bus_bytes page_beats acc_depth latency write_latency rate outstanding "  # the machine, and its DRAM
+               "bus_bytes beat_bits page_beats acc_depth latency write_latency rate outstanding "  # the machine, and its DRAM
                "arready rvalid rlast rid reads_first reads_count read_credit sending "  # DRAM's read channels
                "awready wready bvalid writes_first writes_count answers_first answers_count unmatched write_credit "  # and write
                "arvalid ar_client ar_beats full owner awvalid aw_beats write_left "  # the memory engine
                "launching stream left level part handed parts slots "  # fetch
-               "loading last_issue busy_until ends_first ends_count "  # compute
+               "decoded in_flight oldest newest newest_long loads_uop uop_entry late "  # compute
                "active index asked answered waits_first waits_count "  # store, and its packer
                "pack_x pack_y pack_part pack_slot pack_row_slot pack_full got_slot got_last "
                "read_beats write_beats load_busy compute_busy store_busy"),  # counters
     clients=(CLIENT, 4), unpackers=(UNPACKER, READERS), modules=(MODULE, 3), tokens=(TOKEN, 4),
     reads=(REQUEST, REQUESTS), writes=(np.int64, REQUESTS), answers=(np.int64, REQUESTS),
-    ends=(END, IN_FLIGHT), waits=(WAIT, STORE_ENDS), longs=(LONG_STEP, KEPT), pauses=(PAUSE, KEPT))
+    entries=(ENTRY, ENTRIES), lines=(LINE, ENGINES), places=(PLACE, ENGINES * PLACES), issues=(ISSUE, ENGINES), waits=(WAIT, STORE_ENDS), longs=(LONG_STEP, KEPT), pauses=(PAUSE, KEPT))

@@ -24,10 +24,10 @@ def take_head(s, insns, own, module):
 
 
 @compiled
-def gate(s, module, free):
-    """A cycle of a module's gate. Returns (takes its tokens, begins) of the instruction at the head of the queue."""
+def gate(s, module, valid, free):
+    """A cycle of a module's gate, with an instruction if `valid`, that the module could begin if `free`. Returns (takes its tokens, begins)."""
     me = s.modules[module]
-    if not me.ready or not free:
+    if not valid or not free:
         return False, False
     pops = False
     if not me.popped:

@@ -4,10 +4,10 @@ from .jit import compiled
 
 
 @compiled
-def begin_unpack(s, insns, which, index):
+def begin_unpack(s, insns, which, index, entry):
     """An instruction is the unpacker's from the next cycle on."""
     insn, u = insns[index], s.unpackers[which]
-    u.running, u.index, u.empty = 1, index, insn.empty
+    u.running, u.index, u.entry, u.empty = 1, index, entry, insn.empty
     u.x = u.y = u.part = 0
     u.width, u.x_pad, u.x_end = insn.width, insn.x_pad_0, insn.x_pad_0 + insn.x_size
     u.height, u.y_pad, u.y_end = insn.height, insn.y_pad_0, insn.height - insn.y_pad_1
@@ -24,7 +24,7 @@ def in_padding(u):
 
 @compiled
 def unpack(u, has_beat):
-    """A cycle of an unpacker that runs and is not held. Returns (it takes a beat, the instruction is done)."""
+    """A cycle of an unpacker that runs. Returns (it takes a beat, the instruction is done)."""
     if u.empty:
         return False, True
     padding = in_padding(u)

@@ -1,0 +1,98 @@
+"""The engine of ALU and of GEMM with reset: when its steps issue, where they stand still, when the last writes (weft/hw/elementwise.py).
+
+A step leaves `issue` in one cycle, is in `uop` in the next and in `read` in the one after. It writes TO_WRITE cycles after it
+leaves `read`, a long one (requantisation, a table) LONG_TO_WRITE cycles after. While a step waits in `read`, the stages before
+it stand still too: a pause. Steps wait for those before them only, so all of an instruction's way is known as it begins.
+"""
+
+from .jit import compiled
+from .state import KEPT
+
+TO_WRITE = 1
+LONG_TO_WRITE = 6
+LONG_WAITS = KEPT  # cycles from where a long step leaves `read`, in which what must not overtake it waits there
+
+
+@compiled
+def after_pauses(s, cycle):
+    """The first cycle, from this one on, in which the stages before `read` move."""
+    if s.pauses[KEPT - 1].end <= cycle:
+        return cycle
+    for n in range(KEPT):  # oldest first
+        pause = s.pauses[n]
+        if pause.begin <= cycle < pause.end:
+            cycle = pause.end
+    return cycle
+
+
+@compiled
+def remember_pause(s, begin, end):
+    for n in range(KEPT - 1):
+        s.pauses[n].begin, s.pauses[n].end = s.pauses[n + 1].begin, s.pauses[n + 1].end
+    s.pauses[KEPT - 1].begin, s.pauses[KEPT - 1].end = begin, end
+
+
+@compiled
+def remember_long(s, dst, cycle):
+    s.newest_long = 0 if s.newest_long == KEPT - 1 else s.newest_long + 1
+    newest = s.longs[s.newest_long]
+    newest.dst, newest.cycle = dst, cycle
+
+
+@compiled
+def leaves_read(s, cycle, is_long, dst):
+    """When a step that comes to `read` in this cycle leaves it: a long one must not write after it, nor too late for it."""
+    if not is_long:
+        return max(cycle, s.longs[s.newest_long].cycle + LONG_WAITS + 1)
+    for n in range(KEPT):
+        if s.longs[n].dst == dst:
+            cycle = max(cycle, s.longs[n].cycle + LONG_WAITS + 1)
+    return cycle
+
+
+@compiled
+def step(s, cycle, is_long, dst):
+    """One step, in `issue` from this cycle on. Returns (when it leaves it, when it leaves `read`)."""
+    issued = after_pauses(s, cycle)
+    arrives = after_pauses(s, issued + 1) + 1
+    leaves = leaves_read(s, arrives, is_long, dst)
+    if leaves > arrives:
+        remember_pause(s, arrives, leaves)
+    if is_long:
+        remember_long(s, dst, leaves)
+    return issued, leaves
+
+
+@compiled
+def last_issued(s, first_issued, steps):
+    """When the last of `steps` steps that follow one another leaves `issue`."""
+    last = first_issued + steps - 1
+    for n in range(KEPT):  # oldest first
+        if first_issued < s.pauses[n].begin <= last:
+            last += s.pauses[n].end - s.pauses[n].begin
+    return last
+
+
+@compiled
+def long_steps(s, insn, uops, cycle):
+    """All steps of a long instruction, one by one. Returns as `step`, of the last."""
+    issued = leaves = cycle - 1
+    outer = 0
+    for _y in range(insn.iter_out):
+        inner = outer
+        for _x in range(insn.iter_in):
+            for k in range(insn.uop_bgn, insn.uop_end):
+                issued, leaves = step(s, issued + 1, True, uops[k] + inner & s.acc_depth - 1)
+            inner += insn.dst_in
+        outer += insn.dst_out
+    return issued, leaves
+
+
+@compiled
+def operate(s, insn, uops):
+    """The engine takes an instruction in this cycle. Returns (when its last step issues, when it writes)."""
+    if insn.long:
+        issued, leaves = long_steps(s, insn, uops, s.now + 1)
+        return issued, leaves + LONG_TO_WRITE
+    issued, leaves = step(s, s.now + 1, False, 0)  # the first may have to wait for long ones before it, the others follow
+    return last_issued(s, issued, insn.steps), leaves + insn.steps - 1 + TO_WRITE
