@@ -27,7 +27,7 @@ ATTRIBUTES: dict[str, str] = {
               "keep_aspect_ratio_policy mode nearest_mode",
     "DepthToSpace": "blocksize mode", "SpaceToDepth": "blocksize",
     "Transpose": "perm", "Reshape": "allowzero", "Flatten": "axis", "Squeeze": "", "Unsqueeze": "", "Concat": "axis",
-    "Slice": "", "Pad": "mode", "Gather": "axis", "Expand": "", "Cast": "to saturate", "Shape": "start end",
+    "Split": "axis num_outputs", "Slice": "", "Pad": "mode", "Gather": "axis", "Expand": "", "Cast": "to saturate", "Shape": "start end",
     "ConstantOfShape": "value", "Constant": "value value_float value_floats value_int value_ints",
     "QuantizeLinear": "axis block_size saturate output_dtype", "DequantizeLinear": "axis block_size output_dtype",
 }

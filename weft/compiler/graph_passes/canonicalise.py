@@ -2,6 +2,7 @@
 
     Flatten, Squeeze, Unsqueeze, Reshape(x, shape)  -> Reshape(x) shape=
     Slice(x, starts, ...)                           -> Slice(x) starts= ends= axes= steps=
+    Split(x)                                        -> Slice(x) for each part
     Pad(x, pads, value)                             -> Pad(x) pads= value=
     Resize(x, roi, scales, sizes)                   -> Resize(x) scales= sizes=
     Clip(x, low, high), Relu(x)                     -> Clip(x) min= max=
@@ -66,6 +67,17 @@ def _slice(graph: Graph, node: Node) -> None:
         steps = np.ones(len(starts), np.int64) if steps is None else steps
         node.attrs = dict(zip(("starts", "ends", "axes", "steps"), map(_whole, (starts, ends, axes, steps)), strict=True))
         node.inputs = node.inputs[:1]
+
+
+def _split(graph: Graph, node: Node) -> None:
+    axis, first, made = node.attrs.get("axis", 0) % len(graph.tensors[node.inputs[0]].shape), 0, []
+    for index, output in enumerate(node.outputs):
+        last = first + graph.tensors[output].shape[axis]
+        attrs = {"starts": (first,), "ends": (last,), "axes": (axis,), "steps": (1,)}
+        made.append(Node(f"{node.name}.{index}", "Slice", node.inputs[:1], [output], attrs))
+        first = last
+    at = graph.nodes.index(node)
+    graph.nodes[at:at + 1] = made
 
 
 def _pad(graph: Graph, node: Node) -> None:
@@ -171,6 +183,6 @@ def _identity(graph: Graph, node: Node) -> None:
 
 
 _FORMS: dict[str, Callable[[Graph, Node], None]] = {
-    **dict.fromkeys(("Reshape", "Flatten", "Squeeze", "Unsqueeze"), _reshape), "Slice": _slice, "Resize": _resize, "Pad": _pad, "Clip": _clip,
+    **dict.fromkeys(("Reshape", "Flatten", "Squeeze", "Unsqueeze"), _reshape), "Slice": _slice, "Split": _split, "Resize": _resize, "Pad": _pad, "Clip": _clip,
     "Relu": _relu, "ReduceMean": _reduce, "ReduceMax": _reduce, "GlobalMaxPool": _global_max_pool, "MatMul": _matmul, "Add": _add, "Identity": _identity,
 }
