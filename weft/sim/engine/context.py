@@ -12,7 +12,7 @@ from weft.isa.table import MICRO_OP, micro_op_layout
 from .forms import Form
 from .records import columns, signed_fields
 from .state import COUNTERS, WORDS, Sizes
-from .values import I1, I8, I32, I64, POINTER, Pointer, Value, Variable, constant, loop
+from .values import I1, I8, I32, I64, POINTER, Pointer, Value, Variable, constant, declared, loop
 
 KERNEL = ir.FunctionType(I32, [POINTER, POINTER])  # (state, record) -> 0, or 1 where the instruction cannot run
 
@@ -52,16 +52,13 @@ class Context:
     def fill(self, place: Pointer, byte, size: Value):
         """`size` bytes."""
         byte = byte.trunc(I8).ir if isinstance(byte, Value) else I8(byte)
-        function = self.intrinsic("llvm.memset.p0.i64", ir.VoidType(), POINTER, I8, I64, I1)
+        function = declared(self.module, "llvm.memset.p0.i64", ir.VoidType(), POINTER, I8, I64, I1)
         self.builder.call(function, [place.ir, byte, size.ir, I1(0)])
 
     def copy(self, target: Pointer, source: Pointer, size: Value):
         """`size` bytes that do not overlap."""
-        function = self.intrinsic("llvm.memcpy.p0.p0.i64", ir.VoidType(), POINTER, POINTER, I64, I1)
+        function = declared(self.module, "llvm.memcpy.p0.p0.i64", ir.VoidType(), POINTER, POINTER, I64, I1)
         self.builder.call(function, [target.ir, source.ir, size.ir, I1(0)])
-
-    def intrinsic(self, name: str, result: ir.Type, *arguments: ir.Type) -> ir.Function:
-        return self.module.globals.get(name) or ir.Function(self.module, ir.FunctionType(result, arguments), name)
 
     # The state, argument 0 of every function
 

@@ -7,11 +7,10 @@ channel o for these inputs: `dot` adds their products. They differ in how inputs
 from dataclasses import dataclass
 
 import llvmlite.binding as llvm
-from llvmlite import ir
 
 from weft.isa import Config, WeftError
 
-from .values import I8, I16, I32, Value, vector
+from .values import I8, I16, I32, Value, declared, vector
 
 MOST_POSITIONS = 16  # accumulators that are kept in registers: more hide no latency
 
@@ -50,20 +49,19 @@ class Form:
         b, lanes = total.builder, self.lanes
         if self.name == "vnni":
             kind = vector(I8, 4 * lanes)
-            function = _declared(b.module, f"llvm.x86.avx512.vpdpbusd.{32 * lanes}", total.type, (total.type, kind, kind))
+            function = declared(b.module, f"llvm.x86.avx512.vpdpbusd.{32 * lanes}", total.type, total.type, kind, kind)
             return Value(b, b.call(function, [total.ir, inputs.bitcast(kind).ir, weights.bitcast(kind).ir]))
         kind = vector(I16, 2 * lanes)  # LLVM knows this as the multiply-add of pairs, where the target has one
         products = inputs.bitcast(kind).sext(I32) * weights.bitcast(kind).sext(I32)
         return total + (products.shuffle(list(range(0, 2 * lanes, 2))) + products.shuffle(list(range(1, 2 * lanes, 2))))
 
 
-def _declared(module: ir.Module, name: str, result: ir.Type, arguments: tuple[ir.Type, ...]) -> ir.Function:
-    return module.globals.get(name) or ir.Function(module, ir.FunctionType(result, arguments), name)
-
-
 def host_features() -> dict[str, bool]:
-    """The CPU's features by LLVM's names."""
-    return dict(llvm.get_host_cpu_features())
+    """The CPU's features by LLVM's names; none where LLVM cannot tell."""
+    try:
+        return dict(llvm.get_host_cpu_features())
+    except RuntimeError:
+        return {}
 
 
 def _flags(features: dict[str, bool], without: tuple[str, ...] = ()) -> str:

@@ -19,6 +19,11 @@ def vector(element: ir.IntType, lanes: int) -> ir.VectorType:
     return ir.VectorType(element, lanes)
 
 
+def declared(module: ir.Module, name: str, result: ir.Type, *arguments: ir.Type) -> ir.Function:
+    """A function that LLVM knows, as this module knows it."""
+    return module.globals.get(name) or ir.Function(module, ir.FunctionType(result, arguments), name)
+
+
 class Value:
     """An integer, or a vector of integers. A meaning of the instruction table can be traced with two of these."""
 
