@@ -13,7 +13,8 @@ QUANTISERS = {"QuantizeLinear": "quantize", "DequantizeLinear": "dequantize"}
 _CONV = "auto_pad dilations group kernel_shape pads strides"
 _POOL = "auto_pad ceil_mode dilations kernel_shape pads strides"
 ATTRIBUTES: dict[str, str] = {
-    "Conv": _CONV, "ConvTranspose": f"{_CONV} output_padding output_shape", "MaxPool": f"{_POOL} storage_order", "AveragePool": f"{_POOL} count_include_pad",
+    "Conv": _CONV, "ConvTranspose": f"{_CONV} output_padding output_shape",
+    "MaxPool": f"{_POOL} storage_order", "AveragePool": f"{_POOL} count_include_pad",
     "GlobalAveragePool": "", "ReduceMean": "axes keepdims noop_with_empty_axes",
     "Gemm": "alpha beta transA transB", "MatMul": "",
     **dict.fromkeys(("Add", "Sub", "Mul", "Div", "Pow", "Neg", "Abs", "Sqrt", "Exp", "Log", "Tanh", "Erf", "Min", "Max",

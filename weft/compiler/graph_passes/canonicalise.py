@@ -130,7 +130,8 @@ def _reduce(graph: Graph, node: Node) -> None:
     if axes is None or len(source.shape) != 4 or sorted(a % 4 for a in axes) != [2, 3]:
         return
     keep = {k: v for k, v in node.attrs.items() if k in ("minimum", "maximum")}
-    node.op, node.attrs = ("GlobalAveragePool", keep) if node.op == "ReduceMean" else ("MaxPool", keep | {"kernel_shape": source.shape[2:]})
+    mean = node.op == "ReduceMean"
+    node.op, node.attrs = ("GlobalAveragePool", keep) if mean else ("MaxPool", keep | {"kernel_shape": source.shape[2:]})
     if len(target.shape) == 4:
         return
     pooled = graph.add_tensor(f"{node.outputs[0]}.pooled", dataclasses.replace(target, shape=(*target.shape, 1, 1)))
@@ -183,6 +184,7 @@ def _identity(graph: Graph, node: Node) -> None:
 
 
 _FORMS: dict[str, Callable[[Graph, Node], None]] = {
-    **dict.fromkeys(("Reshape", "Flatten", "Squeeze", "Unsqueeze"), _reshape), "Slice": _slice, "Split": _split, "Resize": _resize, "Pad": _pad, "Clip": _clip,
-    "Relu": _relu, "ReduceMean": _reduce, "ReduceMax": _reduce, "GlobalMaxPool": _global_max_pool, "MatMul": _matmul, "Add": _add, "Identity": _identity,
+    **dict.fromkeys(("Reshape", "Flatten", "Squeeze", "Unsqueeze"), _reshape), "Slice": _slice, "Split": _split,
+    "Resize": _resize, "Pad": _pad, "Clip": _clip, "Relu": _relu, "ReduceMean": _reduce, "ReduceMax": _reduce, "GlobalMaxPool": _global_max_pool,
+    "MatMul": _matmul, "Add": _add, "Identity": _identity,
 }
