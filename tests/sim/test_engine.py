@@ -8,7 +8,8 @@ from hypothesis import given, strategies as st
 
 from tests.random_programs import random_program
 from tests.sim.engines import engine_of, tried_forms
-from weft.isa import ALU_OPS, DEFAULT, PRESETS, AluOp, Config, Instruction, Memory, Opcode, WeftError, encode, encode_micro_ops
+from weft.isa import (ALU_OPS, DEFAULT, PRESETS, AluOp, Config, Instruction, Memory, Opcode, WeftError, encode,
+                      encode_micro_ops)
 from weft.isa.table import MAX_TAPS, layouts, micro_op_layout
 from weft.runtime.device import Bases
 from weft.sim.engine import Engine, compiled, decode_stream, forms
@@ -17,8 +18,9 @@ from weft.sim.reference import ReferenceDevice
 from weft.sim.scratchpads import Scratchpads
 
 MEMORIES = ("uop", "inp", "wgt", "acc", "qnt", "lut")
-ODD = [Config(name=f"{batch}x{block}x{block}", batch=batch, block_in=block, block_out=block, uop_buffer=1 << 10, inp_buffer=max(1 << 10, 64 * batch * block),
-              wgt_buffer=32 * block * block, acc_buffer=256 * batch * block, qnt_buffer=256 * block)
+ODD = [Config(name=f"{batch}x{block}x{block}", batch=batch, block_in=block, block_out=block, uop_buffer=1 << 10,
+              inp_buffer=max(1 << 10, 64 * batch * block), wgt_buffer=32 * block * block,
+              acc_buffer=256 * batch * block, qnt_buffer=256 * block)
        for batch, block in ((1, 1), (4, 2), (1, 4), (1, 64))]
 CONFIGS = [*PRESETS.values(), *ODD]
 SEEDS = st.integers(0, 2**32 - 1)
@@ -35,13 +37,15 @@ def random_instruction(rng, config: Config, opcode: Opcode) -> Instruction:
     below = lambda n: int(rng.integers(0, n))
     if opcode in (Opcode.LOAD, Opcode.LOAD_PAD, Opcode.STORE):
         memory = int(rng.choice([m for m in Memory if m != Memory.OUT])) if opcode != Opcode.STORE else Memory.OUT
-        values = dict(memory_type=memory, sram_base=below(8), dram_base=below(9), y_size=below(4), x_size=below(5), x_stride=below(8))
+        values = dict(memory_type=memory, sram_base=below(8), dram_base=below(9), y_size=below(4), x_size=below(5),
+                      x_stride=below(8))
         if opcode != Opcode.STORE:
             values |= {f"{axis}_pad_{side}": below(3) for axis in "xy" for side in (0, 1) if below(2)}
         return Instruction(opcode, values | ({"pad_value": below(256) - 128} if opcode == Opcode.LOAD_PAD else {}))
     begin = below(4)
     one_of = lambda *values: int(rng.choice(values))
-    values = {"uop_bgn": begin, "uop_end": max(0, begin + one_of(-1, 0, 1, 1, 1, 2, 3, 8)), "iter_out": one_of(0, 1, 2, 3, 4), "iter_in": one_of(0, 1, 2, 4, 13)}
+    values = {"uop_bgn": begin, "uop_end": max(0, begin + one_of(-1, 0, 1, 1, 1, 2, 3, 8)), "iter_out": one_of(0, 1, 2, 3, 4),
+              "iter_in": one_of(0, 1, 2, 4, 13)}
     for name in fields:
         if "_factor_" in name:
             factors = (0, 0, 0, 1, 2) if name.startswith("wgt") else (0, 1, 1, 1, 2, 4, 40)
@@ -49,7 +53,8 @@ def random_instruction(rng, config: Config, opcode: Opcode) -> Instruction:
     if opcode == Opcode.GEMM:
         values["reset"] = int(below(8) == 0)
     elif opcode == Opcode.ALU:
-        values |= {"alu_opcode": one_of(*ALU_OPS, *ALU_OPS, 7), "use_imm": below(2), "imm": one_of(below(1 << 16) - (1 << 15), below(80) - 40)}
+        values |= {"alu_opcode": one_of(*ALU_OPS, *ALU_OPS, 7), "use_imm": below(2),
+                   "imm": one_of(below(1 << 16) - (1 << 15), below(80) - 40)}
     else:
         values["taps"] = below(min(config.block_in, MAX_TAPS) + 2)
     return Instruction(opcode, values)
@@ -113,10 +118,11 @@ LOOPS = dict(iter_out=3, iter_in=4, src_factor_out=5, src_factor_in=1)
 
 @pytest.mark.parametrize("form", forms(DEFAULT))
 def test_sums_that_meet_in_one_element_of_acc(form):
-    """However the loops of a GEMM lead back to an element: no sum is lost. Micro-ops that share a weight or an element, and do not."""
+    """However the loops of a GEMM lead back to an element: no sum is lost. Some micro-ops share a weight or an element."""
     micro_ops = encode_micro_ops([3, 4, 3, 3], [0, 2, 7, 2], [1, 1, 5, 1], DEFAULT)
     for dst_out, dst_in, wgt_out, wgt_in in product((0, 1, 2, 4), (0, 1, 3), (0, 1), (0, 2)):
-        fields = LOOPS | dict(uop_end=4, dst_factor_out=dst_out, dst_factor_in=dst_in, wgt_factor_out=wgt_out, wgt_factor_in=wgt_in)
+        fields = LOOPS | dict(uop_end=4, dst_factor_out=dst_out, dst_factor_in=dst_in, wgt_factor_out=wgt_out,
+                              wgt_factor_in=wgt_in)
         assert_same(DEFAULT, Instruction(Opcode.GEMM, fields), micro_ops, form)
 
 
@@ -129,10 +135,10 @@ def test_more_turns_than_a_plan_has_room_for():
 
 @pytest.mark.parametrize("op", ALU_OPS.values(), ids=lambda op: op.name)
 def test_operands_that_change_along_the_loops(op):
-    """One micro-op and several; a second operand that stays, or changes along one loop or both; steps that see the one before."""
+    """One micro-op and several; a second operand that stays, or changes along a loop; steps that see the one before."""
     for uops, src_out, src_in, dst_in, use_imm in product((1, 2), (0, 1), (0, 1), (0, 1), (0, 1)):
-        fields = dict(uop_end=uops, iter_out=2, iter_in=2, dst_factor_out=2, dst_factor_in=dst_in, src_factor_out=src_out, src_factor_in=src_in,
-                      alu_opcode=op.code, use_imm=use_imm, imm=-3)
+        fields = dict(uop_end=uops, iter_out=2, iter_in=2, dst_factor_out=2, dst_factor_in=dst_in, src_factor_out=src_out,
+                      src_factor_in=src_in, alu_opcode=op.code, use_imm=use_imm, imm=-3)
         assert_same(DEFAULT, Instruction(Opcode.ALU, fields), encode_micro_ops([5, 1], [1, 0], 0, DEFAULT), "plain")
 
 
@@ -182,8 +188,10 @@ def test_every_operation_of_the_table_is_run_by_the_machine_code():
 def test_a_new_operation_is_an_entry_of_the_table(monkeypatch):
     """Neither the NumPy meaning nor the machine code has to know of it."""
     config = PRESETS["1x8x8"]
-    monkeypatch.setitem(ALU_OPS, 7, AluOp(7, "clamped difference", lambda x, y: np.minimum(np.maximum(x - y * 3, -1000), 1000), "for this test"))
-    instruction = Instruction(Opcode.ALU, {"alu_opcode": 7, "uop_end": 1, "iter_out": 1, "iter_in": 40, "dst_factor_in": 1, "src_factor_in": 3})
+    meaning = lambda x, y: np.minimum(np.maximum(x - y * 3, -1000), 1000)
+    monkeypatch.setitem(ALU_OPS, 7, AluOp(7, "clamped difference", meaning, "for this test"))
+    instruction = Instruction(Opcode.ALU, {"alu_opcode": 7, "uop_end": 1, "iter_out": 1, "iter_in": 40, "dst_factor_in": 1,
+                                           "src_factor_in": 3})
     engine, reference = Engine(config), Scratchpads(config)
     engine._code = compiled.Compiled(compiled.object_code(config, engine.form), engine.form)
     for pads in (engine.pads, reference):

@@ -1,7 +1,7 @@
 """How a CPU multiplies: the ways in which GEMM's inner products can be computed, and which of them this CPU has.
 
-All take `group` neighbouring inputs at a time, as 32 bits that are the same in every lane, and in lane o the weights of output
-channel o for these inputs: `dot` adds their products. They differ in how inputs and weights are kept for it.
+All take `group` neighbouring inputs at a time, as 32 bits that are the same in every lane, and in lane o the weights of
+output channel o for these inputs: `dot` adds their products. They differ in how inputs and weights are kept for it.
 """
 
 from dataclasses import dataclass
@@ -65,7 +65,8 @@ def host_features() -> dict[str, bool]:
 
 
 def _flags(features: dict[str, bool], without: tuple[str, ...] = ()) -> str:
-    return ",".join(f"{'+' if has and not name.startswith(without) else '-'}{name}" for name, has in sorted(features.items()))
+    signs = {name: "+" if has and not name.startswith(without) else "-" for name, has in sorted(features.items())}
+    return ",".join(sign + name for name, sign in signs.items())
 
 
 def forms(config: Config, features: dict[str, bool] | None = None) -> dict[str, Form]:
@@ -97,5 +98,6 @@ def choose(config: Config, name: str | None = None) -> Form:
     """The form of that name, or the fastest. WeftError where this CPU cannot run it."""
     found = forms(config)
     if name is not None and name not in found:
-        raise WeftError(f"engine '{name}'", f"this CPU can run {', '.join(found)}", repr(name), "one of these, or none: the fastest is chosen")
+        raise WeftError(f"engine '{name}'", f"this CPU can run {', '.join(found)}", repr(name),
+                        "one of these, or none: the fastest is chosen")
     return found[name or next(iter(found))]
