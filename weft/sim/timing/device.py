@@ -26,14 +26,14 @@ class TimingDevice:
     Parameters
     ----------
     config: the machine. dram_size: bytes, rounded up to whole pages of 4096.
-    latency, write_latency, bandwidth, outstanding: the DRAM's behaviour, as on RTL. With a bandwidth below 1 every cycle is
-        walked through, a tenth as fast. There are no random stalls.
+    latency, write_latency, bandwidth, outstanding: the DRAM's behaviour, as on RTL. With a bandwidth below 1 every cycle
+        is walked through, a tenth as fast. There are no random stalls.
     outputs: False leaves out what is computed; only time passes, and DRAM stays as it is.
 
     Members
     -------
-    times: of the last launch, `state.TIMES` [n]: cycles in which an instruction was fetched, began, issued its last step (0 where
-        it has none) and ended; beats that it moved.
+    times: of the last launch, `state.TIMES` [n]: cycles in which an instruction was fetched, began, issued its last step
+        (0 where it has none) and ended; beats that it moved.
 
     Raises
     ------
@@ -103,9 +103,11 @@ class TimingDevice:
         """WeftError for a launch that did not finish, or not altogether."""
         s = launch.machine
         if s.finished < 0 and not s.stuck:
-            raise self._error(f"a launch must finish within max_cycles = {max_cycles}", f"{self._left(launch)} left", "a larger max_cycles")
+            raise self._error(f"a launch must finish within max_cycles = {max_cycles}", f"{self._left(launch)} left",
+                              "a larger max_cycles")
         if s.finished < 0:
-            raise self._error("a program must finish", f"it stands still in cycle {int(s.now)} with {self._left(launch)} left",
+            found = f"it stands still in cycle {int(s.now)} with {self._left(launch)} left"
+            raise self._error("a program must finish", found,
                               "a push for each pop, in an order that lets every module go on; `weft check` on the program")
         if trace and (launch.times["end"] == 0).any():
             raise self._error("each instruction has one event", f"{self._left(launch)} left at FINISH",
