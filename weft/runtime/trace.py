@@ -1,7 +1,7 @@
 """The timeline of a run in Chrome's JSON trace format, which Perfetto opens. A microsecond of it is a cycle.
 
 Tracks: the layers, and each module with its instructions and what it waited for between them; of instructions that run beside
-one another in the compute module, the one that began last is shown, as `stalls.py` counts cycles. Arrows lead from the
+one another in the compute module, the one that has a cycle in `stalls.py` is shown. Arrows lead from the
 instruction that gave a token to the one that waited for it. Counters: tokens in each queue, bytes moved from and to DRAM.
 """
 
