@@ -112,6 +112,15 @@ def test_sums_and_dropouts():
     np.testing.assert_array_equal(reference.run(graph, {"x": x})["y"], x + x + x + x)
 
 
+def test_masks_that_nobody_reads():
+    nodes = [helper.make_node("Dropout", ["x"], ["d", "mask"], "d"),
+             helper.make_node("MaxPool", ["d"], ["y", "places"], "p", kernel_shape=[1, 1])]
+    assert [n.op for n in frontend.load(model(nodes), "m").nodes] == ["Identity", "MaxPool"]
+    read = [helper.make_node("Dropout", ["x"], ["d", "mask"], "d"), helper.make_node("Cast", ["mask"], ["c"], "c", to=1),
+            node("Add", "d", "c")]
+    assert [n.op for n in frontend.load(model(read), "m").nodes] == ["Onnx", "Cast", "Add"]
+
+
 def test_refuses_windows_beyond_the_input():
     data = model([node("MaxPool", "x", kernel_shape=[2, 2], strides=[3, 3], pads=[0, 0, 1, 1], ceil_mode=1)],
                  output_shape=("n", "c", "h", "w"))

@@ -17,7 +17,7 @@ from weft.isa import WeftError
 from weft.runtime.kernels.windows import pool_pads
 
 from ..graph import DTYPES, Graph, Node, TensorType, check_type
-from .onnx_operators import QUANTISERS, UNKNOWN, cannot_import, reference_node
+from .onnx_operators import QUANTISERS, UNKNOWN, cannot_import, drop_unread_outputs, reference_node
 from .onnx_qlinear import expand_quantised
 from .onnx_shapes import fold_shapes
 
@@ -58,6 +58,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _infer(model: onnx.ModelProto, name: str, input_shapes: Mapping[str, tuple[int, ...]]) -> onnx.ModelProto:
+    drop_unread_outputs(model)
     constants = {tensor.name for tensor in model.graph.initializer}
     for value in model.graph.input:
         if value.name in input_shapes:
