@@ -98,9 +98,9 @@ def test_an_attribute_that_changes_the_meaning_is_left_to_onnx():
     np.testing.assert_array_equal(reference.run(placed, {"x": x})["y"], np.pad(x, ((0, 0), (0, 0), (1, 1), (0, 0)), "reflect"))
 
 
-def test_one_spatial_axis_is_left_to_onnx():
-    data = model([node("MaxPool", "x", kernel_shape=[2])], (1, 3, 8), (1, 3, 7))
-    assert_runs_on_the_host(data, ": there must be two spatial axes, but found (2,)", (1, 3, 8))
+def test_three_spatial_axes_are_left_to_onnx():
+    data = model([node("MaxPool", "x", kernel_shape=[2, 1, 1])], (1, 3, 8, 2, 2), (1, 3, 7, 2, 2))
+    assert_runs_on_the_host(data, ": there must be two spatial axes, but found (2, 1, 1)", (1, 3, 8, 2, 2))
 
 
 def test_sums_and_dropouts():
