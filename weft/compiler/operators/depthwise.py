@@ -102,7 +102,8 @@ class Plan:
         compute = cost.steps(window_cycles(s, count["ow"]), turns) + (2 + s.table) * cost.steps(outputs, turns)
         compute = compute + cost.transfer(config, s.c * config.qnt_bytes, 0, count["c"])
         whole = t["ow"] == s.ow
-        store = cost.transfer(config, outputs * config.out_bytes, np.where(whole, blocks * count["oh"], blocks * s.oh * count["ow"]),
+        store = cost.transfer(config, outputs * config.out_bytes,
+                              np.where(whole, blocks * count["oh"], blocks * s.oh * count["ow"]),
                               turns * t["n"] * np.where(whole, 1, t["c"]))
         return cost.total(cost.Work(load, compute, store, turns), getattr(s, self.axis), t[self.axis], self.threads)
 

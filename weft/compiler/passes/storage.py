@@ -91,7 +91,9 @@ def _place(stmt: Stmt, live: dict[str, tuple[Placed, ...]], program: LoopProgram
         case Alloc(buffer, body):
             before = live.get(buffer.scope, ())
             depth = getattr(config, f"{buffer.scope}_depth")
-            ways = [(buffer.threads, depth // buffer.threads), (1, depth)] if buffer.scope == "acc" and buffer.threads > 1 else [(1, depth)]
+            ways = [(1, depth)]
+            if buffer.scope == "acc" and buffer.threads > 1:
+                ways.insert(0, (buffer.threads, depth // buffer.threads))
             found = next(((base, room if parts > 1 else 0) for parts, room in ways
                           if (base := _free(buffer.elements // parts, parts, room, before)) is not None), None)
             if found is None:
