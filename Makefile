@@ -35,7 +35,7 @@ demo: setup ## compiles the digits network, runs it on RTL, compares, reports
 	$(BIN)/python -m examples.digits.demo
 
 test: setup ## passes every test
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -q -m "not models and not runtimes"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -q -m "not models and not runtimes and not networks"
 
 conform: setup ## runs the conformance programs on the functional device and on RTL
 	$(BIN)/weft conform tests/vectors --device functional
@@ -47,8 +47,8 @@ cocotb: setup ## runs whole networks in cocotb against the RTL
 bench: setup ## measures: cycles a second of the RTL, utilisation of networks
 	$(BIN)/python -m benchmarks.run
 
-acceptance: setup $(COMPARE) ## the trained networks of WEFT_MODELS, and operators against ONNX Runtime and LiteRT
-	$(BIN)/python -m pytest -n $(WORKERS) -q -m "models or runtimes" --durations=5
+acceptance: setup $(COMPARE) ## the trained networks of WEFT_MODELS, and operators against ONNX Runtime and LiteRT, whole networks at 224x224
+	$(BIN)/python -m pytest -n $(WORKERS) -q -m "models or runtimes or networks" --durations=5
 
 torch: setup $(TORCH) ## installs PyTorch, and passes the tests of its frontend
 	$(BIN)/python -m pytest -n $(WORKERS) -q -m torch

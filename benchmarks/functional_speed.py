@@ -45,8 +45,8 @@ def gemm_speed(config: Config, form: str) -> float:
     taps = [(row, column, block) for block in range(BLOCKS) for row in range(3) for column in range(3)]
     src = [(block * wide + row) * wide + column for row, column, block in taps]
     engine.pads.uop[:len(taps)] = encode_micro_ops(0, src, np.arange(len(taps)), config)
-    gemm = Instruction(Opcode.GEMM, {"uop_end": len(taps), "iter_out": SIDE, "iter_in": SIDE, "dst_factor_out": SIDE, "dst_factor_in": 1,
-                                     "src_factor_out": wide, "src_factor_in": 1})
+    gemm = Instruction(Opcode.GEMM, {"uop_end": len(taps), "iter_out": SIDE, "iter_in": SIDE, "dst_factor_out": SIDE,
+                                     "dst_factor_in": 1, "src_factor_out": wide, "src_factor_in": 1})
     engine.begin(decode_stream(encode([gemm], config), config), np.zeros(64, np.uint8), Bases())
     often = np.zeros(200, np.int32)
     seconds = best(lambda: engine.execute(often))
@@ -83,13 +83,14 @@ def measure(network: str = "resnet18", config: Config = DEFAULT) -> Table:
     images = networks.images()
     slow, slow_launch = network_seconds(module, open_device("reference", config, module.memory_size), images, 1)
     table = Table(title=f"functional device, config '{config.name}', {network}: {module.macs:,} MACs")
-    for title in ("form", "GEMM, GMAC/s", "network, s", "its launches, s", "GMAC/s", "NumPy / this", "code made, s", "from cache, s"):
+    for title in ("form", "GEMM, GMAC/s", "network, s", "its launches, s", "GMAC/s", "NumPy / this", "code made, s",
+                  "from cache, s"):
         table.add_column(title, justify="right")
     for form in forms(config):
         whole, launch = network_seconds(module, open_device("functional", config, module.memory_size, engine=form), images)
         made, loaded = start_seconds(config, form)
-        table.add_row(form, f"{gemm_speed(config, form):.1f}", f"{whole:.4f}", f"{launch:.4f}", f"{module.macs / launch / 1e9:.1f}",
-                      f"{slow_launch / launch:.0f}", f"{made:.2f}", f"{loaded:.4f}")
+        table.add_row(form, f"{gemm_speed(config, form):.1f}", f"{whole:.4f}", f"{launch:.4f}",
+                      f"{module.macs / launch / 1e9:.1f}", f"{slow_launch / launch:.0f}", f"{made:.2f}", f"{loaded:.4f}")
     table.add_row("NumPy", "", f"{slow:.3f}", f"{slow_launch:.3f}", f"{module.macs / slow_launch / 1e9:.2f}", "1", "", "")
     return table
 

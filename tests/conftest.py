@@ -12,6 +12,10 @@ settings.register_profile("weft", max_examples=EXAMPLES or 25, deadline=None, de
 settings.load_profile("weft")
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "networks: whole networks at 224x224, seconds each; make acceptance runs them")
+
+
 @pytest.fixture(scope="session")
 def models() -> Path:
     """The folder of trained networks; its data stand in ../data beside it."""

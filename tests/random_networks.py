@@ -3,6 +3,7 @@
 import numpy as np
 
 from weft.compiler.graph import Graph, Node, TensorType
+from weft.compiler.graph_passes.legalise import runs
 from weft.isa.quantise import pack_lanes, quantise_multiplier
 
 
@@ -43,6 +44,28 @@ class _Builder:
         qnt = self.lanes("q", out, 127 * 64 * np.sqrt(c * kernel[0] * kernel[1]))
         return self.node("conv2d", [x, weight, qnt], (n, out, *size), {**window, "dilations": (1, 1), "groups": 1, "pad_value": self.between(-128, 127)})
 
+    def transposed(self, x: str) -> str:
+        """Pieces: a transposed convolution, each channel by itself or all together."""
+        n, c, h, w = self.graph.tensors[x].shape
+        kernel, stride = self.between(1, 4), self.between(1, 3)
+        before = self.between(0, kernel - 1)
+        size = tuple(max((m - 1) * stride + kernel - before, 1) for m in (h, w))
+        op = ("conv2d", "depthwise_conv2d")[self.between(0, 1)]
+        out, each = (self.between(1, 40), c) if op == "conv2d" else (c, 1)
+        axes = tuple(runs.transposed(m, o, kernel, stride, before) for m, o in zip((h, w), size))
+        name = self.graph.add_tensor(f"t{len(self.graph.nodes)}", TensorType((n, out, *size), "int8"))
+        attrs = {"pad_value": self.between(-128, 127)} | ({"dilations": (1, 1), "groups": 1} if op == "conv2d" else {})
+
+        def piece(rows: runs.Run, columns: runs.Run) -> tuple[list[str], dict]:
+            shape = (out, each, len(rows.taps), len(columns.taps))
+            weight = self.graph.add_constant("w", self.rng.integers(-127, 128, shape).astype(np.int8))
+            return [weight, self.lanes("q", out, 127 * 64 * np.sqrt(each * shape[2] * shape[3]))], attrs
+
+        node = Node(f"transposed{len(self.graph.nodes)}", "", [x], [name])
+        runs.add_pieces(self.graph, node, op, (n, c, h, w), axes, piece, {}, name)
+        self.graph.nodes[-1].where = "accel"
+        return name
+
     def pool(self, x: str) -> str:
         n, c, h, w = self.graph.tensors[x].shape
         window, size = self.window((h, w), 3)
@@ -64,8 +87,9 @@ def random_network(seed: int, batch: int = 1) -> Graph:
     b.graph.inputs.append(x)
     y = b.convolution(x)
     for _ in range(b.between(1, 3)):
-        kind = b.between(0, 2)
-        y = b.convolution(y) if kind == 0 else b.pool(y) if kind == 1 else b.residual(y, y)
+        kind = b.between(0, 3)
+        small = max(b.graph.tensors[y].shape[2:]) < 13
+        y = b.transposed(y) if kind == 3 and small else b.convolution(y) if kind == 0 else b.pool(y) if kind == 1 else b.residual(y, y)
     b.graph.outputs.append(y)
     b.graph.validate()
     return b.graph

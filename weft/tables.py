@@ -15,10 +15,9 @@ from weft.runtime.module import Module
 from weft.runtime.report import LayerReport, RunReport
 from weft.sim.conform import ConformReport
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # importing these takes ONNX along
+    from weft.bench.measure import Measurement
     from weft.compiler.pipeline import Placement
-
-if TYPE_CHECKING:  # importing it takes ONNX along
     from weft.compiler.quantizer.report import QuantisationReport
 
 
@@ -114,6 +113,18 @@ def conform_table(report: ConformReport, device: str) -> Table:
     """One row; failures are listed behind it by the command."""
     table = _table(f"conformance on {device}", "passed", "failed", "cycles", "cycles a second", right=("passed", "failed", "cycles", "cycles a second"))
     table.add_row(str(report.passed), str(report.failed), _number(report.cycles), _number(report.cycles_per_second, ",.0f"))
+    return table
+
+
+def bench_table(rows: list[Measurement]) -> Table:
+    """A row a network; how far each is from its goal, if it has one."""
+    right = ("MMAC", "cycles", "utilisation", "of goal", "compile s", "run s")
+    table = _table(f"networks on {rows[0].device}, {rows[0].config}, virtual threads: {rows[0].virtual_threads}", "network", *right,
+                   "bit-exact", right=right)
+    for row in rows:
+        share = row.cycles / row.goal if row.cycles and row.goal else None
+        table.add_row(row.network, f"{row.macs / 1e6:,.1f}", _number(row.cycles), _number(row.utilisation, ".1%"), _number(share, ".1%"),
+                      f"{row.compile_seconds:.1f}", f"{row.seconds:.3f}", "yes" if row.bit_exact else "NO")
     return table
 
 

@@ -35,6 +35,8 @@ def test_macs():
     assert g.macs(g.nodes[0]) == 3 * 2 * 2 * 2 * 3 * 3
     g.tensors |= {"a": TensorType((2, 5), "float32"), "b": TensorType((5, 7), "float32"), "c": TensorType((2, 7), "float32")}
     assert g.macs(Node("m", "MatMul", ["a", "b"], ["c"])) == 2 * 5 * 7
+    g.tensors |= {"maps": TensorType((2, 3, 2, 2), "float32"), "out": TensorType((2, 5), "float32")}
+    assert g.macs(Node("f", "Gemm", ["maps", "b"], ["out"])) == 2 * 5 * 12  # of flattened maps
     assert g.macs(Node("r", "Relu", ["a"], ["a"])) == 0
 
 

@@ -1,3 +1,4 @@
+import dataclasses
 import re
 
 import numpy as np
@@ -23,6 +24,15 @@ def test_round_trip(tmp_path):
     assert np.array_equal(again.constants["q"], MODULE.constants["q"]) and np.array_equal(again.image, MODULE.image)
     assert to_bytes(again) == to_bytes(MODULE)
     assert [p.name for p in tmp_path.iterdir()] == ["net.weft"]
+
+
+def test_empty_stretches_of_the_image_are_not_stored():
+    rng = np.random.default_rng(0)
+    image = np.zeros(1_000_001, np.uint8)
+    image[5000:9000], image[900_000:] = rng.integers(0, 256, 4000), rng.integers(1, 256, 100_001)
+    content = to_bytes(dataclasses.replace(MODULE, image=image))
+    assert len(content) < 120_000
+    assert np.array_equal(from_bytes(content).image, image)
 
 
 CONTENT = to_bytes(MODULE)

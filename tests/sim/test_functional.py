@@ -2,15 +2,14 @@
 
 import re
 
-import numpy as np
 import pytest
 
 from tests.conformance import programs
+from tests.sim.engines import tried_forms
 from weft.isa import DEFAULT, RawProgram, WeftError
 from weft.isa.asm import assemble
 from weft.runtime.device import Device, open_device
 from weft.sim.conform import run_one
-from weft.sim.engine import forms
 from weft.sim.functional import FunctionalDevice
 
 BOTH = pytest.mark.parametrize("name", ["functional", "reference"])
@@ -18,7 +17,7 @@ BOTH = pytest.mark.parametrize("name", ["functional", "reference"])
 
 @pytest.mark.parametrize("program", programs(), ids=lambda p: p.name)
 def test_conformance(program):
-    for form in forms(program.config):
+    for form in tried_forms(program.config):
         device = FunctionalDevice(program.config, program.dram_base + program.dram_before.size, form)
         assert run_one(program, device) == (None, None), form
 

@@ -6,7 +6,7 @@ woven. What comes out is in an order that is right when run one after the other;
 where it matters, over all programs together, so that layers overlap as far as their data allow.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,12 +37,13 @@ class Stream:
     layers: list[int]
 
 
-def generate(programs: list[LoopProgram], addresses: Mapping[str, int], config: Config, uop_address: int,
+def generate(programs: Iterable[LoopProgram], addresses: Mapping[str, int], config: Config, uop_address: int,
              after_pass: AfterPass = lambda name, program: None) -> Stream:
     """The instructions that run `programs` one after the other, as far apart as their data demand and no further.
 
     Parameters
     ----------
+    programs: are taken one by one, each when the code of those before is there.
     addresses: byte address of every argument of the programs; multiples of the size of its element.
     uop_address: byte address at which the stream's micro_ops will be put.
     after_pass: is called with the name and the result of every loop pass, for printing.

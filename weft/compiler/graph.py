@@ -167,7 +167,8 @@ class Graph:
             each = node.attrs.get("macs_per_output", math.prod(self.tensors[node.inputs[1]].shape[1:]))
             return math.prod(self.tensors[node.outputs[0]].shape) * each
         if node.op in ("Gemm", "MatMul"):
-            depth = self.tensors[node.inputs[0]].shape[0 if node.attrs.get("transA") else -1]
+            shape = self.tensors[node.inputs[0]].shape
+            depth = shape[0] if node.attrs.get("transA") else shape[-1] if node.op == "MatMul" else math.prod(shape[1:])
             return math.prod(self.tensors[node.outputs[0]].shape) * depth
         return 0
 

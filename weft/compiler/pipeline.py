@@ -1,6 +1,6 @@
 """From a model file to a module: the stages of the compiler in the order in which a network passes them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +12,10 @@ from weft.runtime.validate import static_findings
 
 from . import codegen, frontends, graph_passes, memory, operators, passes
 from .graph import Graph
+from .stmt import LoopProgram
 
 Progress = Callable[[int, int, str], None]
+LAST_STEPS = 1  # of progress, behind those of the operators: the static check
 
 
 def pass_names() -> list[str]:
@@ -31,7 +33,7 @@ def compile(model: "str | Path | Graph", config: Config, *, virtual_threads: int
     model: what `frontends.load` takes (ONNX QDQ, TFLite, torch.export; int8), or a Graph as a frontend makes it.
     virtual_threads: 1 or 2; with 2, loads and stores of one tile run beside the computation of the other.
     print_after: name of a stage (`pass_names()`); its program goes to `show`.
-    progress: told (operators done, operators in all, name of the one that begins).
+    progress: told (steps done, steps in all, name of the one that begins): a step for each operator, and the static check.
 
     Raises
     ------
@@ -104,7 +106,10 @@ class _Builder:
         for at, data in self.parts:
             image[at:at + data.size] = data
         module = self._module(image, launches)
+        nodes = len(self.graph.nodes)
+        self.progress(nodes, nodes + LAST_STEPS, "static check")
         self._check(module)
+        self.progress(nodes + LAST_STEPS, nodes + LAST_STEPS, "")
         return module
 
     def _segments(self) -> list[list[int]]:
@@ -118,14 +123,8 @@ class _Builder:
         return [segment for segment in segments if segment]
 
     def _launch(self, segment: list[int]) -> Launch:
-        programs = []
-        for index in segment:
-            node = self.graph.nodes[index]
-            self.progress(index, len(self.graph.nodes), node.name)
-            programs.append(operators.build(node, self.graph, self.config, virtual_threads=self.virtual_threads))
-            self.after("lower", programs[-1])
         uop_address = self.end
-        stream = codegen.generate(programs, self.plan.addresses, self.config, uop_address, self.after)
+        stream = codegen.generate(self._programs(segment), self.plan.addresses, self.config, uop_address, self.after)
         micro_ops = stream.micro_ops.view(np.uint8)
         insns = encode(stream.instructions, self.config)
         self.after("instructions", _Listing(stream.instructions))
@@ -133,6 +132,15 @@ class _Builder:
         self.parts += [(uop_address, micro_ops), (insn_address, insns.reshape(-1))]
         self.end = memory.aligned(insn_address + insns.size)
         return Launch(tuple(segment), insn_address, len(insns), np.array(stream.layers, np.int32))
+
+    def _programs(self, segment: list[int]) -> Iterator[LoopProgram]:
+        """Each operator's loop program, made when its turn in the stream has come, so that progress tells of both."""
+        for index in segment:
+            node = self.graph.nodes[index]
+            self.progress(index, len(self.graph.nodes) + LAST_STEPS, node.name)
+            program = operators.build(node, self.graph, self.config, virtual_threads=self.virtual_threads)
+            self.after("lower", program)
+            yield program
 
     def _module(self, image: np.ndarray, launches: list[Launch]) -> Module:
         g = self.graph

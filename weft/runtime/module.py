@@ -4,7 +4,7 @@
     bytes 8-11    format version, little-endian
     bytes 12-19   length of the header
     header        JSON: everything but arrays, and where each array lies in the blob; the role of constants that the image holds
-    blob          the arrays, each at a multiple of 64 bytes from the blob's start
+    blob          the arrays, each at a multiple of 64 bytes from the blob's start; of the image its pages that are not all 0
     last 32       SHA-256 of all bytes before
 """
 
@@ -23,6 +23,7 @@ from weft.isa.table import INSTRUCTION_BYTES
 from .unpack import can_unpack, unpack_constant
 
 MAGIC, FORMAT_VERSION = b"WEFTMOD\0", 2
+PAGE = 4096  # bytes
 _PREFIX = struct.Struct("<8sIQ")
 
 
@@ -128,7 +129,7 @@ def to_bytes(module: Module) -> bytes:
     packed = {name: role for name, role in module.packed.items() if _is_in_image(module, name, role)}
     arrays = {f"constant:{k}": v for k, v in module.constants.items() if k not in packed}
     arrays |= {f"layers:{k}": launch.layers for k, launch in enumerate(module.launches)}
-    arrays["image"] = module.image
+    arrays["pages"], arrays["filled"] = _filled_pages(module.image)
     blob, places = bytearray(), {}
     for name, array in arrays.items():
         blob.extend(bytes(-len(blob) % 64))
@@ -141,6 +142,7 @@ def to_bytes(module: Module) -> bytes:
         "launches": [[launch.operators, launch.insn_address, launch.insn_count] for launch in module.launches],
         "memory_size": module.memory_size, "addresses": module.addresses, "inputs": module.inputs,
         "outputs": module.outputs, "options": module.options, "arrays": places, "packed": packed,
+        "image_size": module.image.size,
     }, default=_plain).encode()
     content = _PREFIX.pack(MAGIC, FORMAT_VERSION, len(header)) + header + bytes(blob)
     return content + hashlib.sha256(content).digest()
@@ -153,6 +155,21 @@ def _is_in_image(module: Module, name: str, role: str) -> bool:
         return False
     found = unpack_constant(role, module.image, module.addresses[name], constant.shape, module.config)
     return found.tobytes() == constant.tobytes()
+
+
+def _filled_pages(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(uint8 [n, PAGE], int32 [n]): the pages that are not all 0, and their numbers. The last one is filled up."""
+    pages = np.zeros((-(-image.size // PAGE), PAGE), np.uint8)
+    pages.reshape(-1)[:image.size] = image
+    filled = np.flatnonzero(pages.any(axis=1)).astype(np.int32)
+    return pages[filled], filled
+
+
+def _whole_image(pages: np.ndarray, filled: np.ndarray, size: int) -> np.ndarray:
+    """What `_filled_pages` was made of."""
+    image = np.zeros((-(-size // PAGE), PAGE), np.uint8)
+    image[filled] = pages
+    return image.reshape(-1)[:size]
 
 
 def _plain(value):
@@ -191,16 +208,17 @@ def from_bytes(content: bytes, subject: str = "module") -> Module:
         dtype = np.dtype([tuple(f) for f in place["dtype"]] if isinstance(place["dtype"], list) else place["dtype"])
         count = int(np.prod(place["shape"], dtype=np.int64))
         arrays[name] = np.frombuffer(blob, dtype, count, place["offset"]).reshape(place["shape"])
+    image = _whole_image(arrays["pages"], arrays["filled"], header["image_size"])
     config = Config.from_dict(header["config"])
     if config.fingerprint != header["fingerprint"]:
         refuse("a module's config must have the fingerprint that it names", config.fingerprint)
     tensors = {k: TensorInfo(tuple(shape), *rest) for k, (shape, *rest) in header["tensors"].items()}
     constants = {k.removeprefix("constant:"): v for k, v in arrays.items() if k.startswith("constant:")}
-    constants |= {name: unpack_constant(role, arrays["image"], header["addresses"][name], tensors[name].shape, config)
+    constants |= {name: unpack_constant(role, image, header["addresses"][name], tensors[name].shape, config)
                   for name, role in header["packed"].items()}
     return Module(
         header["name"], config, tensors,
         [Operator(**{k: _tuples(v) for k, v in o.items()}) for o in header["operators"]],
         [Launch(tuple(ops), address, count, arrays[f"layers:{k}"]) for k, (ops, address, count) in enumerate(header["launches"])],
-        constants, arrays["image"], header["memory_size"], header["addresses"], header["inputs"], header["outputs"], header["options"],
+        constants, image, header["memory_size"], header["addresses"], header["inputs"], header["outputs"], header["options"],
         header["packed"])

@@ -1,4 +1,4 @@
-"""The functional device: what a program computes, with no clock, as fast as this CPU can. Modules take turns by their tokens alone."""
+"""The functional device: what a program computes, with no clock, as fast as this CPU can."""
 
 import time
 
@@ -16,7 +16,8 @@ STREAMS_KEPT = 64  # decoded; a network launches the same few again for every in
 
 
 class FunctionalDevice(ArrayDram):
-    """A `Device` without a clock: `cycles` of its reports is None, and its trace counts instructions instead of cycles.
+    """A `Device` without a clock, whose modules take turns by their tokens alone: `cycles` of its reports is None, and its
+    trace counts instructions instead of cycles.
 
     Parameters
     ----------
@@ -46,14 +47,17 @@ class FunctionalDevice(ArrayDram):
         began = time.perf_counter()
         stream = self._stream(insn_address, insn_count)
         if stream.finish is None:
-            raise WeftError(f"device '{self.name}'", "a stream must hold a FINISH", f"{len(stream)} instructions without one",
-                            "`weft check` on the program")
+            raise self._error("a stream must hold a FINISH", f"{len(stream)} instructions without one")
         before = self.engine.counters
         self.engine.begin(stream, self.dram, bases)
         if self.engine.run() == STUCK:
-            raise WeftError(f"device '{self.name}'", "a program must reach FINISH", self._who_waits(stream), "`weft check` on the program")
+            raise self._error("a program must reach FINISH", self._who_waits(stream))
         counters = {k: v - before[k] for k, v in self.engine.counters.items()}
-        return LaunchReport(None, self._events(stream) if trace else None, {**counters, "seconds": time.perf_counter() - began})
+        events = self._events(stream) if trace else None
+        return LaunchReport(None, events, {**counters, "seconds": time.perf_counter() - began})
+
+    def _error(self, rule: str, found: str) -> WeftError:
+        return WeftError(f"device '{self.name}'", rule, found, "`weft check` on the program")
 
     def _stream(self, address: int, count: int) -> Stream:
         """The stream at an address, decoded once as long as it stays the same."""

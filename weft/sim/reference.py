@@ -1,4 +1,4 @@
-"""The reference device: the meaning of the instruction table in plain NumPy. Slow; the functional device is tested against it."""
+"""The reference device: what instructions mean, in plain NumPy. Slow; the functional device is tested against it."""
 
 import time
 import numpy as np

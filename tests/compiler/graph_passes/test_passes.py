@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from onnx import helper
 
 from tests.compiler.frontends.qdq import Qdq
 from weft.compiler import graph_passes, pipeline, reference
@@ -248,6 +249,23 @@ def network_largest(q):
 
 def network_pad_of_one(q):
     return q.op("Pad", [q.x, q.constant(np.int64([0, 0, 1, 2, 0, 0, 0, 3])), q.constant(np.float32(0.5))], (0.02, 3))
+
+
+def network_channel_shuffle(q):
+    inputs, attrs = conv(q, q.x, 18, 5)
+    y = q.op("Conv", inputs, (0.05, 4), **attrs)
+    apart = q.op("Reshape", [y, q.constant(np.int64([0, 3, 6, 8, 9]))], (0.05, 4))
+    turned = q.op("Transpose", [apart], (0.05, 4), perm=[0, 2, 1, 3, 4])
+    return q.op("Reshape", [turned, q.constant(np.int64([0, 18, 8, 9]))], (0.05, 4))
+
+
+def network_shuffled(q):
+    """Halves that change places, as networks with split channels have."""
+    inputs, attrs = conv(q, q.x, 20, 5)
+    y = q.op("Conv", inputs, (0.05, 4), **attrs)
+    halves = [f"{y}.{half}" for half in "ab"]
+    q.nodes.append(helper.make_node("Split", [y, q.constant(np.int64([7, 13]))], halves, "split", axis=1))
+    return q.op("Concat", [q.quantise(half, 0.05, 4) for half in halves[::-1]], (0.05, 4), axis=1)
 
 
 def network_slice_of_the_inside(q):

@@ -42,6 +42,7 @@ def test_any_tile_means_the_same(network, config, data):
     (node,) = network.graph.nodes
     shape = conv2d.shape_of(node, network.graph, config)
     sizes = {axis: data.draw(st.integers(1, getattr(shape, axis)), axis) for axis in ("n", "co", "oh", "ow", "ci")}
+    sizes |= {axis: data.draw(st.integers(1, getattr(shape.window, axis)), axis) for axis in ("kh", "kw")}
     tile = Tile(**sizes, order=data.draw(st.sampled_from(sorted(OUTER))), hold=data.draw(st.booleans()),
                 threads=data.draw(st.integers(1, 3)), thread_axis=data.draw(st.sampled_from(THREAD_AXES[:4])))
     assert_program(conv2d.program("any", shape, tile, (*node.inputs, *node.outputs)), network, config)
@@ -106,10 +107,15 @@ def test_groups_within_a_block_are_refused():
         "and 8 out; try: weights widened with zeros to whole blocks, or the host")
 
 
-def test_a_kernel_larger_than_the_scratchpads_is_refused():
-    config = Config(name="small", inp_buffer=1 << 9, wgt_buffer=1 << 13)
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("kernel, dilation, pad, parts", [(7, 1, 3, 1), ((1, 40), 1, 0, 1), (5, 4, 8, 1), (6, 1, 2, 2)])
+def test_a_kernel_larger_than_the_scratchpads_is_cut(kernel, dilation, pad, parts, threads):
     network = Network()
-    network.conv2d(network.input(1, 16, 8, 8), 16, 7, pad=3)
-    assert refused(network, config) == (
-        "node 'conv2d0' (conv2d): the smallest tile must fit the scratchpads of config 'small', but found inp 49 of 32, "
-        "wgt 49 of 32 elements; try: a larger inp_buffer and wgt_buffer")
+    network.conv2d(network.input(1, 40, 9, 45), 20, kernel, 2, pad, dilation, 3, parts=parts)
+    assert_operator(network, Config(name="small", inp_buffer=1 << 9, wgt_buffer=1 << (15 if parts > 1 else 13)), threads)
+
+
+def test_a_whole_image_as_kernel():
+    network = Network()
+    network.conv2d(network.input(1, 16, 56, 56), 10, 56)
+    assert_operator(network, DEFAULT, 2)

@@ -321,7 +321,7 @@ def resizes() -> list[Case]:
             operator = op(f"RESIZE_{kind}", f"Resize{table}Options", AlignCorners=corners, HalfPixelCenters=half)
             text = f"resize {kind.lower()} corners {corners} half {half}"
             family = f"Resize {'linear' if kind == 'BILINEAR' else 'nearest'}"
-            ties = "" if kind != "BILINEAR" else "coarse" if corners else "noise"
+            ties = "" if kind != "BILINEAR" else "coarse" if corners else "rule"
             x, y = tensor("x", (1, 9, 9, 16)), tensor("y", (1, 18, 18, 16))
             found.append(case(text, family, operator, [x], y, [size], ties))
     return found

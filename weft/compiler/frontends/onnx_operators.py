@@ -13,7 +13,8 @@ QUANTISERS = {"QuantizeLinear": "quantize", "DequantizeLinear": "dequantize"}
 _CONV = "auto_pad dilations group kernel_shape pads strides"
 _POOL = "auto_pad ceil_mode dilations kernel_shape pads strides"
 ATTRIBUTES: dict[str, str] = {
-    "Conv": _CONV, "ConvTranspose": f"{_CONV} output_padding output_shape", "MaxPool": f"{_POOL} storage_order", "AveragePool": f"{_POOL} count_include_pad",
+    "Conv": _CONV, "ConvTranspose": f"{_CONV} output_padding output_shape",
+    "MaxPool": f"{_POOL} storage_order", "AveragePool": f"{_POOL} count_include_pad",
     "GlobalAveragePool": "", "ReduceMean": "axes keepdims noop_with_empty_axes",
     "Gemm": "alpha beta transA transB", "MatMul": "",
     **dict.fromkeys(("Add", "Sub", "Mul", "Div", "Pow", "Neg", "Abs", "Sqrt", "Exp", "Log", "Tanh", "Erf", "Min", "Max",
@@ -27,7 +28,7 @@ ATTRIBUTES: dict[str, str] = {
               "keep_aspect_ratio_policy mode nearest_mode",
     "DepthToSpace": "blocksize mode", "SpaceToDepth": "blocksize",
     "Transpose": "perm", "Reshape": "allowzero", "Flatten": "axis", "Squeeze": "", "Unsqueeze": "", "Concat": "axis",
-    "Slice": "", "Pad": "mode", "Gather": "axis", "Expand": "", "Cast": "to saturate", "Shape": "start end",
+    "Split": "axis num_outputs", "Slice": "", "Pad": "mode", "Gather": "axis", "Expand": "", "Cast": "to saturate", "Shape": "start end",
     "ConstantOfShape": "value", "Constant": "value value_float value_floats value_int value_ints",
     "QuantizeLinear": "axis block_size saturate output_dtype", "DequantizeLinear": "axis block_size output_dtype",
 }

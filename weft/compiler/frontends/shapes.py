@@ -133,7 +133,8 @@ def _to_depth(node: Node, inputs: list[Shape], stated: Shape) -> Shape | None:
 
 
 _RULES: dict[str, Callable[[Node, list[Shape], Shape], Shape | None]] = {
-    "Conv": _conv, "ConvTranspose": _conv_transpose, "Gemm": _gemm, "AveragePool": _pool, "MaxPool": _pool, "Reshape": _reshape, "Transpose": _transpose,
+    "Conv": _conv, "ConvTranspose": _conv_transpose, "Gemm": _gemm, "AveragePool": _pool,
+    "MaxPool": _pool, "Reshape": _reshape, "Transpose": _transpose,
     "Pad": _pad, "Resize": _resize, "DepthToSpace": _to_space, "SpaceToDepth": _to_depth,
     "Concat": _concat, "ReduceMean": _reduce, "Slice": _slice,
     **dict.fromkeys(("Add", "Sub", "Mul", "Div"), _broadcast),

@@ -297,6 +297,8 @@ def _resize(importer: Importer, operator: Operator) -> None:
              "coordinate_transformation_mode": "align_corners" if corners else "half_pixel" if half else "asymmetric",
              "nearest_mode": "round_prefer_ceil" if corners or half else "floor",
              "sizes": importer.type_of(operator.outputs[0], True).shape}
+    if importer.tensors[operator.inputs[0]].dtype == "int8":  # as for averages
+        attrs["origin"] = 0
     importer.emit(operator, "Resize", [importer.read(operator.inputs[0], True, operator.subject)], attrs, True)
 
 

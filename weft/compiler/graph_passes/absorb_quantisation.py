@@ -19,8 +19,8 @@ from . import tables
 from .rewrite import only_reader, substitute, until_stable
 
 MOVES = ("Reshape", "Transpose", "Slice", "MaxPool")  # of one input; Pad and Concat bring values of their own
-ABSORBING = ("Conv", "ConvTranspose", "Resize", "DepthToSpace", "SpaceToDepth", "Gemm", "Add", "Clip", "AveragePool", "GlobalAveragePool", "Pad", "Concat", "Identity", "Sub", "Mul",
-             "Softmax", "MatMul", *MOVES)
+ABSORBING = ("Conv", "ConvTranspose", "Resize", "DepthToSpace", "SpaceToDepth", "Gemm", "Add", "Clip", "AveragePool",
+             "GlobalAveragePool", "Pad", "Concat", "Identity", "Sub", "Mul", "Softmax", "MatMul", *MOVES)
 
 
 @dataclass(frozen=True)

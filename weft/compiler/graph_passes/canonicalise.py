@@ -2,6 +2,7 @@
 
     Flatten, Squeeze, Unsqueeze, Reshape(x, shape)  -> Reshape(x) shape=
     Slice(x, starts, ...)                           -> Slice(x) starts= ends= axes= steps=
+    Split(x)                                        -> Slice(x) for each part
     Pad(x, pads, value)                             -> Pad(x) pads= value=
     Resize(x, roi, scales, sizes)                   -> Resize(x) scales= sizes=
     Clip(x, low, high), Relu(x)                     -> Clip(x) min= max=
@@ -68,6 +69,17 @@ def _slice(graph: Graph, node: Node) -> None:
         node.inputs = node.inputs[:1]
 
 
+def _split(graph: Graph, node: Node) -> None:
+    axis, first, made = node.attrs.get("axis", 0) % len(graph.tensors[node.inputs[0]].shape), 0, []
+    for index, output in enumerate(node.outputs):
+        last = first + graph.tensors[output].shape[axis]
+        attrs = {"starts": (first,), "ends": (last,), "axes": (axis,), "steps": (1,)}
+        made.append(Node(f"{node.name}.{index}", "Slice", node.inputs[:1], [output], attrs))
+        first = last
+    at = graph.nodes.index(node)
+    graph.nodes[at:at + 1] = made
+
+
 def _pad(graph: Graph, node: Node) -> None:
     rank = len(graph.tensors[node.inputs[0]].shape)
     pads, value, axes = (_constant(graph, node, i) for i in (1, 2, 3))
@@ -118,7 +130,8 @@ def _reduce(graph: Graph, node: Node) -> None:
     if axes is None or len(source.shape) != 4 or sorted(a % 4 for a in axes) != [2, 3]:
         return
     keep = {k: v for k, v in node.attrs.items() if k in ("minimum", "maximum")}
-    node.op, node.attrs = ("GlobalAveragePool", keep) if node.op == "ReduceMean" else ("MaxPool", keep | {"kernel_shape": source.shape[2:]})
+    mean = node.op == "ReduceMean"
+    node.op, node.attrs = ("GlobalAveragePool", keep) if mean else ("MaxPool", keep | {"kernel_shape": source.shape[2:]})
     if len(target.shape) == 4:
         return
     pooled = graph.add_tensor(f"{node.outputs[0]}.pooled", dataclasses.replace(target, shape=(*target.shape, 1, 1)))
@@ -171,6 +184,7 @@ def _identity(graph: Graph, node: Node) -> None:
 
 
 _FORMS: dict[str, Callable[[Graph, Node], None]] = {
-    **dict.fromkeys(("Reshape", "Flatten", "Squeeze", "Unsqueeze"), _reshape), "Slice": _slice, "Resize": _resize, "Pad": _pad, "Clip": _clip,
-    "Relu": _relu, "ReduceMean": _reduce, "ReduceMax": _reduce, "GlobalMaxPool": _global_max_pool, "MatMul": _matmul, "Add": _add, "Identity": _identity,
+    **dict.fromkeys(("Reshape", "Flatten", "Squeeze", "Unsqueeze"), _reshape), "Slice": _slice, "Split": _split,
+    "Resize": _resize, "Pad": _pad, "Clip": _clip, "Relu": _relu, "ReduceMean": _reduce, "ReduceMax": _reduce, "GlobalMaxPool": _global_max_pool,
+    "MatMul": _matmul, "Add": _add, "Identity": _identity,
 }

@@ -4,6 +4,7 @@ blocks of channels stays: it costs nothing, by its place in memory (`sharing`).
     pad(slice(x), ...)                   -> conv2d(x) 1 by 1, weight 1 from each channel to its place; rows and columns that a slice
                                             leaves out, or a pad adds, by stride and padding; dense(x) for [N, C]
     pad(x) of another value than zero    -> avg_pool(x) of single values
+    reshape(transpose(reshape(x)))       -> conv2d(x) likewise, where only channels change places
     concat(x, y)                         -> add(pad(x), pad(y)), and those pads likewise
 """
 
@@ -13,6 +14,7 @@ from typing import ClassVar
 import numpy as np
 
 from weft.isa import Config
+from weft.runtime import kernels
 
 from ..graph import Graph, Node, TensorType
 from ..sharing import joins
@@ -41,9 +43,11 @@ class Select:
         for node in list(graph.nodes):
             if node in graph.nodes and node.op in ("slice", "pad") and not (node.op == "slice" and joins(graph, node, config)):
                 _rewrite(graph, node)
-        for node in graph.nodes:
+        for node in list(graph.nodes):
             if node.op == "pad":
                 _pad_alone(graph, node)
+            elif node.op == "reshape" and node in graph.nodes:
+                _shuffle(graph, node)
 
 
 def _add_up(graph: Graph, node: Node) -> None:
@@ -141,3 +145,23 @@ def _pad_alone(graph: Graph, node: Node) -> None:
     lanes = scale_lanes(type_.shape[1], 1.0, -type_.zero_point, type_, {}, graph.rounding)
     node.op, node.inputs = "avg_pool", [node.inputs[0], graph.add_constant(f"{node.name}.qnt", lanes)]
     node.attrs = {"kernel": (1, 1), "strides": (1, 1), "pads": (*before[2:], *after[2:]), "pad_value": node.attrs["value"]}
+
+
+def _shuffle(graph: Graph, first: Node) -> None:
+    """A reshape, a transpose and a reshape after which each channel of an image is another one as a whole."""
+    type_, chain = graph.tensors[first.inputs[0]], [first]
+    for op in ("transpose", "reshape"):
+        reader = only_reader(graph, chain[-1].outputs[0])
+        if reader is None or reader.op != op:
+            return
+        chain.append(reader)
+    shape = type_.shape
+    if len(shape) != 4 or graph.tensors[chain[-1].outputs[0]] != type_ or type_.dtype != "int8" or not type_.quantised:
+        return
+    places = np.arange(np.prod(shape)).reshape(shape)
+    moved = places
+    for node in chain:
+        (moved,) = kernels.run(node.op, node.attrs, moved)
+    channels = moved[0, :, 0, 0] // np.prod(shape[2:])
+    if channels.max() < shape[1] and np.array_equal(moved, places[:, channels]):
+        _replace(graph, _Selection(channels, [range(n) for n in shape[2:]], chain), type_)

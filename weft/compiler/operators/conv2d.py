@@ -118,12 +118,19 @@ def schedule(conv: Conv2d, tile: Tile) -> Schedule:
 
 
 def _order_sums(sums: Stage, tile: Tile) -> Axis:
-    """Reduction outside of space, so that steps in a row meet different accumulators. Returns the loop over tiles of ci."""
+    """Reduction outside of space, so that steps in a row meet different accumulators. Returns the innermost loop over tiles of ci, and
+    of the kernel if that is cut."""
     *space, nb, cb = sums.data_axes
     ci, *kernel, k = sums.reduce_axes
     ci_outer, ci_inner = sums.split(ci, tile.ci)
-    sums.reorder(ci_outer, ci_inner, *kernel, *space, nb, cb, k)
-    return ci_outer
+    outer, inner = [ci_outer], [ci_inner, *kernel]
+    for axis, size in ((kernel[-2], tile.kh), (kernel[-1], tile.kw)):
+        if size is not None and size < axis.extent:
+            pair = sums.split(axis, size)
+            outer.append(pair[0])
+            inner[inner.index(axis)] = pair[1]
+    sums.reorder(*outer, *inner, *space, nb, cb, k)
+    return outer[-1]
 
 
 def program(name: str, s: Shape, tile: Tile, names: tuple[str, ...]) -> LoopProgram:

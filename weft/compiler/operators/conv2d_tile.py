@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from weft.isa import Config
+from weft.isa import Config, WeftError
 
 from . import cost
 from .common import Window
@@ -53,7 +53,7 @@ class Shape:
 class Tile:
     """How a convolution is cut.
 
-    n, co, oh, ow, ci, g: elements of a tile along each axis, of g groups.
+    n, co, oh, ow, ci, g: elements of a tile along each axis, of g groups. kh, kw: of the kernel at a time, None for all of it.
     order: what stays while the inner tile loop runs: 'weights' (output channels are the outer loop) or 'inputs'.
     hold: whether that tensor is loaded for all input channels in the outer loop; else each turn loads its own.
     threads: virtual threads; they divide the tiles along `thread_axis`, one of THREAD_AXES.
@@ -69,19 +69,31 @@ class Tile:
     threads: int = 1
     thread_axis: str = "oh"
     g: int = 1
+    kh: int | None = None
+    kw: int | None = None
 
 
 def choose(subject: str, s: Shape, config: Config, threads: int) -> Tile:
-    """The best tile by the estimate.
+    """The best tile by the estimate. A kernel is cut only where nothing fits with all of it.
 
     Raises
     ------
     WeftError: where not even a tile of one element along every axis fits, with one thread.
     """
-    candidates = cost.grid(n=cost.sizes(s.n, 4), co=cost.sizes(s.co, 12), oh=cost.sizes(s.oh, 16), ow=cost.sizes(s.ow, 6),
-                           ci=cost.sizes(s.ci, 12), g=cost.sizes(s.g, 8))
+    sizes = {"n": cost.sizes(s.n, 4), "co": cost.sizes(s.co, 12), "oh": cost.sizes(s.oh, 16), "ow": cost.sizes(s.ow, 6),
+             "ci": cost.sizes(s.ci, 12), "g": cost.sizes(s.g, 8)}
+    whole = {"kh": np.array([s.window.kh]), "kw": np.array([s.window.kw])}
+    cut = {"kh": cost.sizes(s.window.kh, 6), "kw": cost.sizes(s.window.kw, 6)}
+    try:
+        return _best(subject, s, config, threads, cost.grid(**sizes, **whole), (False, True))
+    except WeftError:
+        sizes |= {axis: cost.sizes(getattr(s, axis), 4) for axis in sizes}
+        return _best(subject, s, config, threads, cost.grid(**sizes, **cut), (False,))
+
+
+def _best(subject: str, s: Shape, config: Config, threads: int, candidates: cost.Sizes, holds: tuple[bool, ...]) -> Tile:
     groups = [[Plan(s, config, order, hold, axis, count)
-               for order, hold, axis in itertools.product(OUTER, (False, True), THREAD_AXES if count > 1 else ("oh",))]
+               for order, hold, axis in itertools.product(OUTER, holds, THREAD_AXES if count > 1 else ("oh",))]
               for count in dict.fromkeys((threads, 1))]
     plan, sizes = cost.choose(subject, config, groups, candidates)
     return Tile(**sizes, order=plan.order, hold=plan.hold, threads=plan.threads, thread_axis=plan.axis)
@@ -90,12 +102,13 @@ def choose(subject: str, s: Shape, config: Config, threads: int) -> Tile:
 def estimate(s: Shape, config: Config, tile: Tile) -> float:
     """Cycles of a convolution with this tile, roughly."""
     plan = Plan(s, config, tile.order, tile.hold, tile.thread_axis, tile.threads)
-    return cost.estimate(plan, {axis: getattr(tile, axis) for axis in (*SPACE, "ci")})
+    kernel = {"kh": tile.kh or s.window.kh, "kw": tile.kw or s.window.kw}
+    return cost.estimate(plan, {axis: getattr(tile, axis) for axis in (*SPACE, "ci")} | kernel)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Needs and cycles of tiles for one order of loops. Tiles are given as arrays n, co, oh, ow, ci, g."""
+    """Needs and cycles of tiles for one order of loops. Tiles are given as arrays n, co, oh, ow, ci, g, kh, kw."""
 
     s: Shape
     config: Config
@@ -113,24 +126,35 @@ class Plan:
     def _counts(self, t: cost.Sizes):
         return {axis: cost.tiles(getattr(self.s, axis), t[axis]) for axis in (*SPACE, "ci")}
 
+    def _seen(self, t: cost.Sizes) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and columns of input of a tile, under so much of the kernel."""
+        window = self.s.window
+        return ((t["oh"] - 1) * window.row_step + (t["kh"] - 1) * window.dilations[0] + 1,
+                (t["ow"] - 1) * window.strides[1] + (t["kw"] - 1) * window.dilations[1] + 1)
+
+    def _turns_of_kernel(self, t: cost.Sizes) -> np.ndarray:
+        return cost.tiles(self.s.window.kh, t["kh"]) * cost.tiles(self.s.window.kw, t["kw"])
+
     def needs(self, t: cost.Sizes) -> dict[str, np.ndarray]:
         s = self.s
-        rows, columns = s.window.rows(t["oh"]), s.window.columns(t["ow"])
+        rows, columns = self._seen(t)
+        taps = ((s.parts - 1) * s.window.kh + t["kh"]) * t["kw"]  # the parts of a kernel lie one below the other
         hold_w, hold_x = (self.hold and self.order == held for held in OUTER)
         return {
             "inp": t["n"] * t["g"] * rows * columns * (s.ci if hold_x else t["ci"]) * self._copies(t, hold_x),
-            "wgt": t["g"] * t["co"] * s.taps * (s.ci if hold_w else t["ci"]) * self._copies(t, hold_w),
+            "wgt": t["g"] * t["co"] * taps * (s.ci if hold_w else t["ci"]) * self._copies(t, hold_w),
             "acc": t["n"] * t["g"] * t["co"] * t["oh"] * t["ow"] * self._copies(t, False) * (1 if s.factors is None else 2),
             "qnt": t["g"] * t["co"] * self._copies(t, self.order == "weights") * (1 if s.factors is None else 2),
-            "uop": cost.micro_ops(t["ci"], s.parts, s.window.kh, s.window.kw, t["n"], t["g"], t["co"], t["oh"], t["ow"]),
+            "uop": cost.micro_ops(t["ci"], s.parts, t["kh"], t["kw"], t["n"], t["g"], t["co"], t["oh"], t["ow"]),
         }
 
     def cycles(self, t: cost.Sizes) -> np.ndarray:
         s, config, count = self.s, self.config, self._counts(t)
         turns = count["n"] * count["g"] * count["co"] * count["oh"] * count["ow"]
         outputs = s.n * s.g * s.co * s.oh * s.ow
-        load_x, load_w = self._load_inputs(t, count), self._load_weights(t, count)
-        compute = cost.steps(outputs * s.ci * s.taps, turns * count["ci"])
+        again = self._turns_of_kernel(t)
+        load_x, load_w = self._load_inputs(t, count) * again, self._load_weights(t, count)
+        compute = cost.steps(outputs * s.ci * s.taps, turns * count["ci"] * again)
         alu = s.operations * cost.steps(outputs, turns) + self._load_parameters(count)
         whole = t["ow"] == s.ow  # rows of a tile lie one after the other
         rows = np.where(whole, outputs // (s.oh * s.ow) * count["oh"], outputs // s.ow * count["ow"])
@@ -138,8 +162,8 @@ class Plan:
         store = cost.transfer(config, outputs * config.out_bytes, rows, stores)
         if s.factors is not None:
             alu = alu + cost.transfer(config, outputs * config.out_bytes, rows, stores)
-        alone = self._exposed({"weights": load_w, "inputs": load_x}[self.order], compute / (turns * count["ci"]), count)
-        last = outputs * s.taps * (s.ci - (count["ci"] - 1) * t["ci"])  # products beside which the other thread's tile ends
+        alone = self._exposed({"weights": load_w, "inputs": load_x}[self.order], compute / (turns * count["ci"] * again), count)
+        last = outputs * s.taps * (s.ci - (count["ci"] - 1) * t["ci"]) / again  # products beside which the other thread's tile ends
         behind = alu + store + turns * ENDING
         exposed = np.maximum(behind - last, 0) / 2  # of each two tiles, one's ending is beside all of the other's
         work = cost.Work(load_x + load_w - alone, compute, store, turns * count["ci"], alone + exposed, alu)
@@ -162,7 +186,7 @@ class Plan:
         """Cycles of all loads of inputs; what padding gives is not read."""
         s, window = self.s, self.s.window
         again = 1 if self.order == "inputs" and self.hold else count["co"]
-        rows, columns = window.rows(t["oh"]), window.columns(t["ow"])
+        rows, columns = self._seen(t)
         read_rows = np.minimum(rows * count["oh"], s.h + (rows - window.strides[0]).clip(0) * (count["oh"] - 1))
         read_columns = np.minimum(columns * count["ow"], s.w + (columns - window.strides[1]).clip(0) * (count["ow"] - 1))
         plain = (columns == s.w) & (not any(window.pads)) & (window.row_skip == 1)  # channels are rows of one transfer

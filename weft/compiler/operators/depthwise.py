@@ -51,8 +51,9 @@ class Tile:
 
 
 def can_run(kernel: tuple[int, int], dilations: tuple[int, int], config: Config) -> bool:
-    """Whether DEPTHWISE does rows of such a kernel."""
-    return kernel[1] <= min(config.block_in, MAX_TAPS) and dilations[1] == 1
+    """Whether DEPTHWISE does rows of such a kernel, all of which fits the scratchpads."""
+    fits = kernel[0] * kernel[1] <= config.inp_depth and kernel[0] <= config.wgt_depth
+    return fits and kernel[1] <= min(config.block_in, MAX_TAPS) and dilations[1] == 1
 
 
 def shape_of(node, graph, config: Config) -> Shape:

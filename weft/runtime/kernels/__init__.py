@@ -7,4 +7,5 @@ input is None. The integer reference and the host's share of a compiled network 
 from . import conv, dense, elementwise, normalise, onnx_node, pieces, pool, quantise, resize, shape, view
 from .registry import KERNELS, run
 
-__all__ = ["KERNELS", "conv", "dense", "elementwise", "normalise", "onnx_node", "pieces", "pool", "quantise", "resize", "run", "shape", "view"]
+__all__ = ["KERNELS", "conv", "dense", "elementwise", "normalise", "onnx_node", "pieces", "pool", "quantise", "resize", "run", "shape",
+           "view"]

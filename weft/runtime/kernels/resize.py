@@ -53,7 +53,8 @@ def taps(attrs: dict, ratio: Fraction, size: int, out: int) -> list[dict[int, Fr
 def resize(attrs, x, roi=None, scales=None, sizes=None):
     """ONNX Resize, modes nearest and linear. attrs: mode, coordinate_transformation_mode, nearest_mode; scales or sizes, which may be
     attributes too, with one number for each axis."""
-    scales, sizes = (attrs.get(key) if value is None or not np.size(value) else value for key, value in (("scales", scales), ("sizes", sizes)))
+    scales = scales if np.size(scales) and scales is not None else attrs.get("scales")
+    sizes = sizes if np.size(sizes) and sizes is not None else attrs.get("sizes")
     y = x.astype(np.float64)
     for axis, ratio in enumerate(ratios(x.shape, scales, sizes)):
         out = math.floor(x.shape[axis] * ratio)

@@ -99,6 +99,17 @@ def onnx_slice(attrs, x, starts=None, ends=None, axes=None, steps=None):
     return (x[np.ix_(*slice_ranges(x.shape, starts, ends, axes, steps))],)
 
 
+@kernel("Split")
+def split(attrs, x, sizes=None):
+    """ONNX Split: attrs: axis, num_outputs; the sizes of the parts as the second input, or as attribute split (opset 11)."""
+    axis = attrs.get("axis", 0)
+    sizes = attrs.get("split") if sizes is None else sizes
+    if sizes is None:
+        each = -(-x.shape[axis] // attrs["num_outputs"])
+        sizes = [min(each, x.shape[axis] - at) for at in range(0, x.shape[axis], each)]
+    return tuple(np.ascontiguousarray(part) for part in np.split(x, np.cumsum(sizes)[:-1], axis))
+
+
 @kernel("Pad")
 def onnx_pad(attrs, x, pads=None, value=None, axes=None):
     """ONNX Pad, mode constant; pads and value as inputs, or as attributes (opset 2)."""

@@ -1,7 +1,7 @@
 """The engine: instructions as machine code, made for one config by LLVM from kernels that are written here in Python.
 
-What it computes is defined by weft/sim/scratchpads.py in plain NumPy, whose arrays it works on; tests compare the two. Where an
-instruction cannot run, the NumPy meaning is asked why, so that both refuse alike.
+What it computes is defined by weft/sim/scratchpads.py in plain NumPy, whose arrays it works on; tests compare the two. Where
+an instruction cannot run, the NumPy meaning is asked why, so that both refuse alike.
 """
 
 import numpy as np
@@ -62,7 +62,8 @@ class Engine:
             self.refuse(int(indices[done]))
 
     def run(self) -> int:
-        """Runs the stream by its tokens. FINISHED at FINISH, STUCK where no instruction can go on. WeftError where one cannot run."""
+        """Runs the stream by its tokens: FINISHED at FINISH, STUCK where no module can go on. WeftError where an instruction
+        cannot run."""
         outcome = self._code.run(self._state.address)
         if outcome >= 0:
             self.refuse(outcome)

@@ -18,7 +18,16 @@ from . import dispatch
 from .context import Context
 from .forms import Form
 
-FUNCTIONS = {"prepare": (ctypes.c_void_p,), "run": (ctypes.c_void_p,), "execute": (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)}
+FUNCTIONS = {"prepare": (ctypes.c_void_p,), "run": (ctypes.c_void_p,),
+             "execute": (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)}
+
+
+def _hash_of_sources() -> str:
+    folders = (Path(__file__).parent, Path(weft.isa.__file__).parent)
+    return hashlib.sha256(b"".join(path.read_bytes() for folder in folders for path in sorted(folder.glob("*.py")))).hexdigest()
+
+
+SOURCES = _hash_of_sources()  # at once: who edits them later, while this process runs, must not find its code under their hash
 
 
 class Compiled:
@@ -29,7 +38,8 @@ class Compiled:
         self._jit.add_object_file(llvm.ObjectFileRef.from_data(code))
         self._jit.finalize_object()
         self.prepare, self.run, self.execute = (
-            ctypes.CFUNCTYPE(ctypes.c_int64, *arguments)(self._jit.get_function_address(name)) for name, arguments in FUNCTIONS.items())
+            ctypes.CFUNCTYPE(ctypes.c_int64, *arguments)(self._jit.get_function_address(name))
+            for name, arguments in FUNCTIONS.items())
 
 
 @lru_cache
@@ -77,8 +87,5 @@ def _initialise():
 
 def _cache_path(config: Config, form: Form) -> Path:
     root = Path(os.environ.get("WEFT_CACHE") or Path.home() / ".cache" / "weft")
-    made_of = hashlib.sha256(repr((config.fingerprint, form, llvmlite.__version__, llvm.get_process_triple())).encode())
-    for folder in (Path(__file__).parent, Path(weft.isa.__file__).parent):
-        for source in sorted(folder.glob("*.py")):
-            made_of.update(source.read_bytes())
-    return root / f"engine-{made_of.hexdigest()[:24]}.o"
+    made_of = repr((SOURCES, config.fingerprint, form, llvmlite.__version__, llvm.get_process_triple()))
+    return root / f"engine-{hashlib.sha256(made_of.encode()).hexdigest()[:24]}.o"

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from llvmlite import ir
 
 from weft.isa import Config
-from weft.isa.table import MICRO_OP, micro_op_layout
+from weft.isa.table import micro_op_layout
 
 from .forms import Form
 from .records import columns, signed_fields
 from .state import COUNTERS, WORDS, Sizes
-from .values import I1, I8, I32, I64, POINTER, Pointer, Value, Variable, constant, loop
+from .values import I1, I8, I32, I64, POINTER, Pointer, Value, Variable, constant, declared, loop
 
 KERNEL = ir.FunctionType(I32, [POINTER, POINTER])  # (state, record) -> 0, or 1 where the instruction cannot run
 
@@ -28,7 +28,8 @@ class Context:
     builder: ir.IRBuilder
 
     @classmethod
-    def begin(cls, config: Config, form: Form, module: ir.Module, name: str, kind: ir.FunctionType, exported: bool = False) -> "Context":
+    def begin(cls, config: Config, form: Form, module: ir.Module, name: str, kind: ir.FunctionType,
+              exported: bool = False) -> "Context":
         """A new function, which only this module sees unless `exported`."""
         function = ir.Function(module, kind, name)
         if not exported:
@@ -52,16 +53,13 @@ class Context:
     def fill(self, place: Pointer, byte, size: Value):
         """`size` bytes."""
         byte = byte.trunc(I8).ir if isinstance(byte, Value) else I8(byte)
-        function = self.intrinsic("llvm.memset.p0.i64", ir.VoidType(), POINTER, I8, I64, I1)
+        function = declared(self.module, "llvm.memset.p0.i64", ir.VoidType(), POINTER, I8, I64, I1)
         self.builder.call(function, [place.ir, byte, size.ir, I1(0)])
 
     def copy(self, target: Pointer, source: Pointer, size: Value):
         """`size` bytes that do not overlap."""
-        function = self.intrinsic("llvm.memcpy.p0.p0.i64", ir.VoidType(), POINTER, POINTER, I64, I1)
+        function = declared(self.module, "llvm.memcpy.p0.p0.i64", ir.VoidType(), POINTER, POINTER, I64, I1)
         self.builder.call(function, [target.ir, source.ir, size.ir, I1(0)])
-
-    def intrinsic(self, name: str, result: ir.Type, *arguments: ir.Type) -> ir.Function:
-        return self.module.globals.get(name) or ir.Function(self.module, ir.FunctionType(result, arguments), name)
 
     # The state, argument 0 of every function
 
@@ -115,14 +113,15 @@ class Nest:
         self.uops = self.end - self.bgn
         c.leave_if((self.uops <= 0) | self.trips["out"].equals(0) | self.trips["in"].equals(0), 0)
         self.steps = self.uops * self.trips["out"] * self.trips["in"]
-        self.factors = {(kind, loop): c.field(f"{kind}_factor_{loop}") for kind in ("dst", "src", "wgt") for loop in ("out", "in")}
+        self.factors = {(kind, name): c.field(f"{kind}_factor_{name}")
+                        for kind in ("dst", "src", "wgt") for name in ("out", "in")}
         self.first = c.element("uop", self.bgn)
 
     def micro_op(self, k: Value) -> dict[str, Value]:
         """dst, src and wgt of the k-th micro-op."""
         word = (self.first + k * 4).load(I32, 4).zext(I64)
-        layout = micro_op_layout(self.context.config)
-        return {kind.name: word.logical_right(layout.fields[kind.name].offset) & (1 << layout.fields[kind.name].width) - 1 for kind in MICRO_OP}
+        fields = micro_op_layout(self.context.config).fields
+        return {name: word.logical_right(field.offset) & (1 << field.width) - 1 for name, field in fields.items()}
 
     def largest(self) -> dict[str, Value]:
         """The highest dst, src and wgt of all steps: they only grow along the loops."""
@@ -131,8 +130,8 @@ class Nest:
         with loop(b, self.uops) as k:
             for kind, value in self.micro_op(k).items():
                 most[kind].set(most[kind].get().maximum(value))
-        return {kind: m.get() + self.factors[kind, "out"] * (self.trips["out"] - 1) + self.factors[kind, "in"] * (self.trips["in"] - 1)
-                for kind, m in most.items()}
+        last = [self.trips[name] - 1 for name in ("out", "in")]
+        return {kind: m.get() + self.offset(kind, *last) for kind, m in most.items()}
 
     @contextmanager
     def turns(self, name: str) -> Iterator[Value]:

@@ -20,8 +20,9 @@ def emit(begin, config):
     """All of an engine: `prepare`, `execute` and `run` are what Python calls."""
     prepared = {Memory.INP: prepare_inp(begin), Memory.WGT: prepare_wgt(begin)}
     load = memory.load(begin, config, prepared)
-    kernels = {Opcode.LOAD: load, Opcode.LOAD_PAD: load, Opcode.STORE: memory.store(begin, config), Opcode.GEMM: gemm.kernel(begin, config),
-               Opcode.DEPTHWISE: depthwise.kernel(begin, config), Opcode.ALU: alu.kernel(begin, config)}
+    kernels = {Opcode.LOAD: load, Opcode.LOAD_PAD: load, Opcode.STORE: memory.store(begin, config),
+               Opcode.GEMM: gemm.kernel(begin, config), Opcode.DEPTHWISE: depthwise.kernel(begin, config),
+               Opcode.ALU: alu.kernel(begin, config)}
     one = _one(begin, kernels)
     _prepare(begin, config, prepared)
     _execute(begin, one)
@@ -67,7 +68,8 @@ def _execute(begin, one: ir.Function):
 
 
 def _run(begin, one: ir.Function):
-    """From where the heads stand until FINISH: FINISHED, STUCK, or the index of an instruction that cannot run (its tokens are taken)."""
+    """From where the heads stand until FINISH: FINISHED, STUCK, or the index of an instruction that cannot run, whose tokens
+    are taken."""
     c: Context = begin("run", RUN, True)
     b = c.builder
     again, chosen, stuck = (c.function.append_basic_block(name) for name in ("again", "chosen", "stuck"))

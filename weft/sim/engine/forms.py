@@ -1,17 +1,16 @@
 """How a CPU multiplies: the ways in which GEMM's inner products can be computed, and which of them this CPU has.
 
-All take `group` neighbouring inputs at a time, as 32 bits that are the same in every lane, and in lane o the weights of output
-channel o for these inputs: `dot` adds their products. They differ in how inputs and weights are kept for it.
+All take `group` neighbouring inputs at a time, as 32 bits that are the same in every lane, and in lane o the weights of
+output channel o for these inputs: `dot` adds their products. They differ in how inputs and weights are kept for it.
 """
 
 from dataclasses import dataclass
 
 import llvmlite.binding as llvm
-from llvmlite import ir
 
 from weft.isa import Config, WeftError
 
-from .values import I8, I16, I32, Value, vector
+from .values import I8, I16, I32, Value, declared, vector
 
 MOST_POSITIONS = 16  # accumulators that are kept in registers: more hide no latency
 
@@ -50,24 +49,24 @@ class Form:
         b, lanes = total.builder, self.lanes
         if self.name == "vnni":
             kind = vector(I8, 4 * lanes)
-            function = _declared(b.module, f"llvm.x86.avx512.vpdpbusd.{32 * lanes}", total.type, (total.type, kind, kind))
+            function = declared(b.module, f"llvm.x86.avx512.vpdpbusd.{32 * lanes}", total.type, total.type, kind, kind)
             return Value(b, b.call(function, [total.ir, inputs.bitcast(kind).ir, weights.bitcast(kind).ir]))
         kind = vector(I16, 2 * lanes)  # LLVM knows this as the multiply-add of pairs, where the target has one
         products = inputs.bitcast(kind).sext(I32) * weights.bitcast(kind).sext(I32)
         return total + (products.shuffle(list(range(0, 2 * lanes, 2))) + products.shuffle(list(range(1, 2 * lanes, 2))))
 
 
-def _declared(module: ir.Module, name: str, result: ir.Type, arguments: tuple[ir.Type, ...]) -> ir.Function:
-    return module.globals.get(name) or ir.Function(module, ir.FunctionType(result, arguments), name)
-
-
 def host_features() -> dict[str, bool]:
-    """The CPU's features by LLVM's names."""
-    return dict(llvm.get_host_cpu_features())
+    """The CPU's features by LLVM's names; none where LLVM cannot tell."""
+    try:
+        return dict(llvm.get_host_cpu_features())
+    except RuntimeError:
+        return {}
 
 
 def _flags(features: dict[str, bool], without: tuple[str, ...] = ()) -> str:
-    return ",".join(f"{'+' if has and not name.startswith(without) else '-'}{name}" for name, has in sorted(features.items()))
+    signs = {name: "+" if has and not name.startswith(without) else "-" for name, has in sorted(features.items())}
+    return ",".join(sign + name for name, sign in signs.items())
 
 
 def forms(config: Config, features: dict[str, bool] | None = None) -> dict[str, Form]:
@@ -99,5 +98,6 @@ def choose(config: Config, name: str | None = None) -> Form:
     """The form of that name, or the fastest. WeftError where this CPU cannot run it."""
     found = forms(config)
     if name is not None and name not in found:
-        raise WeftError(f"engine '{name}'", f"this CPU can run {', '.join(found)}", repr(name), "one of these, or none: the fastest is chosen")
+        raise WeftError(f"engine '{name}'", f"this CPU can run {', '.join(found)}", repr(name),
+                        "one of these, or none: the fastest is chosen")
     return found[name or next(iter(found))]

@@ -1,8 +1,8 @@
 """GEMM. Sums of int32 commute, so its steps are planned anew: what is added to one element of ACC is summed in registers.
 
-The plan of an instruction: loops in which the weight stays give *positions*, (offset in INP, offset in ACC); micro-ops, times
-the turns of the other loops, give *entries* (ACC, INP, WGT), grouped by element of ACC. A tile takes some positions through
-all entries of a group. A loop whose turns may meet in one element of ACC never becomes positions.
+The plan of an instruction: loops in which the weight stays give *positions*, (offset in INP, offset in ACC); micro-ops,
+times the turns of the other loops, give *entries* (ACC, INP, WGT), grouped by element of ACC. A tile takes some positions
+through all entries of a group. A loop whose turns may meet in one element of ACC never becomes positions.
 """
 
 from llvmlite import ir
@@ -46,7 +46,8 @@ def _reset(begin) -> ir.Function:
 
 
 class _Turns:
-    """How the turns of a loop are shared out: `positions` (or 1), `entries` (or 1), `apart` (one plan after the other, or 1)."""
+    """How the turns of a loop are shared out: all are `positions`, or `entries`, or `apart`, one plan after the other; the
+    others are 1."""
 
     def __init__(self, trips: Value, stays: Value, fewer: Value):
         """stays: its turns become positions. fewer: how many turns entries have room for."""
@@ -96,7 +97,8 @@ def _write_positions(c: Context, nest: Nest, outer: Value, inner: Value):
     with loop(b, outer) as out, loop(b, inner) as in_:
         src, dst = nest.offset("src", out, in_), nest.offset("dst", out, in_)
         with loop(b, config.batch) as row:
-            _store_pair(place.get(), (src * config.batch + row) * c.sizes.inp, dst * config.acc_bytes + row * (4 * config.block_out))
+            source = (src * config.batch + row) * c.sizes.inp
+            _store_pair(place.get(), source, dst * config.acc_bytes + row * (4 * config.block_out))
             place.set(place.get() + POSITION)
 
 

@@ -7,7 +7,7 @@ from .values import I32, I64, POINTER, Pointer, Value, Variable, constant, loop,
 
 UNROLLED = 8  # groups of inputs that are multiplied without a loop
 TILE = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, POINTER, I64, POINTER])  # state, acc, entries, how many, positions
-TILES = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, POINTER, I64, I64])  # state, acc, entries, how many, how many positions
+TILES = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, POINTER, I64, I64])  # the same, but for how many positions there are
 
 
 def tiles(begin) -> ir.Function:
@@ -64,7 +64,8 @@ def _products(c: Context, totals: list[list[Variable]], inputs: list[Pointer], w
     if groups <= UNROLLED:
         return _unrolled(c, totals, inputs, weights, groups)
     with loop(c.builder, groups // UNROLLED) as turn:
-        _unrolled(c, totals, [i + turn * (4 * UNROLLED) for i in inputs], weights + turn * (4 * UNROLLED * c.config.block_out), UNROLLED)
+        skipped = turn * (4 * UNROLLED)
+        _unrolled(c, totals, [i + skipped for i in inputs], weights + skipped * c.config.block_out, UNROLLED)
 
 
 def _unrolled(c: Context, totals: list[list[Variable]], inputs: list[Pointer], weights: Pointer, groups: int):

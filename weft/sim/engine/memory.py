@@ -31,7 +31,7 @@ class _Rows:
 
 
 def load(begin, config, prepare: dict[Memory, ir.Function]) -> ir.Function:
-    """LOAD and LOAD_PAD: (state, record) -> 0, or 1 where an address is out of range. prepare: what follows a LOAD of a memory."""
+    """LOAD and LOAD_PAD: (state, record) -> 0, or 1 where an address is out of range. prepare: what follows, by memory."""
     c: Context = begin("load", KERNEL)
     c.leave_if(c.field("x_size").equals(0), 0)
     for memory, info in MEMORIES.items():

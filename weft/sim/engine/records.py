@@ -29,7 +29,8 @@ class Stream:
     """A decoded stream.
 
     raw: uint8 [n, 16]. records: int32 [n, len(columns())]; dram_base is an unsigned number in it.
-    queues: int32 [n], the instructions of load, then compute, then store, each in order; starts: where each of the three begins, and n.
+    queues: int32 [n], the instructions of load, then compute, then store, each in order.
+    starts: where each of the three begins, and n.
     finish: index of the first FINISH, None without one.
     """
 

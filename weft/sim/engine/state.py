@@ -45,7 +45,7 @@ class Sizes:
 
 
 class State:
-    """The words, and the arrays that they point to. The scratchpads are those of the NumPy device: Python may look at them."""
+    """The words, and the arrays that they point to. The scratchpads are NumPy's: Python may look at them."""
 
     def __init__(self, config: Config, form: Form, pads: Scratchpads):
         self.pads = pads
@@ -90,7 +90,8 @@ class State:
         self.order = np.empty(len(stream), np.int32)
         self._point("order", self.order)
         self.heads[:] = stream.starts[:3]
-        for name, value in (("dram_size", dram.size), ("finish", -1 if stream.finish is None else stream.finish), ("executed", 0)):
+        finish = -1 if stream.finish is None else stream.finish
+        for name, value in (("dram_size", dram.size), ("finish", finish), ("executed", 0)):
             self.words[WORDS.index(name)] = value
 
     @property

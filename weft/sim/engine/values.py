@@ -19,11 +19,17 @@ def vector(element: ir.IntType, lanes: int) -> ir.VectorType:
     return ir.VectorType(element, lanes)
 
 
+def declared(module: ir.Module, name: str, result: ir.Type, *arguments: ir.Type) -> ir.Function:
+    """A function that LLVM knows, as this module knows it."""
+    return module.globals.get(name) or ir.Function(module, ir.FunctionType(result, arguments), name)
+
+
 class Value:
     """An integer, or a vector of integers. A meaning of the instruction table can be traced with two of these."""
 
     __slots__ = ("builder", "ir")
-    _UFUNCS = {np.minimum: "minimum", np.maximum: "maximum", np.add: "__add__", np.subtract: "__sub__", np.multiply: "__mul__"}
+    _UFUNCS = {np.minimum: "minimum", np.maximum: "maximum", np.add: "__add__", np.subtract: "__sub__",
+               np.multiply: "__mul__"}
 
     def __init__(self, builder: ir.IRBuilder, value: ir.Value):
         self.builder, self.ir = builder, value
@@ -52,7 +58,8 @@ class Value:
         """This scalar in every lane."""
         kind, b = vector(self.type, lanes), self.builder
         first = b.insert_element(ir.Constant(kind, ir.Undefined), self.ir, I32(0))
-        return Value(b, b.shuffle_vector(first, ir.Constant(kind, ir.Undefined), ir.Constant(vector(I32, lanes), [I32(0)] * lanes)))
+        zeros = ir.Constant(vector(I32, lanes), [I32(0)] * lanes)
+        return Value(b, b.shuffle_vector(first, ir.Constant(kind, ir.Undefined), zeros))
 
     def _binary(self, operation: str, other) -> "Value":
         a = self.splat(other.lanes) if isinstance(other, Value) and other.lanes and not self.lanes else self
@@ -224,7 +231,8 @@ class Variable:
 
 def constant(builder: ir.IRBuilder, kind: ir.Type, value: int) -> Value:
     """An integer constant; of a vector, the same in each lane."""
-    return Value(builder, ir.Constant(kind, [kind.element(value)] * kind.count if isinstance(kind, ir.VectorType) else value))
+    lanes = [kind.element(value)] * kind.count if isinstance(kind, ir.VectorType) else value
+    return Value(builder, ir.Constant(kind, lanes))
 
 
 @contextmanager

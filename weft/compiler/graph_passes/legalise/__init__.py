@@ -1,6 +1,7 @@
 """Operators on quantised tensors become integer operators; what has none runs on the host in real numbers.
 
-    Conv -> conv2d, ConvTranspose -> pieces of conv2d, Gemm -> dense, Add and Sub -> add, Mul -> mul, functions of one value -> lut, MaxPool -> max_pool,
+    Conv -> conv2d, ConvTranspose -> pieces of conv2d, Gemm -> dense, Add and Sub -> add, Mul -> mul,
+    functions of one value -> lut, MaxPool -> max_pool,
     AveragePool and GlobalAveragePool -> avg_pool, Clip and Identity -> requantise,
     Resize, DepthToSpace -> pieces of convolutions, SpaceToDepth -> conv2d,
     Transpose, Reshape, Slice, Pad, Concat -> the same on stored values, Softmax -> softmax, MatMul -> dense
@@ -18,7 +19,8 @@ from ..tables import is_function_of_one
 from . import elementwise, matmul, moves, normalise, pools, products, resize, transposed
 from .common import Form, NotInteger, check_activations, on_real_numbers
 
-FORMS: dict[str, Form] = products.FORMS | transposed.FORMS | resize.FORMS | elementwise.FORMS | pools.FORMS | moves.FORMS | normalise.FORMS | matmul.FORMS
+FORMS: dict[str, Form] = products.FORMS | matmul.FORMS | transposed.FORMS | resize.FORMS | elementwise.FORMS | pools.FORMS \
+    | moves.FORMS | normalise.FORMS
 EVERY_INPUT = ("Add", "Sub", "Mul", "Concat", "MatMul")  # operators all of whose inputs are activations
 
 

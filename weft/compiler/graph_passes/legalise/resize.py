@@ -13,7 +13,7 @@ import numpy as np
 from weft.runtime.kernels.resize import depth_to_space, ratios, taps
 
 from ...graph import Graph, Node
-from ..lanes import scale_lanes
+from ..lanes import scale_lanes, stored_average_lanes
 from ..weight_parts import split
 from . import runs
 from .common import Form, NotInteger
@@ -32,7 +32,11 @@ def _resize(graph: Graph, node: Node) -> None:
     def piece(rows: runs.Run, columns: runs.Run) -> tuple[list[str], dict]:
         kernel, units = _whole(rows.taps, columns.taps)
         weight, parts = split(np.broadcast_to(kernel, (channels, 1, *kernel.shape)))
-        lanes = scale_lanes(channels, source.scale / target.scale / units, -units * source.zero_point, target, node.attrs, graph.rounding)
+        if "origin" in node.attrs and source.quantisation == target.quantisation:
+            lanes = stored_average_lanes(channels, units, graph.rounding, node.attrs["origin"])
+        else:
+            lanes = scale_lanes(channels, source.scale / target.scale / units, -units * source.zero_point, target, node.attrs,
+                                graph.rounding)
         names = [graph.add_constant(f"{node.name}.weights", weight, 1.0, 0), graph.add_constant(f"{node.name}.qnt", lanes)]
         return names, {"pad_value": source.zero_point} | ({"parts": parts} if parts > 1 else {})
 

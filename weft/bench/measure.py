@@ -1,0 +1,73 @@
+"""Cycles, utilisation and seconds of whole networks, from the first operator to the last: what `weft bench` prints."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from weft.compiler import pipeline
+from weft.compiler.graph import Graph
+from weft.isa import Config, WeftError
+from weft.runtime.validate import random_inputs
+
+from . import networks
+
+Progress = Callable[[int, int, str], None]
+
+# At most so many cycles, default machine, 64-bit bus, read latency 16: what the schedules and the hardware are tuned to.
+GOALS = {"resnet18": 7_450_000, "resnet50": 17_000_000, "mobilenet_v1": 3_000_000, "mobilenet_v2": 1_700_000}
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One network on one device.
+
+    macs: of the network, without padding. cycles: from launch to done, None on a device without a clock.
+    utilisation: macs / (macs a cycle x cycles). seconds: that the device took to run it, compilation and host apart.
+    goal: cycles to reach, None where there is none. bit_exact: whether every output byte equals the integer reference's.
+    """
+
+    network: str
+    device: str
+    config: str
+    virtual_threads: int
+    cycles: int | None
+    macs: int
+    utilisation: float | None
+    seconds: float
+    compile_seconds: float
+    goal: int | None
+    bit_exact: bool
+
+
+def measure(network: str, device: str, config: Config, virtual_threads: int = 2,
+            progress: Progress = lambda done, total, name: None, **options) -> Measurement:
+    """Compiles a network and runs it once on random inputs; cycles do not depend on them.
+
+    Parameters
+    ----------
+    network: a name of `networks.NETWORKS`, or a model's file.
+    device, options: as `Module.run` takes them.
+
+    Raises
+    ------
+    WeftError: for a network that is neither, and where compiling or running is refused.
+    """
+    graph = _graph(network)
+    began = time.perf_counter()
+    module = pipeline.compile(graph, config, virtual_threads=virtual_threads, progress=progress)
+    compiled = time.perf_counter() - began
+    _, report = module.run(*random_inputs(module, seed=0), device=device, progress=progress, **options)
+    seconds = sum(launch.counters["seconds"] for _, launch in report.launches)
+    goal = GOALS.get(network) if config.name == "default" else None
+    return Measurement(network, device, config.name, virtual_threads, report.cycles, module.macs, report.utilisation, seconds,
+                       compiled, goal, bool(report.bit_exact))
+
+
+def _graph(network: str) -> "Graph | Path":
+    if network in networks.NETWORKS:
+        return networks.load(network)
+    if not Path(network).is_file():
+        raise WeftError(f"network '{network}'", f"a network is one of {', '.join(networks.NETWORKS)}, or a model's file", "no such file",
+                        "one of these names")
+    return Path(network)
