@@ -1,4 +1,4 @@
-"""The timing model against the RTL device, in one run: `python -m benchmarks.timing_speed [NETWORK...] [--latency N] [--json]`.
+"""The timing model against the RTL device: `python -m benchmarks.timing_speed [NETWORK...] [--latency N] [--json]`.
 
 Both run every launch of a network on the memory as it is before the first input; cycles do not depend on what is computed.
 """
@@ -31,23 +31,24 @@ def measure(name: str, latency: int = 16) -> dict:
     expected = launch(module, rtl)
     rtl.close()
     model = open_device("timing", DEFAULT, module.memory_size, latency=latency, outputs=False)
-    reports = [launch(module, model) for _ in range(RUNS + 1)][1:]  # in the first, instructions are decoded, and code is compiled
+    reports = [launch(module, model) for _ in range(RUNS + 1)][1:]  # the first one decodes, and may compile
     cycles, rtl_seconds = sum(r.cycles for r in expected), sum(r.counters["seconds"] for r in expected)
     seconds = min(sum(r.counters["model_seconds"] for r in run) for run in reports)
     differ = sum(int(((mine.events["start"] != its.events["start"]) | (mine.events["end"] != its.events["end"])).sum())
                  for mine, its in zip(reports[0], expected))
-    return {"network": name, "latency": latency, "cycles": cycles, "instructions": sum(len(r.events) for r in expected), "differ": differ,
-            "rtl_seconds": rtl_seconds, "model_seconds": seconds, "ratio": rtl_seconds / seconds}
+    return {"network": name, "latency": latency, "cycles": cycles, "instructions": sum(len(r.events) for r in expected),
+            "differ": differ, "rtl_seconds": rtl_seconds, "model_seconds": seconds, "ratio": rtl_seconds / seconds}
 
 
 def table(rows: list[dict]) -> Table:
     """A row a network."""
     shown = Table(title=f"timing model against RTL, read latency {rows[0]['latency']}", title_justify="left")
-    for column in ("network", "cycles", "instructions", "that differ", "RTL s", "RTL M cycles/s", "model s", "model M cycles/s", "ratio"):
+    for column in ("network", "cycles", "instructions", "that differ", "RTL s", "RTL M cycles/s", "model s", "model M cycles/s",
+                   "ratio"):
         shown.add_column(column, justify="left" if column == "network" else "right")
     for row in rows:
-        shown.add_row(row["network"], f"{row['cycles']:,}", f"{row['instructions']:,}", str(row["differ"]), f"{row['rtl_seconds']:.2f}",
-                      f"{row['cycles'] / row['rtl_seconds'] / 1e6:.2f}", f"{row['model_seconds']:.4f}",
+        shown.add_row(row["network"], f"{row['cycles']:,}", f"{row['instructions']:,}", str(row["differ"]),
+                      f"{row['rtl_seconds']:.2f}", f"{row['cycles'] / row['rtl_seconds'] / 1e6:.2f}", f"{row['model_seconds']:.4f}",
                       f"{row['cycles'] / row['model_seconds'] / 1e6:.0f}", f"{row['ratio']:.0f}")
     return shown
 

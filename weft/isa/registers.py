@@ -39,7 +39,7 @@ REGISTERS = {r.name: r for r in (
     Register("tokens", 0x3C, "ro", "tokens in each queue, at most 255 shown",
              (("load_to_compute", 0, 8), ("compute_to_load", 8, 8), ("compute_to_store", 16, 8), ("store_to_compute", 24, 8))),
     Register("fingerprint", 0x40, "ro", "low 32 bits of Config.fingerprint, so that a host refuses a machine it was not compiled for"),
-    Register("gemm_steps", 0x44, "ro", "GEMM steps since launch"),
+    Register("gemm_steps", 0x44, "ro", "GEMM and DEPTHWISE steps since launch, without resets"),
     Register("alu_steps", 0x48, "ro", "ALU steps since launch"),
     Register("read_beats", 0x4C, "ro", "beats read from DRAM since launch"),
     Register("write_beats", 0x50, "ro", "beats written to DRAM since launch"),

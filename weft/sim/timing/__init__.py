@@ -1,17 +1,18 @@
 """The timing device: when every instruction starts and ends, equal to the RTL, by a model that walks from event to event.
 
-    start   the cycle in which the instruction leaves its module's queue, in the compute module the decoder: the tokens that it
-            takes were all there and are taken, in this cycle or before; there is room for those that it gives; the
-            module can begin it.
+    start   the cycle in which the instruction leaves its module's queue, in the compute module the decoder: the tokens
+            that it takes were all there and are taken, in this cycle or before; there is room for those that it gives;
+            the module can begin it.
     end     the cycle in which it is done: its last step writes ACC, its last beat is written to a scratchpad, or DRAM
-            has answered its last write; in the compute module not before older ones have ended. The tokens that it gives can be
-            taken from the next cycle on.
+            has answered its last write; in the compute module not before older ones have ended. The tokens that it
+            gives can be taken from the next cycle on.
 
 Both are the pulses of `trace` in weft/hw/top.py. Cycle 0 is the one in which the host's write of `launch` is taken; FINISH's
 end is the launch's number of cycles.
 
-What a program computes changes none of this, but for micro-ops: their destinations decide where requantisation waits, and which
-half of ACC an instruction uses. So the model reads the instruction stream and the micro-ops, and the functional device computes the outputs.
+What a program computes changes none of this, but for micro-ops: their destinations decide where requantisation waits,
+and which half of ACC an instruction uses. So the model reads the instruction stream and the micro-ops, and the functional
+device computes the outputs.
 
     state     the machine's registers, as records
     decode    a stream to records

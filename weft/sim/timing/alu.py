@@ -1,8 +1,9 @@
-"""The engine of ALU and of GEMM with reset: when its steps issue, where they stand still, when the last writes (weft/hw/elementwise.py).
+"""The engine of ALU and of GEMM with reset (weft/hw/elementwise.py): when steps issue, stand still, and write.
 
-A step leaves `issue` in one cycle, is in `uop` in the next and in `read` in the one after. It writes TO_WRITE cycles after it
-leaves `read`, a long one (requantisation, a table) LONG_TO_WRITE cycles after. While a step waits in `read`, the stages before
-it stand still too: a pause. Steps wait for those before them only, so all of an instruction's way is known as it begins.
+A step leaves `issue` in one cycle, is in `uop` in the next and in `read` in the one after. It writes TO_WRITE cycles
+after it leaves `read`, a long one (requantisation, a table) LONG_TO_WRITE cycles after. While a step waits in `read`, the
+stages before it stand still too: a pause. Steps wait for those before them only, so all of an instruction's way is known
+as it begins.
 """
 
 from .jit import compiled

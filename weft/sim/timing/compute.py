@@ -1,4 +1,4 @@
-"""The compute module: instructions begin and end in order, and run on three engines between (weft/hw/compute.py, in_flight.py).
+"""The compute module (weft/hw/compute.py, in_flight.py): instructions begin and end in order, and run on three engines.
 
     queue -> decode -> begin (tokens, an entry in flight) -> waiting for its engine -> the engine -> end (tokens)
 """

@@ -7,7 +7,7 @@ import numpy as np
 from weft.isa import Config, WeftError
 from weft.isa.registers import Queue
 from weft.isa.table import INSTRUCTION_BYTES
-from weft.runtime.device import EVENT, Bases, LaunchReport
+from weft.runtime.device import EVENT, ArrayDram, Bases, LaunchReport
 
 from ..functional import FunctionalDevice
 from .decode import decode_records
@@ -20,20 +20,29 @@ COUNTERS = ("read_beats", "write_beats", "load_busy", "compute_busy", "store_bus
 STREAMS_KEPT = 64  # decoded; a network launches the same few again for every input
 
 
+class _Memory(ArrayDram):
+    """DRAM for a device that computes nothing."""
+
+    name = "timing"
+
+    def close(self) -> None:
+        pass
+
+
 class TimingDevice:
     """A `Device` whose outputs are the functional device's, and whose cycles are the RTL's, without tolerance.
 
     Parameters
     ----------
     config: the machine. dram_size: bytes, rounded up to whole pages of 4096.
-    latency, write_latency, bandwidth, outstanding: the DRAM's behaviour, as on RTL. With a bandwidth below 1 every cycle is
-        walked through, a tenth as fast. There are no random stalls.
+    latency, write_latency, bandwidth, outstanding: the DRAM's behaviour, as on RTL. With a bandwidth below 1 every cycle
+        is walked through, a tenth as fast. There are no random stalls.
     outputs: False leaves out what is computed; only time passes, and DRAM stays as it is.
 
     Members
     -------
-    times: of the last launch, `state.TIMES` [n]: cycles in which an instruction was fetched, began, issued its last step (0 where
-        it has none) and ended; beats that it moved.
+    times: of the last launch, `state.TIMES` [n]: cycles in which an instruction was fetched, began, issued its last step
+        (0 where it has none) and ended; beats that it moved.
 
     Raises
     ------
@@ -52,23 +61,24 @@ class TimingDevice:
         self.config, self.outputs = config, outputs
         self.timing = Dram(latency, write_latency, bandwidth, outstanding)
         self.times = None
-        self._functional = FunctionalDevice(config, -(-dram_size // PAGE) * PAGE)
+        size = -(-dram_size // PAGE) * PAGE
+        self._memory = FunctionalDevice(config, size) if outputs else _Memory(size)
         self._uops = np.zeros(config.uop_depth, np.int64)
         self._tokens = np.zeros(len(Queue), np.int64)
         self._streams: dict[tuple[bytes, Bases], np.ndarray] = {}
 
     @property
     def dram_size(self) -> int:
-        return self._functional.dram_size
+        return self._memory.dram_size
 
     def write(self, address: int, data: np.ndarray) -> None:
-        self._functional.write(address, data)
+        self._memory.write(address, data)
 
     def read(self, address: int, size: int) -> np.ndarray:
-        return self._functional.read(address, size)
+        return self._memory.read(address, size)
 
     def close(self) -> None:
-        self._functional.close()
+        self._memory.close()
 
     def launch(self, insn_address: int, insn_count: int, bases: Bases = Bases(), *, trace: bool = False,
                max_cycles: int | None = None) -> LaunchReport:
@@ -76,11 +86,11 @@ class TimingDevice:
         began = time.perf_counter()
         insns = self._decode(self.read(insn_address, insn_count * INSTRUCTION_BYTES), bases)
         launch = Launch(insns, self.config, self.timing, insn_address, self._tokens, self._uops)
-        launch.run(self._functional.dram, FOREVER if max_cycles is None else max_cycles)
+        launch.run(self._memory.dram, FOREVER if max_cycles is None else max_cycles)
         modelled = time.perf_counter() - began
         counters = {}
         if self.outputs:
-            counters = self._functional.launch(insn_address, insn_count, bases).counters
+            counters = self._memory.launch(insn_address, insn_count, bases).counters
         self._check(launch, trace, max_cycles)
         self.times, self._tokens = launch.times, launch.machine.tokens["count"].copy()
         counters |= {name: int(getattr(launch.machine, name)) for name in COUNTERS}
@@ -103,9 +113,11 @@ class TimingDevice:
         """WeftError for a launch that did not finish, or not altogether."""
         s = launch.machine
         if s.finished < 0 and not s.stuck:
-            raise self._error(f"a launch must finish within max_cycles = {max_cycles}", f"{self._left(launch)} left", "a larger max_cycles")
+            raise self._error(f"a launch must finish within max_cycles = {max_cycles}", f"{self._left(launch)} left",
+                              "a larger max_cycles")
         if s.finished < 0:
-            raise self._error("a program must finish", f"it stands still in cycle {int(s.now)} with {self._left(launch)} left",
+            found = f"it stands still in cycle {int(s.now)} with {self._left(launch)} left"
+            raise self._error("a program must finish", found,
                               "a push for each pop, in an order that lets every module go on; `weft check` on the program")
         if trace and (launch.times["end"] == 0).any():
             raise self._error("each instruction has one event", f"{self._left(launch)} left at FINISH",

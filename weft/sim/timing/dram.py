@@ -1,4 +1,4 @@
-"""DRAM behind AXI4, as weft/sim/rtl/memory.h without its stalls: a request's first beat shows 1 + latency cycles after it."""
+"""DRAM behind AXI4, as weft/sim/rtl/memory.h but for its stalls: a read's first beat shows 1 + latency cycles later."""
 
 from .jit import compiled
 from .state import REQUESTS

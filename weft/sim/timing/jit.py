@@ -1,7 +1,7 @@
 """The compiler of this package's functions: restricted Python to machine code, by numba.
 
-Every function of the model is plain Python over records and arrays, compiled into its caller. With NUMBA_DISABLE_JIT=1 in the
-environment nothing is compiled, and a debugger steps through the same source.
+Every function of the model is plain Python over records and arrays, compiled into its caller. With NUMBA_DISABLE_JIT=1 in
+the environment nothing is compiled, and a debugger steps through the same source.
 """
 
 import hashlib
@@ -22,7 +22,8 @@ compiled = njit(boundscheck=False, error_model="numpy", nogil=True, forceinline=
 def fingerprint() -> str:
     """A hash of all that the machine code is made of: numba looks at one function's file only, not at what it calls."""
     folders = (Path(__file__).parent, Path(weft.isa.__file__).parent)
-    return hashlib.sha256(b"".join(path.read_bytes() for folder in folders for path in sorted(folder.glob("*.py")))).hexdigest()
+    sources = [path.read_bytes() for folder in folders for path in sorted(folder.glob("*.py"))]
+    return hashlib.sha256(b"".join(sources)).hexdigest()
 
 
 class _Locator(_CacheLocator):
@@ -57,7 +58,7 @@ class _Cache(FunctionCache):
 
 
 def cached(function):
-    """`compiled`, and kept in the cache with all that it calls. Where the cache cannot be written, each process compiles anew."""
+    """`compiled`, and kept in the cache with all that it calls. Where there is no cache, each process compiles anew."""
     result = compiled(function)
     if result is not function:  # not disabled
         try:

@@ -41,7 +41,8 @@ class Launch:
     machine: MACHINE. times: TIMES [n].
     """
 
-    def __init__(self, insns: np.ndarray, config: Config, dram: Dram, insn_address: int, tokens: np.ndarray, uops: np.ndarray):
+    def __init__(self, insns: np.ndarray, config: Config, dram: Dram, insn_address: int, tokens: np.ndarray,
+                 uops: np.ndarray):
         self.insns, self.uops = insns, uops
         self.times = np.zeros(len(insns), TIMES)
         self.machine = s = np.zeros(1, MACHINE)[0]

@@ -9,7 +9,8 @@ from .compute import is_done, is_taken, may_begin
 from .dram import ONE, sample_reads
 from .jit import compiled
 from .machine import compute_moves, is_counted, load_moves, store_moves
-from .state import ALU, COMPUTE, COMPUTES, ENTRIES, FETCH, LOAD, LOADS, MOVE, MULTIPLY, READERS, REQUESTS, STORE, STORE_ENDS, STORES
+from .state import (ALU, COMPUTE, COMPUTES, ENTRIES, FETCH, LOAD, LOADS, MOVE, MULTIPLY, READERS, REQUESTS, STORE,
+                    STORE_ENDS, STORES)
 from .store import asks_burst, is_walked, may_store, shows_beat
 from .tokens import gate, has_room
 from .unpack import in_padding
@@ -19,8 +20,8 @@ EVER = 1 << 60
 
 @compiled
 def takes_beats(u):
-    """Beats that an unpacker with a beat an element, or more, takes one after the other and is not done: of its row, and of those
-    behind it where no padding stands between. The last one is left out where a row, or the block, ends with it."""
+    """Beats that an unpacker with a beat an element, or more, takes one after the other and is not done: of its row, and of
+    those behind it where no padding stands between. The last one is left out where a row, or the block, ends with it."""
     if u.x_pad == 0 and u.x_end == u.width:
         return ((u.y_end - u.y) * u.width - u.x) * u.parts - u.part - 1
     return (u.x_end - u.x) * u.parts - u.part - (u.x_end == u.width)

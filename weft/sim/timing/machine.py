@@ -55,7 +55,7 @@ def unpack_cycle(s, insns, which):
 
 @compiled
 def read_cycle(s, times, taker, emptied):
-    """A cycle of the memory engine's read side. taker: the client that takes a beat, -1: none; emptied: fetch needs one no more."""
+    """A cycle of the memory engine's read side. taker: the client that takes a beat; -1: none. emptied: fetch is through one."""
     free = not s.arvalid or s.arready
     beat = s.rvalid and (not s.full or taker >= 0)
     sample_reads(s, beat)

@@ -16,9 +16,9 @@ def is_done(s):
 def run(s, insns, own, times, uops, dram, last, leaps):
     """Until all is done, nothing moves any more (`stuck`), or the cycle `last` is reached.
 
-    s: MACHINE. insns: INSTRUCTION [n]. own: int64 [3, n + 1], each module's instructions. times: TIMES [n], written. uops: int64
-    [uop_depth], the content of UOP. dram: uint8, for micro-ops only. leaps: over cycles that are alike; else one by one, and
-    `stuck` is never seen.
+    s: MACHINE. insns: INSTRUCTION [n]. own: int64 [3, n + 1], each module's instructions. times: TIMES [n], written.
+    uops: int64 [uop_depth], the content of UOP. dram: uint8, for micro-ops only. leaps: over cycles that are alike; else
+    one by one, and `stuck` is never seen.
     """
     while s.now < last and not is_done(s):
         cycles = still(s, insns) if leaps else 0

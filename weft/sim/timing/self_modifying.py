@@ -25,4 +25,5 @@ def stored_uops(insns: np.ndarray, config: Config) -> bool:
 
 def _extent(insns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The first byte of each, and the one after its last."""
-    return insns["address"], insns["address"] + (insns["rows"] - 1) * insns["stride"] + (insns["x_size"] << insns["element_bits"])
+    size = (insns["rows"] - 1) * insns["stride"] + (insns["x_size"] << insns["element_bits"])
+    return insns["address"], insns["address"] + size

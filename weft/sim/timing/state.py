@@ -11,7 +11,7 @@ READERS = 3
 LOADS, COMPUTES, STORES = 0, 1, 2  # the modules, as in weft.isa.Module
 NOTHING, MOVES, STEPS = 0, 1, 2  # work of an instruction: tokens only, a block of memory, steps of the pipeline
 ENTRIES = 16  # instructions of compute that have begun and not ended
-ALONE, MULTIPLY, ALU, MOVE = 0, 1, 2, 3  # the engine of an instruction of compute: none, it only moves tokens; products; operations; LOAD
+ALONE, MULTIPLY, ALU, MOVE = 0, 1, 2, 3  # engines of compute: none (tokens only), products, operations, LOAD
 ENGINES = 4
 WAITING = (0, 1, 8, 4)  # instructions that have begun and wait for an engine, at most
 PLACES = 8  # for them, an engine
@@ -32,19 +32,23 @@ def integers(names: str) -> dict[str, type]:
     return dict.fromkeys(names.split(), np.int64)
 
 
-# An instruction, decoded. uses: of `confined` ones without the half that their first micro-op tells; `several`: a LOAD of more than a row.
+# An instruction, decoded. uses: of `confined` ones without the half that their first micro-op tells; several: a LOAD of
+# more than a row.
 INSTRUCTION = record(**integers(
     "module work finish pop_prev pop_next push_prev push_next "
-    "address rows x_size stride y_pad_0 y_pad_1 x_pad_0 x_pad_1 height width empty parts slots element_bits deep is_uop sram pad_value "
+    "address rows x_size stride y_pad_0 y_pad_1 x_pad_0 x_pad_1 height width empty "
+    "parts slots element_bits deep is_uop sram pad_value "
     "several engine uses confined steps long uop_bgn uop_end iter_out iter_in dst_out dst_in"))
 
 # What an instruction's run is told of, in cycles since the launch; see weft/sim/timing/__init__.py.
 TIMES = record(**integers("fetched start issued end beats"))
 
-# A walker of `rows` that are left, from byte `address`; a splitter of `left` beats from beat `at`; an instruction that waits.
-CLIENT = record(**integers("rows address x_size stride parts slots element_bits index left at credits max_burst waiting next entry"))
+# A walker of `rows` that are left, from byte `address`; a splitter of `left` beats from beat `at`; what waits to be unpacked.
+CLIENT = record(**integers(
+    "rows address x_size stride parts slots element_bits index left at credits max_burst waiting next entry"))
 
-UNPACKER = record(**integers("running index entry empty x y part slot row_slot width height x_pad x_end y_pad y_end parts slots deep moves"))
+UNPACKER = record(**integers(
+    "running index entry empty x y part slot row_slot width height x_pad x_end y_pad y_end parts slots deep moves"))
 
 # The queue before a module (a memory of `inner`, and a register that is `ready`), how many of its `total` instructions have
 # begun and ended, and the gate: what the head wants, and whether it has its tokens.
@@ -63,9 +67,9 @@ PAUSE = record(**integers("begin end"))
 
 MACHINE = record(
     **integers("now finished stuck instructions "
-               "bus_bytes beat_bits page_beats acc_depth latency write_latency rate outstanding "  # the machine, and its DRAM
-               "arready rvalid rlast rid reads_first reads_count read_credit sending "  # DRAM's read channels
-               "awready wready bvalid writes_first writes_count answers_first answers_count unmatched write_credit "  # and write
+               "bus_bytes beat_bits page_beats acc_depth latency write_latency rate outstanding "  # machine and DRAM
+               "arready rvalid rlast rid reads_first reads_count read_credit sending "  # DRAM's channels: read, write
+               "awready wready bvalid writes_first writes_count answers_first answers_count unmatched write_credit "
                "arvalid ar_client ar_beats full owner awvalid aw_beats write_left "  # the memory engine
                "launching stream left level part handed parts slots "  # fetch
                "decoded in_flight oldest newest newest_long loads_uop uop_entry late "  # compute
@@ -74,4 +78,5 @@ MACHINE = record(
                "read_beats write_beats load_busy compute_busy store_busy"),  # counters
     clients=(CLIENT, 4), unpackers=(UNPACKER, READERS), modules=(MODULE, 3), tokens=(TOKEN, 4),
     reads=(REQUEST, REQUESTS), writes=(np.int64, REQUESTS), answers=(np.int64, REQUESTS),
-    entries=(ENTRY, ENTRIES), lines=(LINE, ENGINES), places=(PLACE, ENGINES * PLACES), issues=(ISSUE, ENGINES), waits=(WAIT, STORE_ENDS), longs=(LONG_STEP, KEPT), pauses=(PAUSE, KEPT))
+    entries=(ENTRY, ENTRIES), lines=(LINE, ENGINES), places=(PLACE, ENGINES * PLACES), issues=(ISSUE, ENGINES),
+    waits=(WAIT, STORE_ENDS), longs=(LONG_STEP, KEPT), pauses=(PAUSE, KEPT))

@@ -22,7 +22,7 @@ def may_store(s, walked):
 
 @compiled
 def end_store(s, walked):
-    """The instruction that is walked waits for its answers from now on. Returns the one that has all of its own; -1: none."""
+    """The instruction that is walked waits for answers from now on. Returns the one that has all of its own; -1: none."""
     ended = -1
     if s.waits_count and s.answered >= s.waits[s.waits_first].asked:
         ended = s.waits[s.waits_first].index

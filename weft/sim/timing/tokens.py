@@ -1,11 +1,11 @@
-"""The queue of instructions before a module, and the gate of tokens that one passes to begin (weft/hw/tokens.py, instructions.py)."""
+"""The queue of instructions before a module, and the gate of tokens (weft/hw/instructions.py, tokens.py)."""
 
 from weft.isa.registers import TOKEN_QUEUE_DEPTH, Queue
 
 from .jit import compiled
 
 QUEUE_DEPTH = 64  # instructions that wait before a module
-# What pop_prev, pop_next, push_prev and push_next mean to load, compute and store; load has nothing before it, store nothing behind.
+# What pop_prev, pop_next, push_prev and push_next mean to load, compute and store; -1: there is no such neighbour.
 POP_PREV = (-1, int(Queue.LOAD_TO_COMPUTE), int(Queue.COMPUTE_TO_STORE))
 POP_NEXT = (int(Queue.COMPUTE_TO_LOAD), int(Queue.STORE_TO_COMPUTE), -1)
 PUSH_PREV = (-1, int(Queue.COMPUTE_TO_LOAD), int(Queue.STORE_TO_COMPUTE))
@@ -25,13 +25,16 @@ def take_head(s, insns, own, module):
 
 @compiled
 def gate(s, module, valid, free):
-    """A cycle of a module's gate, with an instruction if `valid`, that the module could begin if `free`. Returns (takes its tokens, begins)."""
+    """A cycle of a module's gate. valid: an instruction is there; free: the module could begin it.
+
+    Returns (it takes its tokens, it begins)."""
     me = s.modules[module]
     if not valid or not free:
         return False, False
     pops = False
     if not me.popped:
-        pops = not (me.pop_prev and s.tokens[POP_PREV[module]].count == 0 or me.pop_next and s.tokens[POP_NEXT[module]].count == 0)
+        pops = not (me.pop_prev and s.tokens[POP_PREV[module]].count == 0
+                    or me.pop_next and s.tokens[POP_NEXT[module]].count == 0)
     if not pops and not me.popped:
         return False, False
     begins = not (me.push_prev and s.tokens[PUSH_PREV[module]].reserved == TOKEN_QUEUE_DEPTH

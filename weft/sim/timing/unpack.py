@@ -1,4 +1,4 @@
-"""The second half of a LOAD: walks the block that it fills, and takes beats where there is no padding (hw/dma.py, Unpacker)."""
+"""The second half of a LOAD (Unpacker of weft/hw/dma.py): walks the block that it fills, takes beats where no padding is."""
 
 from .jit import compiled
 
