@@ -76,7 +76,7 @@ def place(program: LoopProgram, config: Config) -> LoopProgram:
     """Gives every Alloc its first element. Buffers that do not live together share memory.
 
     ACC is divided among virtual threads: what belongs to one of two lies in a half of its own, and one thread's ALU
-    operations can run beside the other's products.
+    operations can run beside the other's products. Of four each has a quarter.
 
     WeftError where a scratchpad does not hold what lives together; it says which buffer, what it needs and what is there.
     """
@@ -91,7 +91,9 @@ def _place(stmt: Stmt, live: dict[str, tuple[Placed, ...]], program: LoopProgram
         case Alloc(buffer, body):
             before = live.get(buffer.scope, ())
             depth = getattr(config, f"{buffer.scope}_depth")
-            ways = [(buffer.threads, depth // buffer.threads), (1, depth)] if buffer.scope == "acc" and buffer.threads > 1 else [(1, depth)]
+            apart = buffer.scope == "acc" and buffer.threads > 1
+            rooms = 1 << (buffer.threads - 1).bit_length()
+            ways = [(buffer.threads, depth // rooms), (1, depth)] if apart else [(1, depth)]
             found = next(((base, room if parts > 1 else 0) for parts, room in ways
                           if (base := _free(buffer.elements // parts, parts, room, before)) is not None), None)
             if found is None:
