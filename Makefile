@@ -6,10 +6,11 @@ SUM := $(shell cksum pyproject.toml | cut -d' ' -f1)
 STAMP := $(VENV)/.made-from-$(SUM)
 COMPARE := $(VENV)/.compare-from-$(SUM)
 TORCH := $(VENV)/.torch-from-$(SUM)
+FPGA := $(VENV)/.fpga-from-$(SUM)
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test conform cocotb bench acceptance torch compare fuzz verilog docs clean
+.PHONY: help setup demo test conform cocotb bench acceptance torch compare fuzz fmax verilog docs clean
 
 help: ## lists the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -29,6 +30,10 @@ $(TORCH): $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[torch]'
 	@rm -f $(VENV)/.torch-from-* && touch $@
 
+$(FPGA): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fpga]'
+	@rm -f $(VENV)/.fpga-from-* && touch $@
+
 setup: $(STAMP) ## makes .venv, with .venv/bin/weft in it
 
 demo: setup ## compiles the digits network, runs it on RTL, compares, reports
@@ -37,9 +42,10 @@ demo: setup ## compiles the digits network, runs it on RTL, compares, reports
 test: setup ## passes every test
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -q -m "not models and not runtimes and not networks"
 
-conform: setup ## runs the conformance programs on the functional device and on RTL
+conform: setup ## runs the conformance programs on every device, and compares the timing model's cycles with RTL's
 	$(BIN)/weft conform tests/vectors --device functional
 	$(BIN)/weft conform tests/vectors --device rtl
+	$(BIN)/weft conform tests/vectors --device timing --against rtl
 
 cocotb: setup ## runs whole networks in cocotb against the RTL
 	$(BIN)/python -m tests.cocotb.networks
@@ -58,6 +64,9 @@ compare: setup $(COMPARE) ## how far operators are from ONNX Runtime and LiteRT:
 
 fuzz: setup ## random programs and convolutions on all devices, for longer than make test
 	WEFT_FUZZ_EXAMPLES=2000 $(BIN)/python -m pytest -n $(WORKERS) -q -k "random or property"
+
+fmax: setup $(FPGA) ## places and routes a small accelerator on an ECP5 FPGA: its clock and resources
+	$(BIN)/weft fmax --config 1x8x8 -o build/fmax --at-least 95
 
 verilog: setup ## Verilog of the default configuration, in build/verilog
 	$(BIN)/weft verilog -o build/verilog

@@ -1,10 +1,10 @@
-"""`make bench`: what the RTL costs to simulate, what layers cost in cycles, and how fast the functional device is."""
+"""`make bench`: what the RTL costs to simulate, what layers cost in cycles, how fast functional device and timing model are."""
 
 from rich.console import Console
 
 from weft.isa import PRESETS
 
-from . import functional_speed, layers, rtl_speed
+from . import functional_speed, layers, rtl_speed, timing_speed
 
 
 def main():
@@ -14,6 +14,7 @@ def main():
         console.print(rtl_speed.measure(PRESETS[name]), highlight=False)
     console.print(layers.table(layers.measure()))
     console.print(functional_speed.measure())
+    console.print(timing_speed.table([timing_speed.measure("resnet18")]))
 
 
 if __name__ == "__main__":

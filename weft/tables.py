@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # importing these takes ONNX along
     from weft.bench.measure import Measurement
     from weft.compiler.pipeline import Placement
     from weft.compiler.quantizer.report import QuantisationReport
+    from weft.fpga.reports import FmaxReport
 
 
 def _table(title: str, *columns: str, right: tuple[str, ...] = ()) -> Table:
@@ -47,6 +48,24 @@ def config_tables(config: Config) -> list[Table]:
     for row in field_rows(config):
         fields.add_row(*row)
     return [sizes, fields]
+
+
+def fmax_tables(report: FmaxReport) -> list[Table]:
+    """The clock and resources of a placed and routed accelerator; what became of its memories; the path that sets the clock."""
+    resources = _table(f"{report.config} on {report.device}, seed {report.seed}: {report.fmax_mhz:.1f} MHz", "resource", "used", "of", "%",
+                       right=("used", "of", "%"))
+    for name, resource in report.resources.items():
+        resources.add_row(name, f"{resource.used:,}", f"{resource.available:,}", f"{100 * resource.used / resource.available:.0f}")
+    resources.caption = f"{report.harness_registers} FF are the harness's"
+    memories = _table("memories", "memory", "becomes", "memories", right=("memories",))
+    for name, stores in report.memories.items():
+        for store, count in stores.items():
+            memories.add_row(name, store, str(count))
+    path = _table(f"critical path: {report.ns('clk-to-q') + report.ns('logic') + report.ns('setup'):.1f} ns of logic, {report.ns('routing'):.1f} of routing",
+                  "through", "cell", "ns", right=("ns",))
+    for hop in report.path:
+        path.add_row(hop.kind, hop.cell, f"{hop.ns:.2f}")
+    return [resources, memories, path]
 
 
 def placement_table(module: "Module | Placement") -> Table:

@@ -91,6 +91,9 @@ class Network:
     def mul(self, a: str, b: str, zero_points: tuple[int, int] = (0, 0)) -> str:
         return self._node("mul", [a, b, self._lanes(self.graph.tensors[a].shape[1], 1)], {"zero_points": zero_points})
 
+    def extreme(self, op: str, a: str, b: str) -> str:
+        return self._node(op, [a, b], {})
+
     def max_pool(self, x: str, kernel: int, stride: int, pad: int = 0, **clamp: int) -> str:
         return self._node("max_pool", [x], {"kernel": (kernel,) * 2, "strides": (stride,) * 2, "pads": (pad,) * 4, **clamp})
 

@@ -56,7 +56,7 @@ def test_sums_are_right(runs, text):
         for module in ("load", "compute", "store"):
             assert sum(entry["stalls"][module].values()) == entry["cycles"] and set(entry["stalls"][module]) <= keys
         steps = one.report.counters["gemm_steps"]
-        assert sum(entry["stalls"]["compute"][c] for c in ("gemm", "padding", "zero")) == steps
+        assert sum(entry["stalls"]["compute"][c] for c in ("gemm", "padding")) == steps
         assert entry["stalls"]["compute"]["gemm"] == pytest.approx(entry["macs"] / 256, abs=len(layers) / 2)  # rounded by layer
 
 
@@ -101,7 +101,7 @@ def test_launches_follow_one_another():
         assert max(slices["instruction"]) >= len(one.instructions)  # those of the second launch are numbered on
     assert len(line["instructions"]["text"]) == len(one.instructions) + len(two.instructions)
     trace = [e for e in chrome_events(module, report) if e["ph"] == "X" and e["tid"] == LAYERS]
-    assert [e["name"] for e in trace] == [node.name for node in graph.nodes if node.where == "accel"]
+    assert list(dict.fromkeys(e["name"] for e in trace)) == [node.name for node in graph.nodes if node.where == "accel"]
     assert sum(e["dur"] for e in trace) == report.cycles
 
 

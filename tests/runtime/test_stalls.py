@@ -34,7 +34,8 @@ def _one_cycle(module, instructions, works, ready, left, under_way, begun, follo
 
     youngest_first = under_way[::-1]
     if module == Module.COMPUTE:
-        for k in youngest_first:
+        products = [k for k in under_way if works[k].kind in ("gemm", "depthwise")]
+        for k in (*products, *(k for k in youngest_first if k not in products)):
             if left[k]:
                 left[k] -= 1
                 return works[k].kind, k

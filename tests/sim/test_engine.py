@@ -45,7 +45,7 @@ def random_instruction(rng, config: Config, opcode: Opcode) -> Instruction:
     begin = below(4)
     one_of = lambda *values: int(rng.choice(values))
     values = {"uop_bgn": begin, "uop_end": max(0, begin + one_of(-1, 0, 1, 1, 1, 2, 3, 8)), "iter_out": one_of(0, 1, 2, 3, 4),
-              "iter_in": one_of(0, 1, 2, 4, 13)}
+              "iter_in": one_of(0, 1, 2, 4, 13), "half": below(2)}
     for name in fields:
         if "_factor_" in name:
             factors = (0, 0, 0, 1, 2) if name.startswith("wgt") else (0, 1, 1, 1, 2, 4, 40)
@@ -75,7 +75,9 @@ def test_random_instructions_on_random_contents(config, opcode, seed):
     rng = np.random.default_rng(seed)
     instruction = random_instruction(rng, config, opcode)
     depth = {kind: 1 << micro_op_layout(config).fields[kind].width for kind in ("dst", "src", "wgt")}
-    micro_ops = encode_micro_ops(*(rng.integers(0, min(d, rng.choice([1, 3, 16])), 16) for d in depth.values()), config)
+    first = [int(rng.choice([0, 0, d // 2, d // 2 - 1])) for d in depth.values()]
+    micro_ops = encode_micro_ops(*((f + rng.integers(0, min(d, rng.choice([1, 3, 16])), 16)) % d
+                                   for f, d in zip(first, depth.values())), config)
     reference, dram = Scratchpads(config, sequential=True), rng.integers(0, 256, DRAM, np.uint8)
     for name in MEMORIES:
         random_bytes(rng, getattr(reference, name))

@@ -1,4 +1,4 @@
-"""Commands on the machine itself: config, verilog."""
+"""Commands on the machine itself: config, verilog, fmax."""
 
 from pathlib import Path
 from typing import Annotated, Optional
@@ -35,3 +35,25 @@ def verilog(output: Annotated[Path, typer.Option("-o", "--output", help="folder"
     with err.status("amaranth to Verilog"):
         files = [str(f) for f in write(load_config(config), output)]
     print_json({"files": files}) if as_json else out.print("\n".join(files), highlight=False)
+
+
+@app.command()
+def fmax(output: Annotated[Path, typer.Option("-o", "--output", help="folder of netlist, report and logs")] = Path("build/fmax"),
+         config: ConfigOption = "1x8x8", speed_grade: Annotated[int, typer.Option(help="of the FPGA: 6, 7 or 8, the fastest")] = 6,
+         seed: Annotated[int, typer.Option(help="of the placement")] = 1,
+         at_least: Annotated[Optional[float], typer.Option(help="MHz; status 1 below it")] = None, as_json: JsonOption = False):
+    """Places and routes the accelerator on an ECP5-85F: its highest clock, the path that sets it, and resources. Takes minutes."""
+    from weft.fpga.ecp5 import measure
+    from weft.tables import fmax_tables
+
+    with err.status("fmax") as status:
+        report = measure(load_config(config), output, speed_grade=speed_grade, seed=seed,
+                         told=lambda what: status.update(what, spinner_style="green"))
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        for table in fmax_tables(report):
+            out.print(table)
+    if at_least is not None and report.fmax_mhz < at_least:
+        err.print(f"weft: {report.fmax_mhz:.1f} MHz, and {at_least:g} were asked for", style="red", highlight=False)
+        raise typer.Exit(1)

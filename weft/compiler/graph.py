@@ -21,7 +21,8 @@ from weft.isa import WeftError
 from weft.isa.quantise import QNT_LANE
 from weft.runtime.kernels import KERNELS
 
-ACCELERATOR = ("conv2d", "conv2d_add", "depthwise_conv2d", "dense", "add", "max_pool", "avg_pool", "requantise", "lut", "mul", "pieces",
+ACCELERATOR = ("conv2d", "conv2d_add", "depthwise_conv2d", "dense", "add", "max_pool", "avg_pool", "requantise", "lut",
+               "mul", "max", "min", "pieces",
                "concat", "slice")
 DTYPES = ("float32", "float64", "float16", "int8", "uint8", "int16", "int32", "int64", "bool", "qnt")
 

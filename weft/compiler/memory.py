@@ -39,6 +39,7 @@ LAYOUTS = {
 ROLES = {"conv2d": ("activation", "weight", "qnt", "table"), "conv2d_add": ("activation", "weight", "qnt", "activation", "qnt", "table"),
          "dense": ("activation", "weight", "qnt", "table"),
          "depthwise_conv2d": ("activation", "depthwise", "qnt", "table"), "avg_pool": ("activation", "qnt"), "lut": ("activation", "table"),
+         **dict.fromkeys(("max", "min"), ("activation", "activation")),
          **dict.fromkeys(("add", "mul"), ("activation", "activation", "qnt", "table")), "requantise": ("activation", "qnt", "table")}  # of inputs
 
 

@@ -1,6 +1,6 @@
 """From a model file to a module: the stages of the compiler in the order in which a network passes them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from weft.isa import Config, WeftError, encode
 from weft.runtime.module import Launch, Module, Operator, TensorInfo
 from weft.runtime.validate import static_findings
 
-from . import codegen, frontends, graph_passes, memory, operators, passes
+from . import codegen, frontends, graph_passes, memory, passes, slow
 from .graph import Graph
 from .stmt import LoopProgram
 
@@ -74,14 +74,16 @@ class Placement:
 def place(model: "str | Path | Graph", config: Config) -> Placement:
     """What `compile` would put where, and why; it generates no code. Arguments and errors as of `compile`."""
     graph = graph_passes.run(model if isinstance(model, Graph) else frontends.load(model), config)
-    return Placement(graph.name, config, *_described(graph), list(graph.inputs), list(graph.outputs))
+    cycles = {node.outputs[0]: slow.build(node, graph, config, 2)[1] for node in graph.nodes if node.where == "accel"}
+    described = _described(graph, slow.notes(graph, config, cycles))
+    return Placement(graph.name, config, *described, list(graph.inputs), list(graph.outputs))
 
 
-def _described(graph: Graph) -> tuple[list[Operator], dict[str, TensorInfo]]:
-    """Operators and tensors as a module lists them."""
-    operators = [Operator(n.name, n.op, tuple(n.inputs), tuple(n.outputs), n.attrs, n.where, n.reason, int(graph.macs(n)))
-                 for n in graph.nodes]
-    return operators, {name: TensorInfo(tuple(map(int, t.shape)), t.dtype, *_scalar(t)) for name, t in graph.tensors.items()}
+def _described(graph: Graph, notes: Mapping[str, str]) -> tuple[list[Operator], dict[str, TensorInfo]]:
+    """Operators and tensors as a module lists them. notes: on operators of the accelerator, by their first outputs."""
+    made = [Operator(n.name, n.op, tuple(n.inputs), tuple(n.outputs), n.attrs, n.where, n.reason or notes.get(n.outputs[0], ""),
+                     int(graph.macs(n))) for n in graph.nodes]
+    return made, {name: TensorInfo(tuple(map(int, t.shape)), t.dtype, *_scalar(t)) for name, t in graph.tensors.items()}
 
 
 def build(graph: Graph, config: Config, *, virtual_threads: int = 2, after: Callable[[str, object], None] = lambda name, program: None,
@@ -100,6 +102,7 @@ class _Builder:
         # (byte offset, bytes) of what the image holds from the beginning
         self.parts: list[tuple[int, np.ndarray]] = [(0, memory.constants_image(graph, config, self.plan))]
         self.end = memory.aligned(self.plan.size)
+        self.cycles: dict[str, float] = {}  # estimates, by the nodes' first outputs
 
     def build(self) -> Module:
         launches = [self._launch(segment) for segment in self._segments()]
@@ -139,13 +142,13 @@ class _Builder:
         for index in segment:
             node = self.graph.nodes[index]
             self.progress(index, len(self.graph.nodes) + LAST_STEPS, node.name)
-            program = operators.build(node, self.graph, self.config, virtual_threads=self.virtual_threads)
+            program, self.cycles[node.outputs[0]] = slow.build(node, self.graph, self.config, self.virtual_threads)
             self.after("lower", program)
             yield program
 
     def _module(self, image: np.ndarray, launches: list[Launch]) -> Module:
         g = self.graph
-        made, tensors = _described(g)
+        made, tensors = _described(g, slow.notes(g, self.config, self.cycles))
         return Module(g.name, self.config, tensors, made, launches, dict(g.constants), image, self.end,
                       {k: int(v) for k, v in self.plan.addresses.items()}, list(g.inputs), list(g.outputs),
                       {"virtual_threads": self.virtual_threads, "activation_peak": int(self.plan.peak),

@@ -41,8 +41,8 @@ class TensorInfo:
 class Operator:
     """One node of the compiled graph, and where it runs.
 
-    where: 'accel'; 'host', and `reason` says why not on the accelerator; or 'view', which is no work by itself, and `reason`
-        says what does it: 'folded into packing', 'folded into unpacking', or 'the same bytes'.
+    where: 'accel', and `reason` says if it is slow there; 'host', and `reason` says why; or 'view', which is no work by
+        itself, and `reason` says what does it: 'folded into packing', 'folded into unpacking', or 'the same bytes'.
     """
 
     name: str

@@ -4,9 +4,9 @@ Drawn from the instruction stream and the events of the trace alone, so it is th
 A module's cycles from launch to done are cut into segments without gap or overlap, each with a cause and the instruction
 that it is counted for. Cycle t of the trace is [t, t + 1) here.
 
-The rules, cycle by cycle. In the compute module the instruction that began last comes first:
- 1. it has work left (a step a cycle): its kind;
- 2. an earlier one, not done yet, has work left: that one's kind;
+The rules, cycle by cycle. In the compute module, where instructions run beside one another, the one that began last comes first:
+ 1. an instruction under way has products left (a step a cycle, the oldest's first): its kind, whatever runs beside it;
+ 2. it has work left (a step a cycle): its kind; else an earlier one, not done yet, has work left: that one's kind;
  3. it is a LOAD that is not done: 'micro-ops', or 'dram' once its beats are accounted for;
  4. the next instruction's last token, or room for its own, has not come: the module that must give it;
  5. an earlier LOAD is not done: as 3; else an instruction is not done: 'pipeline' (filling, draining, interlocks);
@@ -30,6 +30,7 @@ from .work import Work
 WORK = ("gemm", "depthwise", "zero", "alu", "requant", "load", "store")
 WAITS = ("micro-ops", "pipeline", "waits for load", "waits for compute", "waits for store", "dram", "fetch", "done")
 CAUSES = WORK + WAITS
+PRODUCTS = ("gemm", "depthwise")
 CODES = {cause: code for code, cause in enumerate(CAUSES)}
 WAITS_FOR = {module: f"waits for {module.name.lower()}" for module in Module}
 LOADS = (Opcode.LOAD, Opcode.LOAD_PAD)
@@ -142,7 +143,7 @@ class _Cutter:
             self.until(min(end, ready.at), WAITS_FOR[ready.module], k, ready.by)
 
     def issued(self, own: Sequence[int]):
-        """The compute module: the instruction that began last has the word."""
+        """The compute module: products have the word, then the instruction that began last."""
         behind: list[list[int]] = []  # [instruction, cycles of its work not accounted for], not done yet
         for k, following in zip([None, *own], [*own, None]):
             end = self.stop if following is None else self.start[following]
@@ -159,8 +160,9 @@ class _Cutter:
             self._rest(k, following, end)
 
     def _steps(self, behind: list[list[int]], end: int):
-        """Work that is left, the youngest instruction's first."""
-        for entry in reversed(behind):
+        """Work that is left: products, the oldest instruction's first, then other work, the youngest's first."""
+        products = [entry for entry in behind if self.works[entry[0]].kind in PRODUCTS]
+        for entry in (*products, *(entry for entry in reversed(behind) if entry not in products)):
             k, left = entry
             before = self.at
             self.until(min(end, self.at + left, self.end[k]), self.works[k].kind or "pipeline", k)

@@ -1,6 +1,7 @@
 """The timeline of a run in Chrome's JSON trace format, which Perfetto opens. A microsecond of it is a cycle.
 
-Tracks: the layers, and each module with its instructions and what it waited for between them; arrows lead from the
+Tracks: the layers, and each module with its instructions and what it waited for between them; of instructions that run beside
+one another in the compute module, the one that has a cycle in `stalls.py` is shown. Arrows lead from the
 instruction that gave a token to the one that waited for it. Counters: tokens in each queue, bytes moved from and to DRAM.
 """
 
@@ -151,7 +152,7 @@ def _tokens(account: Account) -> Iterator[dict]:
 
 
 def _dram(account: Account) -> Iterator[dict]:
-    """Bytes in each window, those of an instruction spread evenly over its slice. Without the instruction stream."""
+    """Bytes in each window, those of an instruction spread evenly from its beginning to its end. Without the instruction stream."""
     edges = np.append(np.arange(1, account.report.cycles + 1, WINDOW), account.report.cycles + 1)
     moved = {name: np.diff(np.interp(edges, *_moved(account, name))) for name in ("read", "written")}
     for at, read, written in zip(edges.tolist(), moved["read"].tolist(), moved["written"].tolist()):
@@ -162,8 +163,8 @@ def _dram(account: Account) -> Iterator[dict]:
 def _moved(account: Account, field: str) -> tuple[np.ndarray, np.ndarray]:
     """(cycles, bytes moved until then): a line that goes up where instructions move bytes."""
     rate: dict[int, float] = {1: 0.0}
-    for _, start, end, cause, k, _ in slices(account):
-        count = getattr(account.works[k], field) if not cause else 0
+    for job, event in zip(account.works, account.report.events):
+        count, start, end = getattr(job, field), int(event["start"]), int(event["end"]) + 1
         if count:
             rate[start] = rate.get(start, 0) + count / (end - start)
             rate[end] = rate.get(end, 0) - count / (end - start)

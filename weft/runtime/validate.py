@@ -43,7 +43,7 @@ def static_findings(module: Module) -> list[Finding]:
     return findings
 
 
-def validate(module: Module, inputs: int = 4) -> list[Finding]:
+def validate(module: Module, inputs: int = 8) -> list[Finding]:
     """Every finding of a module; no errors means that its streams are sound, and compute what its operators mean.
 
     inputs: random inputs to compare on, until one differs. A single one may miss a fault that saturation hides.

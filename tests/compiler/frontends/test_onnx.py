@@ -98,9 +98,9 @@ def test_an_attribute_that_changes_the_meaning_is_left_to_onnx():
     np.testing.assert_array_equal(reference.run(placed, {"x": x})["y"], np.pad(x, ((0, 0), (0, 0), (1, 1), (0, 0)), "reflect"))
 
 
-def test_one_spatial_axis_is_left_to_onnx():
-    data = model([node("MaxPool", "x", kernel_shape=[2])], (1, 3, 8), (1, 3, 7))
-    assert_runs_on_the_host(data, ": there must be two spatial axes, but found (2,)", (1, 3, 8))
+def test_three_spatial_axes_are_left_to_onnx():
+    data = model([node("MaxPool", "x", kernel_shape=[2, 1, 1])], (1, 3, 8, 2, 2), (1, 3, 7, 2, 2))
+    assert_runs_on_the_host(data, ": there must be two spatial axes, but found (2, 1, 1)", (1, 3, 8, 2, 2))
 
 
 def test_sums_and_dropouts():
@@ -110,6 +110,15 @@ def test_sums_and_dropouts():
     assert [n.op for n in graph.nodes] == ["Identity", "Add", "Sum"]
     x = np.random.default_rng(0).standard_normal((1, 3, 8, 8)).astype(np.float32)
     np.testing.assert_array_equal(reference.run(graph, {"x": x})["y"], x + x + x + x)
+
+
+def test_masks_that_nobody_reads():
+    nodes = [helper.make_node("Dropout", ["x"], ["d", "mask"], "d"),
+             helper.make_node("MaxPool", ["d"], ["y", "places"], "p", kernel_shape=[1, 1])]
+    assert [n.op for n in frontend.load(model(nodes), "m").nodes] == ["Identity", "MaxPool"]
+    read = [helper.make_node("Dropout", ["x"], ["d", "mask"], "d"), helper.make_node("Cast", ["mask"], ["c"], "c", to=1),
+            node("Add", "d", "c")]
+    assert [n.op for n in frontend.load(model(read), "m").nodes] == ["Onnx", "Cast", "Add"]
 
 
 def test_refuses_windows_beyond_the_input():

@@ -247,6 +247,25 @@ def network_largest(q):
     return q.op("Add", [q.op("GlobalMaxPool", [q.x]), q.op("ReduceMax", [q.x, q.constant(np.int64([2, 3]))], (0.02, 3))])
 
 
+def slopes(q):
+    return np.linspace(-0.7, 1.3, 5).astype(np.float32).reshape(5, 1, 1)
+
+
+def network_prelu(q):
+    return q.op("PRelu", [q.op("PRelu", [q.x, q.constant(slopes(q))]), q.quantise(q.constant(slopes(q)), 0.01, 4)])
+
+
+def network_prelu_of_one_scale(q):
+    return q.op("Relu", [q.plain("Identity", [q.op("PRelu", [q.x, q.constant(slopes(q))], (0.02, 3))])], (0.02, 3))
+
+
+def network_extremes(q):
+    inputs, attrs = conv(q, q.x, 5, 5)
+    y = q.op("Conv", inputs, **attrs)
+    stored = q.quantise(q.constant(q.rng.standard_normal((5, 1, 1)).astype(np.float32)), 0.02, 9)
+    return q.op("Min", [q.op("Max", [q.x, y], (0.03, 4)), q.op("Max", [y, stored], (0.03, -2))], (0.03, -2))
+
+
 def network_pad_of_one(q):
     return q.op("Pad", [q.x, q.constant(np.int64([0, 0, 1, 2, 0, 0, 0, 3])), q.constant(np.float32(0.5))], (0.02, 3))
 

@@ -135,6 +135,73 @@ def tokens(seed: int = 0) -> onnx.ModelProto:
     return b.model({"image": [1, 3, SIZE]}, {"logits": [1, 4, CLASSES]})
 
 
+def up(b: Builder, source: str, name: str, channels: int, outputs: int, group: int = 1, **attrs) -> str:
+    """A transposed convolution of kernel 2 and stride 2."""
+    value = b.rng.normal(size=(channels, outputs // group, 2, 2)) / np.sqrt(channels // group)
+    weight = b.constant(f"{name}.weight", value.astype(np.float32))
+    return b.add("ConvTranspose", [source, weight], name, kernel_shape=[2, 2],
+                 strides=[2, 2], group=group, **attrs)
+
+
+def unet(seed: int = 0) -> onnx.ModelProto:
+    """Down, and up by a transposed convolution with a batch norm, by one a channel and bilinear resizing; skips are joined."""
+    b = Builder(seed)
+    b.add("Relu", [b.conv("image", "first", 3, CHANNELS, 3)], "top")
+    b.add("MaxPool", ["top"], "half", kernel_shape=[2, 2], strides=[2, 2])
+    b.add("PRelu", [b.conv("half", "second", CHANNELS, 2 * CHANNELS, 3), slopes(b, 2 * CHANNELS)], "middle")
+    b.add("MaxPool", ["middle"], "quarter", kernel_shape=[2, 2], strides=[2, 2])
+    b.nodes.append(helper.make_node("Dropout", ["quarter"], ["kept", "mask"], "drop"))
+    b.add("LeakyRelu", [b.conv("kept", "third", 2 * CHANNELS, 2 * CHANNELS, 3)], "bottom", alpha=0.2)
+    b.add("Relu", [b.batch_norm(up(b, "bottom", "up", 2 * CHANNELS, CHANNELS), "norm", CHANNELS)], "risen")
+    b.add("Concat", ["risen", "middle"], "joined", axis=1)
+    b.add("Relu", [b.conv("joined", "fourth", 3 * CHANNELS, CHANNELS, 3)], "inner")
+    b.add("Resize", ["inner", "", b.constant("scales", np.float32([1, 1, 2, 2]))], "wide", mode="linear")
+    up(b, "inner", "each", CHANNELS, CHANNELS, group=CHANNELS)
+    b.add("Concat", ["wide", "each", "top"], "all", axis=1)
+    b.conv("all", "mask.logits", 3 * CHANNELS, 2, 1)
+    return b.model({"image": [1, 3, SIZE, SIZE]}, {"mask.logits": [1, 2, SIZE, SIZE]})
+
+
+def slopes(b: Builder, channels: int) -> str:
+    """Of a PRelu: one a channel, of either sign and 0."""
+    values = np.linspace(-0.5, 0.5, channels | 1)[:channels].reshape(-1, 1, 1).astype(np.float32)
+    return b.constant(f"slopes{len(b.constants)}", values)
+
+
+def espcn(seed: int = 0) -> onnx.ModelProto:
+    """Convolutions on small maps and a shuffle of their channels to space; a residual by nearest neighbours."""
+    b = Builder(seed)
+    b.add("Tanh", [b.conv("image", "first", 3, 2 * CHANNELS, 5)], "a")
+    b.add("PRelu", [b.conv("a", "second", 2 * CHANNELS, CHANNELS, 3), slopes(b, CHANNELS)], "b")
+    b.add("DepthToSpace", [b.conv("b", "third", CHANNELS, 12, 3)], "shuffled", blocksize=2, mode="CRD")
+    b.add("Resize", ["image", "", b.constant("scales", np.float32([1, 1, 2, 2]))], "large", mode="nearest",
+          coordinate_transformation_mode="asymmetric", nearest_mode="floor")
+    b.add("Add", ["shuffled", "large"], "y")
+    return b.model({"image": [1, 3, SIZE, SIZE]}, {"y": [1, 3, 2 * SIZE, 2 * SIZE]})
+
+
+def shuffled(seed: int = 0) -> onnx.ModelProto:
+    """A split, a shuffle of channels, a gate of one value a channel, the larger of two maps, blocks that become channels."""
+    b = Builder(seed)
+    b.add("Relu", [b.conv("image", "first", 3, 2 * CHANNELS, 3)], "a")
+    b.nodes.append(helper.make_node("Split", ["a"], ["left", "right"], "split", axis=1))
+    b.conv("right", "side", CHANNELS, CHANNELS, 3, group=CHANNELS)
+    b.add("Concat", ["left", "side"], "both", axis=1)
+    for name, value in (("apart", [1, 2, CHANNELS, SIZE, SIZE]), ("whole", [1, 2 * CHANNELS, SIZE, SIZE])):
+        b.constant(f"{name}.shape", np.array(value, np.int64))
+    b.add("Reshape", ["both", "apart.shape"], "apart")
+    b.add("Transpose", ["apart"], "turned", perm=[0, 2, 1, 3, 4])
+    b.add("Reshape", ["turned", "whole.shape"], "whole")
+    b.conv("whole", "second", 2 * CHANNELS, CHANNELS, 1)
+    b.add("HardSigmoid", [b.conv(b.add("GlobalAveragePool", ["second"], "mean"), "fc", CHANNELS, CHANNELS, 1)], "gate")
+    b.add("Mul", ["second", "gate"], "gated")
+    b.add("Elu", [b.conv("whole", "third", 2 * CHANNELS, CHANNELS, 1)], "other")
+    b.add("Max", ["gated", "other"], "larger")
+    b.add("SpaceToDepth", ["larger"], "blocks", blocksize=2)
+    b.conv("blocks", "y", 4 * CHANNELS, CLASSES, 1)
+    return b.model({"image": [1, 3, SIZE, SIZE]}, {"y": [1, CLASSES, SIZE // 2, SIZE // 2]})
+
+
 def graph_of(model: onnx.ModelProto) -> Graph:
     return frontend.load(model.SerializeToString(), "small")
 

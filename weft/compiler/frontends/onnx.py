@@ -17,7 +17,8 @@ from weft.isa import WeftError
 from weft.runtime.kernels.windows import pool_pads
 
 from ..graph import DTYPES, Graph, Node, TensorType, check_type
-from .onnx_operators import QUANTISERS, UNKNOWN, cannot_import, reference_node
+from .onnx_lines import widen_lines
+from .onnx_operators import QUANTISERS, UNKNOWN, cannot_import, drop_unread_outputs, reference_node
 from .onnx_qlinear import expand_quantised
 from .onnx_shapes import fold_shapes
 
@@ -58,6 +59,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _infer(model: onnx.ModelProto, name: str, input_shapes: Mapping[str, tuple[int, ...]]) -> onnx.ModelProto:
+    drop_unread_outputs(model)
     constants = {tensor.name for tensor in model.graph.initializer}
     for value in model.graph.input:
         if value.name in input_shapes:
@@ -71,6 +73,8 @@ def _infer(model: onnx.ModelProto, name: str, input_shapes: Mapping[str, tuple[i
     try:
         inferred = shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
         while fold_shapes(inferred):  # shapes that are computed from shapes: each round uncovers the next
+            inferred = shape_inference.infer_shapes(inferred, check_type=True, strict_mode=True, data_prop=True)
+        if widen_lines(inferred):
             inferred = shape_inference.infer_shapes(inferred, check_type=True, strict_mode=True, data_prop=True)
         return inferred
     except (shape_inference.InferenceError, ValueError) as error:

@@ -8,6 +8,7 @@ from weft.runtime.kernels.onnx_node import evaluator
 
 UNKNOWN = "an operator must be one that weft can import"
 RANDOM = ("Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike")
+ONE_OUTPUT = ("MaxPool", "LayerNormalization", "BatchNormalization", "Dropout")  # whose others only training reads
 QUANTISERS = {"QuantizeLinear": "quantize", "DequantizeLinear": "dequantize"}
 
 _CONV = "auto_pad dilations group kernel_shape pads strides"
@@ -69,9 +70,18 @@ def cannot_import(node: onnx.NodeProto, attrs: dict) -> tuple[str, str, str]:
         if not holds(value):
             return rule, str(value), hint
     outputs = sum(map(bool, node.output))
-    if node.op_type in ("MaxPool", "LayerNormalization", "BatchNormalization", "Dropout") and outputs > 1:
+    if node.op_type in ONE_OUTPUT and outputs > 1:
         return "it must have one output", str(outputs), "to remove the others"
     return "", "", ""
+
+
+def drop_unread_outputs(model: onnx.ModelProto) -> None:
+    """Takes away masks, indices and statistics that nobody reads, of operators that may do without them."""
+    read = {name for node in model.graph.node for name in node.input} | {value.name for value in model.graph.output}
+    for node in model.graph.node:
+        if node.domain in ("", "ai.onnx") and node.op_type in ONE_OUTPUT:
+            while len(node.output) > 1 and node.output[-1] not in read:
+                node.output.pop()
 
 
 def reference_node(node: onnx.NodeProto, opset: int) -> dict | None:

@@ -118,6 +118,11 @@ def _slice(node: Node, inputs: list[Shape], stated: Shape) -> Shape | None:
     return tuple(len(r) for r in slice_ranges(inputs[0], *(node.attrs[k] for k in ("starts", "ends", "axes", "steps"))))
 
 
+def _gather(node: Node, inputs: list[Shape], stated: Shape) -> Shape | None:
+    axis = node.attrs["axis"]
+    return *inputs[0][:axis], *inputs[1], *inputs[0][axis + 1:]
+
+
 def _resize(node: Node, inputs: list[Shape], stated: Shape) -> Shape | None:
     return (*inputs[0][:2], *node.attrs["sizes"][2:])
 
@@ -136,6 +141,6 @@ _RULES: dict[str, Callable[[Node, list[Shape], Shape], Shape | None]] = {
     "Conv": _conv, "ConvTranspose": _conv_transpose, "Gemm": _gemm, "AveragePool": _pool,
     "MaxPool": _pool, "Reshape": _reshape, "Transpose": _transpose,
     "Pad": _pad, "Resize": _resize, "DepthToSpace": _to_space, "SpaceToDepth": _to_depth,
-    "Concat": _concat, "ReduceMean": _reduce, "Slice": _slice,
-    **dict.fromkeys(("Add", "Sub", "Mul", "Div"), _broadcast),
+    "Concat": _concat, "ReduceMean": _reduce, "ReduceMax": _reduce, "Slice": _slice, "Gather": _gather,
+    **dict.fromkeys(("Add", "Sub", "Mul", "Div", "Max", "Min", "PRelu"), _broadcast),
 }

@@ -13,7 +13,7 @@ import numpy as np
 from weft.isa import WeftError
 
 from ..graph import Graph, Node, TensorType, check_type
-from . import tflite_operators
+from . import tflite_moves, tflite_operators  # noqa: F401 (moves enter themselves into the table)
 from .shapes import check_shapes
 from .tflite_file import Model, Operator, Tensor, parse, short_name
 
@@ -128,9 +128,10 @@ class Importer:
         self.forms[index, nchw] = name
         return name
 
-    def emit(self, operator: Operator, op: str, inputs: list[str], attrs: dict, nchw: bool) -> None:
-        """A node that makes the operator's only output."""
-        self.graph.nodes.append(Node(operator.name, op, inputs, [self.write(operator.outputs[0], nchw)], attrs))
+    def emit(self, operator: Operator, op: str, inputs: list[str], attrs: dict, nchw: bool, output: int = 0) -> None:
+        """A node that makes one of the operator's outputs."""
+        name = operator.name if len(operator.outputs) == 1 else f"{operator.name}.{output}"
+        self.graph.nodes.append(Node(name, op, inputs, [self.write(operator.outputs[output], nchw)], attrs))
 
 
 def _unsigned(type_: TensorType) -> TensorType:

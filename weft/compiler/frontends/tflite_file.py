@@ -28,7 +28,9 @@ _OPTIONS = {  # the fields that the importer reads, of each operator that has so
     "LEAKY_RELU": (tflite.LeakyReluOptions, "Alpha"), "GELU": (tflite.GeluOptions, "Approximate"),
     "SOFTMAX": (tflite.SoftmaxOptions, "Beta"),
     "CONCATENATION": (tflite.ConcatenationOptions, "Axis FusedActivationFunction"),
-    "MEAN": (tflite.ReducerOptions, "KeepDims"),
+    **dict.fromkeys(("MEAN", "REDUCE_MAX"), (tflite.ReducerOptions, "KeepDims")),
+    "PACK": (tflite.PackOptions, "Axis"), "UNPACK": (tflite.UnpackOptions, "Axis"),
+    "MIRROR_PAD": (tflite.MirrorPadOptions, "Mode"),
     "STRIDED_SLICE": (tflite.StridedSliceOptions, "BeginMask EndMask EllipsisMask NewAxisMask ShrinkAxisMask"),
 }
 _DAMAGED = (struct.error, IndexError, ValueError, TypeError, AttributeError, KeyError, OverflowError, MemoryError)

@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from weft.isa import Config
+from weft.isa.quantise import unpack_lanes
 
 from ..graph import Graph, Node
 from .rewrite import bypass, only_reader, rename_output
@@ -15,7 +18,7 @@ class FuseClamps:
 
     def __call__(self, graph: Graph, config: Config) -> None:
         for node in list(graph.nodes):
-            if node.op != "requantise" or not _same_scale(graph, node):
+            if node.op != "requantise" or not _only_clamps(graph, node):
                 continue
             lanes = graph.constants[node.inputs[1]]
             low, high = int(lanes["minimum"][0]), int(lanes["maximum"][0])
@@ -27,8 +30,14 @@ class FuseClamps:
                 rename_output(graph, maker, node.inputs[0], node.outputs[0])
 
 
-def _same_scale(graph: Graph, node: Node) -> bool:
-    return graph.tensors[node.inputs[0]].quantisation == graph.tensors[node.outputs[0]].quantisation
+def _only_clamps(graph: Graph, node: Node) -> bool:
+    """Whether values within limits that all channels share stay as they are."""
+    type_, lanes = graph.tensors[node.inputs[0]], unpack_lanes(graph.constants[node.inputs[1]])
+    if type_.quantisation != graph.tensors[node.outputs[0]].quantisation or len(node.inputs) > 2:
+        return False
+    ones = lanes["multiplier"] == 1 << lanes["shift"].astype(np.int64)
+    same = (lanes["minimum"] == lanes["minimum"][0]) & (lanes["maximum"] == lanes["maximum"][0])
+    return bool((ones & same & (lanes["bias"] == -type_.zero_point)).all())
 
 
 def _clamp(graph: Graph, maker: Node, low: int, high: int) -> bool:

@@ -10,7 +10,8 @@ from ..operators.pieces import piece_node
 from ..sharing import joins
 from .tables import UNARY
 
-QUANTISABLE = ("Conv", "Gemm", "Add", "Sub", "Mul", "Clip", "MaxPool", "AveragePool", "GlobalAveragePool", "Concat",
+QUANTISABLE = ("Conv", "ConvTranspose", "Gemm", "Resize", "DepthToSpace", "SpaceToDepth", "PRelu", "Max", "Min", "Add", "Sub",
+               "Mul", "Clip", "MaxPool", "AveragePool", "GlobalAveragePool", "Concat",
                *UNARY)
 _EDGE = {
     "quantize": "makes int8 of real numbers", "dequantize": "makes real numbers of int8",
@@ -48,7 +49,7 @@ def host_reason(graph: Graph, node: Node, config: Config) -> str:
         return f"its {node.attrs['groups']} groups share blocks of {config.block_in} channels"
     if node.op in ("add", "mul") and not _by_point_or_channel(graph, node):
         return "its inputs broadcast otherwise than one value a channel"
-    if node.inputs[-1] not in graph.constants and node.op not in ("max_pool", "dense"):
+    if node.inputs[-1] not in graph.constants and node.op not in ("max_pool", "max", "min", "dense"):
         return "its parameters are not constant"
     return ""
 

@@ -6,11 +6,11 @@
 from weft.isa import Config, WeftError
 
 from ..stmt import LoopProgram, Seq
-from . import add, avg_pool, conv2d, dense, depthwise, lut, max_pool, mul, pieces, requantise
+from . import add, avg_pool, conv2d, dense, depthwise, extremes, lut, max_pool, mul, pieces, requantise
 
 OPERATORS = {"conv2d": conv2d.build, "conv2d_add": conv2d.build, "depthwise_conv2d": depthwise.build, "dense": dense.build, "add": add.build, "max_pool": max_pool.build,
              "avg_pool": avg_pool.build, "requantise": requantise.build,
-             "lut": lut.build, "mul": mul.build, "pieces": lambda *given: pieces.build(build, *given),
+             "lut": lut.build, "mul": mul.build, **dict.fromkeys(("max", "min"), extremes.build), "pieces": lambda *given: pieces.build(build, *given),
              **dict.fromkeys(("concat", "slice"), lambda node, *given: LoopProgram(node.name, {}, Seq([])))}  # by their places in memory
 
 

@@ -1,6 +1,8 @@
 """Choosing tiles: legality first, then a rough number of cycles. All quantities may be arrays of candidates."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -123,6 +125,20 @@ def loop_limit(config: Config) -> int:
     return layouts(config)[Opcode.GEMM].fields["iter_in"].bounds[1]
 
 
+_CHOSEN: ContextVar[list[float] | None] = ContextVar("chosen", default=None)
+
+
+@contextmanager
+def chosen() -> Iterator[list[float]]:
+    """The estimated cycles of all that `choose` chooses meanwhile."""
+    cycles: list[float] = []
+    token = _CHOSEN.set(cycles)
+    try:
+        yield cycles
+    finally:
+        _CHOSEN.reset(token)
+
+
 class Plan(Protocol):
     """A way to cut an operator, but for the sizes: those are given as arrays by the names of axes."""
 
@@ -146,7 +162,11 @@ def choose(subject: str, config: Config, plans: Iterable[Sequence[P]], candidate
     for group in plans:
         found = [(plan, *hit) for plan in group if (hit := pick(config, plan, candidates)) is not None]
         if found:
-            return min(found, key=lambda hit: hit[2])[:2]
+            plan, sizes, cycles = min(found, key=lambda hit: hit[2])
+            listening = _CHOSEN.get()
+            if listening is not None:
+                listening.append(cycles)
+            return plan, sizes
     smallest = group[-1].needs({name: np.array([1]) for name in candidates})
     raise no_tile(subject, config, {scope: int(np.max(need)) for scope, need in smallest.items()})
 

@@ -21,7 +21,7 @@ def pairs(graph: Graph) -> list[tuple[Node, Node]]:
     found = []
     for second in graph.nodes:
         first = makers.get(second.inputs[0]) if is_product(graph, second) else None
-        if first is None or not is_product(graph, first) or first.op != second.op:
+        if first is None or not is_product(graph, first) or first.op != second.op or first.op == "ConvTranspose":
             continue
         name = first.outputs[0]
         if len(readers[name]) == 1 and name not in graph.outputs and first.attrs.get("minimum", 0.0) == 0 \

@@ -18,8 +18,11 @@ from .weights import Weights
 
 OPSET, IR_VERSION = 17, 8
 _MOVED_TO_INPUTS = {"Reshape": ("shape",), "Slice": ("starts", "ends", "axes", "steps"), "Pad": ("pads", "value"),
-                    "Clip": ("min", "max")}
+                    "Clip": ("min", "max"), "Resize": ("roi", "scales", "sizes")}
+_REALS = ("value", "min", "max", "scales")  # of these inputs; all others are int64
 _NOT_IN_ONNX = ("minimum", "maximum", "origin")  # clamps get nodes of their own; an origin matters to stored values only
+_LATER = {"Gelu": 20, "Mish": 18}  # operators that OPSET does not have
+_SINCE_18 = {"Resize": ("antialias", "keep_aspect_ratio_policy")}  # imported at their defaults only
 
 
 def to_onnx(graph: Graph, plan: Plan | None = None, quantisations: Mapping[str, Quantisation] | None = None,
@@ -36,8 +39,8 @@ def to_onnx(graph: Graph, plan: Plan | None = None, quantisations: Mapping[str, 
 
 
 def _opsets(graph: Graph) -> dict[str, int]:
-    """OPSET, or a later one where an operator that weft only passes on is of that."""
-    opsets = {"": OPSET}
+    """OPSET, or a later one where an operator is of that."""
+    opsets = {"": max([OPSET, *(_LATER.get(node.op, OPSET) for node in graph.nodes)])}
     for node in graph.nodes:
         if node.op == "Onnx":
             domain = _passed_on(node).domain
@@ -125,14 +128,14 @@ class _Writer:
                 self.constants[name] = numpy_helper.from_array(self.graph.constants[name], name)
                 return name
             stored, scale = (made.stored, made.scale) if index == 1 else (made.bias, made.bias_scale)
-            return self._by_channel(name, stored, scale)
+            return self._by_channel(name, stored, scale, made.axis if index == 1 else 0)
         return self.real.get(name, name) if self.plan.computes(node) else name
 
-    def _by_channel(self, name: str, stored: np.ndarray, scale: np.ndarray) -> str:
+    def _by_channel(self, name: str, stored: np.ndarray, scale: np.ndarray, axis: int) -> str:
         names = [self._constant(f"{name}.stored", stored), self._constant(f"{name}.scale", scale),
                  self._constant(f"{name}.zero", np.zeros(len(scale), stored.dtype))]
         real = self._fresh(f"{name}.real")
-        self.nodes.append(helper.make_node("DequantizeLinear", names, [real], f"{name}.dequantize", axis=0))
+        self.nodes.append(helper.make_node("DequantizeLinear", names, [real], f"{name}.dequantize", axis=axis))
         return real
 
     def _also_quantised(self, name: str) -> None:
@@ -158,18 +161,18 @@ class _Writer:
         return Node(f"{node.name}.{op.lower()}", op, [], [], {} if op == "Relu" else limits)
 
     def _emit(self, node: Node, inputs: list[str], output: str) -> None:
-        attrs = {k: v for k, v in node.attrs.items() if k not in _NOT_IN_ONNX}
+        attrs = {k: v for k, v in node.attrs.items() if k not in (*_NOT_IN_ONNX, *_SINCE_18.get(node.op, ()))}
         inputs = list(inputs)
         for key in _MOVED_TO_INPUTS.get(node.op, ()):
             value = attrs.pop(key, None)
             if value is None:
                 inputs.append("")
             else:
-                dtype = np.float32 if key in ("value", "min", "max") else np.int64
+                dtype = np.float32 if key in _REALS else np.int64
                 inputs.append(self._constant(f"{node.name}.{key}", np.array(value, dtype)))
         while not inputs[-1]:
             inputs.pop()
-        if node.op == "ReduceMean" and "axes" in attrs and self.opset >= 18:
+        if node.op in ("ReduceMean", "ReduceMax") and "axes" in attrs and self.opset >= 18:
             inputs.append(self._constant(f"{node.name}.axes", np.array(attrs.pop("axes"), np.int64)))
         if node.op == "Cast":
             attrs["to"] = helper.np_dtype_to_tensor_dtype(np.dtype(attrs["to"]))

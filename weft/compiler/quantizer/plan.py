@@ -4,11 +4,12 @@ from dataclasses import dataclass, field
 
 from ..graph import Graph, Node
 from ..graph_passes.functions import BY_VALUE
+from ..graph_passes.tables import UNARY, is_function_of_one
 from .prepare import is_product
 
-SAME_SCALE = ("MaxPool", "Reshape", "Transpose", "Slice", "Pad", "Concat")  # they move values and make none
-MOVES = SAME_SCALE[1:]
-FUNCTIONS = ("Sigmoid", "Tanh", "HardSwish", "HardSigmoid", "LeakyRelu")  # tables of 256 entries
+MOVES = ("Reshape", "Transpose", "Slice", "Pad", "Concat")
+SAME_SCALE = (*MOVES, "MaxPool", "Max", "Min", "Resize", "DepthToSpace", "SpaceToDepth")  # no value beyond those they read
+REAL = ("Exp", "Log", "Sqrt", "Reciprocal", "Floor", "Ceil", "Round")  # so steep somewhere that eight bits miss them
 
 
 @dataclass
@@ -31,8 +32,8 @@ class Plan:
 
 
 def make_plan(graph: Graph) -> Plan:
-    """Convolutions, products, sums, pools and clamps; functions of what those make; shares that a product takes; moves to
-    what is quantised. The second of two computed factors is symmetric: it takes the place of weights. What makes one function
+    """Convolutions, products, sums, pools, resizing and clamps; functions of what those make; shares that a product takes; moves
+    to what is quantised. The second of two computed factors is symmetric: it takes the place of weights. What makes one function
     of one value together stays real, and becomes a table when it is compiled.
 
     A function that makes an output of the network stays real: its 256 values would be all that anyone sees.
@@ -42,7 +43,7 @@ def make_plan(graph: Graph) -> Plan:
     for node in graph.nodes:
         if node.outputs[0] in inner:
             continue
-        if node.op in FUNCTIONS and (node.inputs[0] not in plan.group or node.outputs[0] in graph.outputs):
+        if is_function(graph, node) and (node.inputs[0] not in plan.group or node.outputs[0] in graph.outputs):
             continue
         if node.op not in MOVES and computes_in_int8(graph, node):
             _add(graph, plan, node)
@@ -70,6 +71,13 @@ def inside_functions(graph: Graph) -> set[str]:
     return inner
 
 
+def is_function(graph: Graph, node: Node) -> bool:
+    """Whether the node is a table of 256 results, or a PRelu with a slope a channel."""
+    if node.op == "PRelu" and node.inputs[1] in graph.constants:
+        return True
+    return node.op not in REAL and is_function_of_one(graph, node)
+
+
 def activations(graph: Graph, node: Node) -> list[str]:
     """The node's inputs that are computed."""
     return [name for name in node.inputs if name and name not in graph.constants]
@@ -81,11 +89,16 @@ def computes_in_int8(graph: Graph, node: Node) -> bool:
     shapes = [graph.tensors[name].shape for name in names]
     if any(graph.tensors[name].dtype != "float32" for name in names) or len(names) < 2:
         return False
-    if node.op in ("Conv", "Gemm"):
+    if node.op in ("Conv", "ConvTranspose", "Gemm"):
         return is_product(graph, node)
-    if node.op == "Add":
+    if is_function(graph, node):
+        return True
+    if node.op in ("Add", "Sub", "Mul"):
+        allowed = shapes[-1], _by_channel(shapes[-1])
+        return len(names) == 3 and shapes[2] in shapes[:2] and all(shape in allowed for shape in shapes)
+    if node.op in ("Max", "Min"):
         return len(names) == 3 and shapes[0] == shapes[1]
-    if node.op in ("AveragePool", "GlobalAveragePool", "MaxPool"):
+    if node.op in ("AveragePool", "GlobalAveragePool", "MaxPool", "Resize", "DepthToSpace", "SpaceToDepth"):
         return len(shapes[0]) == 4
     if node.op == "MatMul":
         return len(names) == 3 and min(map(len, shapes)) >= 2
@@ -94,7 +107,11 @@ def computes_in_int8(graph: Graph, node: Node) -> bool:
         return node.outputs[0] not in graph.outputs and all(r.op == "MatMul" for r in readers)
     if node.op == "Concat":
         return len(names) == len(node.inputs) + 1
-    return node.op in ("Clip", *FUNCTIONS) or node.op in MOVES and len(names) == 2
+    return node.op == "Clip" or node.op in MOVES and len(names) == 2
+
+
+def _by_channel(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return (*shape[:2], *[1] * (len(shape) - 2))
 
 
 def _add(graph: Graph, plan: Plan, node: Node) -> None:

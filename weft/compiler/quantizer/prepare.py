@@ -1,7 +1,7 @@
 """The float network in the form that quantisation works on: batch norms folded, activations fused, weights [O, ...].
 
-After `prepare` every Conv and Gemm has constant weights and a bias of its own, Gemm is x @ w.T + b, and Relu and Clip are
-attributes `minimum` and `maximum` of what they follow.
+After `prepare` every Conv, ConvTranspose and Gemm has constant weights and a bias of its own, Gemm is x @ w.T + b, and Relu
+and Clip are attributes `minimum` and `maximum` of what they follow.
 """
 
 import math
@@ -13,6 +13,7 @@ from weft.isa import Config, WeftError
 from ..graph import Graph, Node, TensorType
 from ..graph_passes import Canonicalise, FoldConstants, FuseActivations
 from ..graph_passes.rewrite import only_reader, rename_output
+from .weights import along
 
 
 def prepare(graph: Graph) -> Graph:
@@ -115,7 +116,7 @@ def _standard_gemms(graph: Graph) -> None:
 
 
 def fold_batch_norms(graph: Graph) -> None:
-    """BatchNormalization, and Mul and Add of constants a channel, into the Conv or Gemm before them.
+    """BatchNormalization, and Mul and Add of constants a channel, into the product before them.
 
     A BatchNormalization of maps that has none before it becomes a depthwise Conv of 1 by 1.
     """
@@ -159,29 +160,35 @@ def _affine(graph: Graph, node: Node) -> tuple[str, np.ndarray, np.ndarray] | No
 
 
 def is_product(graph: Graph, node: Node) -> bool:
-    """Whether the node is a Conv or Gemm in the form of this module, with constant weights [O, ...]."""
-    if node.op not in ("Conv", "Gemm") or node.inputs[1] not in graph.constants:
+    """Whether the node is a Conv, ConvTranspose or Gemm in the form of this module, with constant weights."""
+    if node.op not in ("Conv", "ConvTranspose", "Gemm") or any(name not in graph.constants for name in node.inputs[1:]):
         return False
-    if any(name not in graph.constants for name in node.inputs[2:]):
-        return False
+    if node.op == "ConvTranspose":
+        channels, each = graph.constants[node.inputs[1]].shape[:2]
+        return node.attrs.get("group", 1) in (1, channels if each == 1 else 1)
     return node.op == "Conv" or {k: v for k, v in node.attrs.items() if k not in ("minimum", "maximum")} == {"transB": 1}
+
+
+def output_axis(node: Node) -> int:
+    """The axis of a product's weights that output channels go along."""
+    return int(node.op == "ConvTranspose" and node.attrs.get("group", 1) == 1)
 
 
 def _scale_outputs(graph: Graph, node: Node, factor: np.ndarray, offset: np.ndarray) -> None:
     weight = graph.constants[node.inputs[1]].astype(np.float64)
     bias = 0 if len(node.inputs) < 3 else graph.constants[node.inputs[2]].astype(np.float64)
-    weight = weight * factor.reshape((-1,) + (1,) * (weight.ndim - 1))
+    weight = weight * along(factor, output_axis(node), weight.ndim)
     node.inputs = [node.inputs[0], graph.add_constant(f"{node.inputs[1]}.folded", weight.astype(np.float32)),
                    graph.add_constant(f"{node.name}.bias", (bias * factor + offset).astype(np.float32))]
 
 
 def _own_parameters(graph: Graph) -> None:
-    """A bias for every Conv and Gemm, and no constant that two of them share: each is quantised for itself."""
+    """A bias for every product, and no constant that two of them share: each is quantised for itself."""
     taken: set[str] = set()
     for node in graph.nodes:
         if not is_product(graph, node):
             continue
-        channels = len(graph.constants[node.inputs[1]])
+        channels = graph.constants[node.inputs[1]].shape[output_axis(node)]
         bias = np.zeros(1, np.float32) if len(node.inputs) < 3 else graph.constants[node.inputs[2]].reshape(-1)
         bias = np.broadcast_to(bias, channels).astype(np.float32)
         weight = node.inputs[1]

@@ -12,7 +12,7 @@ import numpy as np
 from ..graph import Graph, Node
 from .evaluate import apply, last_readers
 from .plan import Plan
-from .prepare import is_product
+from .prepare import is_product, output_axis
 from .ranges import Quantisation
 from .weights import Weights, quantise_weights
 
@@ -116,7 +116,7 @@ class SideBySide:
         """
         constants = self.graph.constants
         source, weight, bias = node.inputs
-        made = quantise_weights(constants[weight], constants[bias], self.quantisations[source].scale)
+        made = quantise_weights(constants[weight], constants[bias], self.quantisations[source].scale, output_axis(node))
         self.weights[node.outputs[0]] = made
         sums = Node(node.name, node.op, node.inputs, node.outputs,
                     {k: v for k, v in node.attrs.items() if k not in ("minimum", "maximum")})

@@ -25,6 +25,18 @@ def mul(attrs, a, b, qnt, table=None):
     return (apply_lanes((a.astype(np.int32) - np.int32(za)) * (b.astype(np.int32) - np.int32(zb)), qnt, table),)
 
 
+@kernel("max")
+def larger(attrs, a, b):
+    """a, b int8 of one shape -> the larger of each two values."""
+    return (np.maximum(a, b),)
+
+
+@kernel("min")
+def smaller(attrs, a, b):
+    """a, b int8 of one shape -> the smaller of each two values."""
+    return (np.minimum(a, b),)
+
+
 @kernel("Clip")
 def clip(attrs, x, low=None, high=None):
     """ONNX Clip; limits as inputs, or as attributes min and max (opset 6)."""

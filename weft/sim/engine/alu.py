@@ -55,7 +55,7 @@ def kernel(begin, config) -> ir.Function:
     c: Context = begin("alu", KERNEL)
     nest = Nest(c)
     most = nest.largest()
-    c.refuse_unless(most["dst"] < config.acc_depth)
+    c.refuse_unless((most["dst"] < config.acc_depth) & nest.keeps_to_a_half(most, "dst"))
     use_imm = c.field("use_imm").differs(0)
     for op in ALU_OPS.values():
         with when(c.field("alu_opcode").equals(op.code)):
@@ -63,6 +63,8 @@ def kernel(begin, config) -> ir.Function:
                 with when(use_imm):
                     _run(c, nest, op, immediate=True)
             c.refuse_unless(most["src"] < getattr(config, f"{op.operand}_depth"))
+            if op.operand == "acc":
+                c.refuse_unless(nest.keeps_to_a_half(most, "dst", "src"))
             _run(c, nest, op)
     c.builder.ret(I32(1))
     return c.function

@@ -133,6 +133,17 @@ class Nest:
         last = [self.trips[name] - 1 for name in ("out", "in")]
         return {kind: m.get() + self.offset(kind, *last) for kind, m in most.items()}
 
+    def keeps_to_a_half(self, most: dict[str, Value], *kinds: str) -> Value:
+        """Whether the steps touch one half of ACC only, where the instruction promises it. kinds: what of a micro-op is an element of ACC."""
+        b, half = self.context.builder, self.context.config.acc_depth // 2
+        fewest, largest = Variable(b, most["dst"]), most["dst"]
+        with loop(b, self.uops) as k:
+            for kind in kinds:
+                fewest.set(fewest.get().minimum(self.micro_op(k)[kind]))
+        for kind in kinds:
+            largest = largest.maximum(most[kind])
+        return self.context.field("half").equals(0) | (fewest.get() >= half) | (largest < half)
+
     @contextmanager
     def turns(self, name: str) -> Iterator[Value]:
         """The block runs for each turn of the loop 'out' or 'in'."""

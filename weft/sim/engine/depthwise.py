@@ -14,7 +14,7 @@ def kernel(begin, config) -> ir.Function:
     b, most_taps = c.builder, min(config.block_in, MAX_TAPS)
     nest = Nest(c)
     most, taps = nest.largest(), c.field("taps")
-    c.refuse_unless((taps >= 1) & (taps <= most_taps) & (most["dst"] < config.acc_depth)
+    c.refuse_unless((taps >= 1) & (taps <= most_taps) & (most["dst"] < config.acc_depth) & nest.keeps_to_a_half(most, "dst")
                     & (most["src"] + taps - 1 < config.inp_depth) & (most["wgt"] < config.wgt_depth))
     c.count("acc_writes", nest.steps)
     c.count("gemm_steps", nest.steps)

@@ -22,7 +22,7 @@ def kernel(begin, config) -> ir.Function:
     c: Context = begin("gemm", KERNEL)
     nest = Nest(c)
     most = nest.largest()
-    c.refuse_unless(most["dst"] < config.acc_depth)
+    c.refuse_unless((most["dst"] < config.acc_depth) & nest.keeps_to_a_half(most, "dst"))
     with when(c.field("reset").differs(0)):
         c.count("acc_writes", nest.steps)
         c.builder.call(reset, c.function.args)

@@ -1,6 +1,7 @@
 """Operators on quantised tensors become integer operators; what has none runs on the host in real numbers.
 
     Conv -> conv2d, ConvTranspose -> pieces of conv2d, Gemm -> dense, Add and Sub -> add, Mul -> mul,
+    Max and Min -> max and min, PRelu -> add of its sides,
     functions of one value -> lut, MaxPool -> max_pool,
     AveragePool and GlobalAveragePool -> avg_pool, Clip and Identity -> requantise,
     Resize, DepthToSpace -> pieces of convolutions, SpaceToDepth -> conv2d,
@@ -21,7 +22,7 @@ from .common import Form, NotInteger, check_activations, on_real_numbers
 
 FORMS: dict[str, Form] = products.FORMS | matmul.FORMS | transposed.FORMS | resize.FORMS | elementwise.FORMS | pools.FORMS \
     | moves.FORMS | normalise.FORMS
-EVERY_INPUT = ("Add", "Sub", "Mul", "Concat", "MatMul")  # operators all of whose inputs are activations
+EVERY_INPUT = ("Add", "Sub", "Mul", "Max", "Min", "Concat", "MatMul")  # operators all of whose inputs are activations
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 
-from ...graph import Graph, Node
+from ...graph import Graph, Node, TensorType
 from ...reference import quantisation_attrs
 from ..lanes import scale_lanes
 
@@ -50,6 +50,16 @@ def on_real_numbers(graph: Graph, node: Node, reason: str) -> None:
             name = real
         outputs.append(name)
     graph.nodes += [Node(node.name, node.op, inputs, outputs, node.attrs, reason=reason), *after]
+
+
+def at_scale(graph: Graph, name: str, target: TensorType) -> str:
+    """The name of these values as `target` is quantised."""
+    source = graph.tensors[name]
+    if source.quantisation == target.quantisation:
+        return name
+    part = graph.add_tensor(f"{name}.part", dataclasses.replace(target, shape=source.shape))
+    requantise(graph, Node(part, "Identity", [name], [part]), name, {})
+    return part
 
 
 def requantise(graph: Graph, node: Node, source_name: str, clamp: dict) -> None:

@@ -4,10 +4,13 @@ import math
 
 import numpy as np
 
+from weft.runtime import kernels
+
 from ...graph import Graph, Node
+from ...reference import quantisation_attrs
 from ..lanes import add_multipliers, scale_lanes
 from ..tables import table_of
-from .common import Form, NotInteger, emit, requantise
+from .common import Form, NotInteger, at_scale, emit, requantise
 
 
 def _by_channel(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -66,6 +69,46 @@ def _sum(graph: Graph, node: Node) -> None:
     emit(graph, node, "add", [*inputs, graph.add_constant(f"{node.name}.qnt", lanes)], {"multipliers": multipliers})
 
 
+def _extreme(graph: Graph, node: Node) -> None:
+    """Max and Min: of two tensors at the scale of the output, which rounding cannot put in another order."""
+    target = graph.tensors[node.outputs[0]]
+    names = _broadcast_constants(graph, node, False)
+    shapes = {graph.tensors[name].shape for name in names}
+    if len(names) != 2 or names[0] == names[1] or len(target.shape) < 2 or shapes != {target.shape}:
+        raise NotInteger("it must be of two tensors of one shape")
+    emit(graph, node, node.op.lower(), [at_scale(graph, name, target) for name in names])
+
+
+def _prelu(graph: Graph, node: Node) -> None:
+    """The values above zero, and those below with the slopes of their channels; one of the two is always zero, so the sum is
+    rounded once."""
+    source, target = graph.tensors[node.inputs[0]], graph.tensors[node.outputs[0]]
+    slopes, zero = _slopes(graph, node), target.zero_point
+    sides: list[str] = []
+    for side, factor, upwards in (("above", np.ones(len(slopes)), np.full(len(slopes), True)), ("below", slopes, slopes < 0)):
+        scale = np.abs(factor) * source.scale / target.scale
+        lanes = scale_lanes(len(slopes), scale, -source.zero_point, target, {}, graph.rounding)
+        lanes["multiplier"] *= np.where(factor < 0, -1, 1)
+        lanes["minimum"], lanes["maximum"] = np.where(upwards, zero, -128), np.where(upwards, 127, zero)
+        sides.append(graph.add_tensor(f"{node.outputs[0]}.{side}", target))
+        emit(graph, node, "requantise", [node.inputs[0], graph.add_constant(f"{node.name}.{side}.qnt", lanes)], {}, sides[-1])
+    lanes = scale_lanes(len(slopes), 1.0, -2 * zero, target, node.attrs, graph.rounding)
+    emit(graph, node, "add", [*sides, graph.add_constant(f"{node.name}.qnt", lanes)], {"multipliers": (1, 1)})
+
+
+def _slopes(graph: Graph, node: Node) -> np.ndarray:
+    """float64 [C]."""
+    shape, name = graph.tensors[node.inputs[0]].shape, node.inputs[1]
+    type_ = graph.tensors[name]
+    whole = (1,) * (len(shape) - len(type_.shape)) + type_.shape
+    if name not in graph.constants or len(shape) < 2 or any(n != 1 for i, n in enumerate(whole) if i != 1):
+        raise NotInteger("its slope is not a constant of one number a channel")
+    values = graph.constants[name]
+    if type_.quantised:
+        (values,) = kernels.run("dequantize", quantisation_attrs(type_), values)
+    return np.broadcast_to(values.astype(np.float64).reshape(-1), shape[1])
+
+
 def _clip(graph: Graph, node: Node) -> None:
     limits = {new: node.attrs[old] for old, new in (("min", "minimum"), ("max", "maximum")) if old in node.attrs}
     limits = {"minimum": max(limits.get("minimum", -np.inf), node.attrs.get("minimum", -np.inf)),
@@ -77,4 +120,5 @@ def _identity(graph: Graph, node: Node) -> None:
     requantise(graph, node, node.inputs[0], node.attrs)
 
 
-FORMS: dict[str, Form] = {"Add": _sum, "Sub": _sum, "Mul": _mul, "Clip": _clip, "Identity": _identity}
+FORMS: dict[str, Form] = {"Add": _sum, "Sub": _sum, "Mul": _mul, "Max": _extreme, "Min": _extreme, "PRelu": _prelu,
+                          "Clip": _clip, "Identity": _identity}

@@ -5,7 +5,7 @@ import dataclasses
 from weft.runtime.kernels.shape import slice_ranges
 
 from ...graph import Graph, Node
-from .common import Form, NotInteger, emit, requantise
+from .common import Form, NotInteger, at_scale, emit, requantise
 
 
 def _move(graph: Graph, node: Node, op: str, attrs: dict) -> None:
@@ -45,16 +45,8 @@ def _pad(graph: Graph, node: Node) -> None:
 
 
 def _concat(graph: Graph, node: Node) -> None:
-    target, parts = graph.tensors[node.outputs[0]], []
-    for name in node.inputs:
-        source = graph.tensors[name]
-        if source.quantisation != target.quantisation:
-            part = graph.add_tensor(f"{name}.part", dataclasses.replace(target, shape=source.shape))
-            stand_in = Node(part, "Identity", [name], [part])
-            requantise(graph, stand_in, name, {})
-            name = part
-        parts.append(name)
-    emit(graph, node, "concat", parts, {"axis": node.attrs["axis"]})
+    target = graph.tensors[node.outputs[0]]
+    emit(graph, node, "concat", [at_scale(graph, name, target) for name in node.inputs], {"axis": node.attrs["axis"]})
 
 
 FORMS: dict[str, Form] = {"Transpose": _transpose, "Reshape": _reshape, "Slice": _slice, "Pad": _pad, "Concat": _concat}
