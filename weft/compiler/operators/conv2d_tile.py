@@ -13,6 +13,7 @@ from .common import Window
 OUTER = {"weights": ("g", "co"), "inputs": ("n", "oh", "ow", "g")}  # loops over tiles in which the held tensor stays
 INNER = {"weights": ("n", "oh", "ow"), "inputs": ("co",)}
 THREAD_AXES = ("oh", "co", "ow", "n", "g")
+BEFORE = 0.3  # of what is held first, the part that no layer before hides
 SPACE = ("n", "g", "co", "oh", "ow")
 
 
@@ -173,7 +174,7 @@ class Plan:
             return 0.0
         loads = np.prod([count[axis] for axis in OUTER[self.order]], axis=0)
         hidden = step if self.threads > 1 and self.axis in OUTER[self.order] else 0.0
-        return np.maximum(held - loads * hidden, held / loads)
+        return np.maximum(held - loads * hidden, BEFORE * held / loads)
 
     def _load_parameters(self, count: cost.Sizes) -> np.ndarray:
         again = 1 if self.order == "weights" else count["n"] * count["oh"] * count["ow"]
