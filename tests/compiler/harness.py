@@ -57,7 +57,8 @@ class Network:
         c = self.graph.tensors[x].shape[1] // groups
         w = self.graph.add_constant("w", self.rng.integers(-128, 128, (channels, c, parts * kernel[0], kernel[1]), np.int8))
         qnt = self._lanes(channels, c * parts * kernel[0] * kernel[1])
-        attrs = {"strides": pair(stride), "pads": pads, "dilations": pair(dilation), "groups": groups, "pad_value": pad_value}
+        attrs = {"strides": pair(stride), "pads": pads, "dilations": pair(dilation), "groups": groups,
+                 "pad_value": pad_value}
         return self._node("conv2d", [x, w, qnt], attrs | ({"parts": parts} if parts > 1 else {}))
 
     def depthwise(self, x: str, kernel: int | tuple[int, int], stride=1, pad=0, pad_value=0, table: bool = False,

@@ -36,7 +36,8 @@ def test_arranging_is_never_worse_than_the_largest_first(lives):
 
 def test_the_largest_first_is_improved():
     page = arena.ALIGNMENT
-    buffers = buffers_of([(0, 1, 3 * page), (2, 1, 3 * page), (1, 1, 2 * page), (3, 2, 2 * page), (0, 0, 2 * page), (5, 1, 3 * page)])
+    buffers = buffers_of([(0, 1, 3 * page), (2, 1, 3 * page), (1, 1, 2 * page), (3, 2, 2 * page), (0, 0, 2 * page),
+                          (5, 1, 3 * page)])
     for order in itertools.permutations(buffers):
         if arena.peak(buffers, arena.first_fit(list(order))) == arena.lower_bound(buffers):
             break

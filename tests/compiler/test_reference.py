@@ -37,7 +37,7 @@ def correct(graph, images, labels) -> int:
 def test_resnet8(models):
     graph = graph_passes.run(frontends.load(models / "resnet8_cifar10_int8.tflite"), DEFAULT)
     assert [n.op for n in graph.nodes if n.where == "host"] == ["softmax"]
-    assert sum(n.op == "conv2d" and n.where == "accel" for n in graph.nodes) == 9
+    assert sum(n.op in ("conv2d", "conv2d_add") and n.where == "accel" for n in graph.nodes) == 9
     images, labels = cifar(models)
     assert abs(correct(graph, (images.astype(np.int16) - 128).astype(np.int8), labels) - 90) <= 1
 
@@ -46,7 +46,7 @@ def test_resnet8(models):
 def test_resnet20(models):
     graph = graph_passes.run(frontends.load(models / "resnet20_cifar10_int8_qdq.onnx"), DEFAULT)
     assert [n.op for n in graph.nodes if n.where == "host"] == ["quantize", "dequantize"]
-    assert sum(n.op == "conv2d" for n in graph.nodes) == 19 + 2  # two for the shortcuts
+    assert sum(n.op in ("conv2d", "conv2d_add") for n in graph.nodes) == 19 + 2  # two for the shortcuts
     assert sum(map(graph.macs, graph.nodes)) == 40_550_400 + 640
     images, labels = cifar(models)
     images = ((images.astype(np.float32) / 255 - MEAN) / DEVIATION).transpose(0, 3, 1, 2)
@@ -64,5 +64,5 @@ def test_other_networks_are_imported_and_placed(models, name, shape):
     placed = graph_passes.run(graph, DEFAULT)
     assert all(n.reason for n in placed.nodes if n.where == "host")
     assert [placed.tensors[t].shape for t in placed.outputs] == [graph.tensors[t].shape for t in graph.outputs]
-    lost = [n.op for n in placed.nodes if n.op == "conv2d" and n.where == "host"]
+    lost = [n.op for n in placed.nodes if n.op in ("conv2d", "conv2d_add") and n.where == "host"]
     assert not lost

@@ -1,4 +1,5 @@
-"""Concats, slices and sums that take no memory of their own: the same bytes as the naive meaning, at the places that are said."""
+"""Concats, slices and sums that take no memory of their own: the same bytes as the naive meaning, at the places that are
+said."""
 
 import itertools
 
@@ -86,12 +87,14 @@ def copies(graph) -> int:
 
 
 @pytest.mark.parametrize("name, count, convolutions", [
-    ("dense_block", 0, 5), ("twice_in_one", 1, 1), ("in_two", 2, 2), ("split_and_joined", 2, 2), ("sums", 0, 3), ("part_of_a_block", 0, 4)])
+    ("dense_block", 0, 5), ("twice_in_one", 1, 1), ("in_two", 2, 2), ("split_and_joined", 2, 2), ("sums", 0, 3),
+    ("part_of_a_block", 0, 4)])
 def test_what_is_copied(name, count, convolutions):
     q = Qdq((1, 16, 6, 5), scale=SCALE[0], zero_point=SCALE[1])
     graph = graph_passes.run(graph_of(q, NETWORKS[name](q)), DEFAULT)
     assert copies(graph) == count
-    assert sum(node.op in ("conv2d", "conv2d_add") for node in graph.nodes) == convolutions  # the last selects, for want of whole blocks
+    # the last selects, for want of whole blocks
+    assert sum(node.op in ("conv2d", "conv2d_add") for node in graph.nodes) == convolutions
 
 
 def test_two_images_do_not_lie_behind_one_another():

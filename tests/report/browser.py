@@ -14,7 +14,8 @@ import pytest
 
 PATIENCE = 60  # seconds
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+         "--disable-background-networking",
          "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--remote-debugging-pipe")
 
 
@@ -40,14 +41,16 @@ class Browser:
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.send(f"{domain}.enable")
         self.send("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=touch)
-        self.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"},
+        self.send("Emulation.setEmulatedMedia",
+                  features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"},
                                                           {"name": "prefers-reduced-motion", "value": "reduce"}])
 
     @staticmethod
     def _start(command: list[str]) -> tuple[int, int, int]:
         """(where commands go, where answers come from, process). The protocol's pipe is the browser's files 3 and 4."""
         opened = (*os.pipe(), *os.pipe())
-        commands, write_end, read_end, answers = (fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in opened)  # none is 3 or 4
+        # none is 3 or 4
+        commands, write_end, read_end, answers = (fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in opened)
         for end in opened:
             os.close(end)
         silent = [(os.POSIX_SPAWN_OPEN, stream, os.devnull, os.O_WRONLY, 0) for stream in (1, 2)]
@@ -71,7 +74,8 @@ class Browser:
         self.profile.cleanup()
 
     def send(self, method: str, *, session: str | None = "", **parameters) -> dict:
-        """A command's result. Exceptions of the page, its console's errors and what it asks of a network are kept in `problems`."""
+        """A command's result. Exceptions of the page, its console's errors and what it asks of a network are kept in
+        `problems`."""
         self.number += 1
         number, own = self.number, self.session if session == "" else session
         message = {"id": number, "method": method, "params": parameters, **({"sessionId": own} if own else {})}
@@ -95,7 +99,8 @@ class Browser:
                 self.problems.append(message["params"]["exceptionDetails"]["exception"].get("description"))
             case "Log.entryAdded":
                 self.problems.append(message["params"]["entry"]["text"])
-            case "Network.requestWillBeSent" if not message["params"]["request"]["url"].startswith(("file:", "data:", "blob:")):
+            case "Network.requestWillBeSent" if not message["params"]["request"]["url"].startswith(("file:", "data:",
+                                                                                                    "blob:")):
                 self.problems.append(message["params"]["request"]["url"])
         return message
 
@@ -103,7 +108,8 @@ class Browser:
         """Loads a file and waits until its pictures are drawn."""
         self.send("Page.navigate", url=path.as_uri())
         self.evaluate("new Promise((done, refused) => { const began = Date.now(); (function look() {"
-                      " if (document.querySelector('#layer-title')?.textContent) done(); else if (Date.now() - began > 15000) refused(new Error('no pictures'));"
+                      " if (document.querySelector('#layer-title')?.textContent) done(); else if (Date.now() - began > "
+                      "15000) refused(new Error('no pictures'));"
                       " else setTimeout(look, 20); })(); })")
 
     def evaluate(self, expression: str):
@@ -114,8 +120,10 @@ class Browser:
 
     def click(self, selector: str):
         """A real click of the mouse in the middle of an element."""
-        x, y = self.evaluate(f"(() => {{ const e = document.querySelector({json.dumps(selector)}); e.scrollIntoView({{block: 'center'}});"
-                             " const b = e.getBoundingClientRect(); return [b.left + b.width / 2, b.top + b.height / 2]; })()")
+        x, y = self.evaluate(f"(() => {{ const e = document.querySelector({json.dumps(selector)}); "
+                             f"e.scrollIntoView({{block: 'center'}});"
+                             " const b = e.getBoundingClientRect(); return [b.left + b.width / 2, b.top + b.height / 2]; "
+                             "})()")
         self.mouse("mouseMoved", x, y)
         for kind in ("mousePressed", "mouseReleased"):
             self.mouse(kind, x, y, button="left", clickCount=1)

@@ -54,7 +54,8 @@ def test_a_layer_is_chosen_and_its_cycles_are_read(wide, shown):
 
 def test_the_table_sorts(wide, shown):
     layers = [x for x in shown["runs"][0]["layers"] if x["where"] == "accel"]
-    column = wide.evaluate("[...document.querySelectorAll('#layers th')].findIndex((head) => head.textContent === 'cycles')") + 1
+    column = wide.evaluate("[...document.querySelectorAll('#layers th')].findIndex((head) => head.textContent === "
+                           "'cycles')") + 1
     read = f"[...document.querySelectorAll('#layers tbody td:nth-child({column})')].map((cell) => Number(cell.textContent.replaceAll(',', '')))"
     assert wide.evaluate(read) == [x["cycles"] for x in layers]
     wide.click(f"#layers th:nth-child({column}) button")
@@ -69,7 +70,8 @@ def test_the_timeline_shows_zooms_and_tells(wide):
     assert wide.evaluate(colours) > 5  # something is drawn
     before = wide.evaluate("document.querySelector('canvas').toDataURL()")
     wide.evaluate("document.querySelector('canvas').scrollIntoView({block: 'center'})")
-    x, y = wide.evaluate("(() => { const b = document.querySelector('canvas').getBoundingClientRect(); return [b.left + b.width / 2, b.top + 70]; })()")
+    x, y = wide.evaluate("(() => { const b = document.querySelector('canvas').getBoundingClientRect(); return [b.left + "
+                         "b.width / 2, b.top + 70]; })()")
     wide.mouse("mouseWheel", x, y, deltaX=0, deltaY=-400)
     wide.evaluate("new Promise(requestAnimationFrame)")
     zoomed = wide.evaluate("document.querySelector('canvas').toDataURL()")
@@ -91,7 +93,8 @@ def test_a_layer_is_chosen_in_the_timeline(wide, shown):
                                      " return [b.left, b.top, b.width]; })()")
     first = shown["runs"][0]
     longest = max(run["cycles"] for run in shown["runs"])
-    cycle = sum(x["cycles"] for x in first["layers"][:3] if "cycles" in x) - first["layers"][2]["cycles"] / 2  # amid the third operator
+    # amid the third operator
+    cycle = sum(x["cycles"] for x in first["layers"][:3] if "cycles" in x) - first["layers"][2]["cycles"] / 2
     x = left + 66 + (width - 74) * (cycle + 0.01 * longest) / (1.02 * longest)
     for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
         wide.mouse(kind, x, top + 31, **({} if kind == "mouseMoved" else {"button": "left", "clickCount": 1}))

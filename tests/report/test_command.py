@@ -28,6 +28,8 @@ def test_modules(weft, tmp_path):
     shown = json.loads(weft("report", module, "-o", tmp_path / "r.html", "--against", module, "--json")[1])
     assert [r["label"] for r in shown["runs"]] == [str(module)] * 2
     assert weft("report", module, "-o", tmp_path / "none.html", "--device", "functional") == (
-        1, "", "weft: refused: report of 'digits_int8': it shows where cycles go, so it needs a device with a clock, but found device "
+        1, "",
+        "weft: refused: report of 'digits_int8': it shows where cycles go, so it needs a device with a clock, but found "
+        "device "
                "'functional'\ntry: --device rtl\n")
     assert not (tmp_path / "none.html").exists()

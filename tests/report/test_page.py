@@ -52,19 +52,22 @@ def test_sums_are_right(runs, text):
         assert entry["utilisation"] == one.report.utilisation and entry["macs"] == sum(layer["macs"] for layer in layers)
         for layer, reported in zip(layers, one.report.accelerated):
             assert sum(layer["stalls"]["compute"].values()) == layer["cycles"] == reported.cycles
-            assert (layer["name"], layer["read"], layer["written"]) == (reported.name, reported.bytes_read, reported.bytes_written)
+            assert (layer["name"], layer["read"], layer["written"]) == (reported.name, reported.bytes_read,
+                                                                        reported.bytes_written)
         for module in ("load", "compute", "store"):
             assert sum(entry["stalls"][module].values()) == entry["cycles"] and set(entry["stalls"][module]) <= keys
         steps = one.report.counters["gemm_steps"]
         assert sum(entry["stalls"]["compute"][c] for c in ("gemm", "padding")) == steps
-        assert entry["stalls"]["compute"]["gemm"] == pytest.approx(entry["macs"] / 256, abs=len(layers) / 2)  # rounded by layer
+        # rounded by layer
+        assert entry["stalls"]["compute"]["gemm"] == pytest.approx(entry["macs"] / 256, abs=len(layers) / 2)
 
 
 @pytest.mark.parametrize("names, shorts", [
     (["model/a/Relu", "model/a_1/Relu", "model/b/Add"], ["a", "a_1", "b"]),
     (["model/a/Relu", "model/a/Add"], ["Relu", "Add"]),
     (["m/x/a/Relu", "m/y/a/Relu;m/z", "m/y/a/Add"], ["x/a/Relu", "y/a/Relu", "y/a/Add"]),
-    (["/f/c1/Conv", "/f/c2/c3/Conv", "plain"], ["f/c1", "f/c2/c3", "plain"]), (["only/one"], ["only"]), (["/"], ["/"]), ([], []),
+    (["/f/c1/Conv", "/f/c2/c3/Conv", "plain"], ["f/c1", "f/c2/c3", "plain"]), (["only/one"], ["only"]), (["/"], ["/"]),
+    ([], []),
 ])
 def test_short_names(names, shorts):
     assert short_names(names) == shorts
@@ -129,15 +132,19 @@ def test_packing_is_the_same_every_time():
 def test_a_network_of_the_host_alone_is_refused(runs):
     alone = dataclasses.replace(runs[0].report, launches=[], cycles=None)
     with pytest.raises(WeftError, match="^" + re.escape(
-            "report of 'digits_int8': it shows cycles of the accelerator, but found a network that runs on the host altogether; "
+            "report of 'digits_int8': it shows cycles of the accelerator, but found a network that runs on the host "
+            "altogether; "
             "try: `weft import` to see why") + "$"):
         data([Run("alone", runs[0].module, alone)], {})
 
 
 @pytest.mark.parametrize("second, message", [
-    (("functional", "default"), "report of 'digits_int8': it shows where cycles go, so it needs a device with a clock, but found device 'functional'; "
+    (("functional", "default"),
+     "report of 'digits_int8': it shows where cycles go, so it needs a device with a clock, but found device 'functional'; "
                                 "try: --device rtl"),
-    (("rtl", "1x32x32"), "report of 'digits_int8': runs side by side are of one machine (default), but found '1 threads' for 1x32x32; try: two reports"),
+    (("rtl", "1x32x32"),
+     "report of 'digits_int8': runs side by side are of one machine (default), but found '1 threads' for 1x32x32; try: two "
+     "reports"),
 ])
 def test_refusals(runs, second, message):
     assert second[1] in PRESETS

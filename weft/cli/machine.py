@@ -42,7 +42,7 @@ def fmax(output: Annotated[Path, typer.Option("-o", "--output", help="folder of 
          config: ConfigOption = "1x8x8", speed_grade: Annotated[int, typer.Option(help="of the FPGA: 6, 7 or 8, the fastest")] = 6,
          seed: Annotated[int, typer.Option(help="of the placement")] = 1,
          at_least: Annotated[Optional[float], typer.Option(help="MHz; status 1 below it")] = None, as_json: JsonOption = False):
-    """Places and routes the accelerator on an ECP5-85F: its highest clock, the path that sets it, and resources. Takes minutes."""
+    """Places and routes the accelerator on an ECP5-85F: its highest clock, the path that sets it, and resources. Takes a quarter of an hour."""
     from weft.fpga.ecp5 import measure
     from weft.tables import fmax_tables
 

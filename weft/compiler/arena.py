@@ -44,7 +44,8 @@ def lower_bound(buffers: list[Buffer]) -> int:
 def arrange(buffers: list[Buffer]) -> dict[str, int]:
     """Offsets by name, multiples of ALIGNMENT: buffers that live together do not overlap; few bytes in all."""
     least, best, order = lower_bound(buffers), None, []
-    for key in (lambda b: (-b.size, b.first, b.name), lambda b: (b.size * (b.first - b.last - 1), b.name), lambda b: (b.first, b.name)):
+    for key in (lambda b: (-b.size, b.first, b.name), lambda b: (b.size * (b.first - b.last - 1), b.name),
+                lambda b: (b.first, b.name)):
         attempt = sorted(buffers, key=key)
         offsets = first_fit(attempt)
         if best is None or peak(buffers, offsets) < peak(buffers, best):

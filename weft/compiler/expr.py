@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-INDEX = "index"  # the type of loop variables; values are int8, int32, bool, qnt (the parameters of a channel), or lut (a table)
+# the type of loop variables; values are int8, int32, bool, qnt (the parameters of a channel), or lut (a table)
+INDEX = "index"
 
 
 class Expr:
@@ -109,7 +110,8 @@ class Binary(Expr):
         return "int32" if self.a.dtype == "int8" else self.a.dtype
 
     def __str__(self):
-        sign = {"add": "+", "sub": "-", "mul": "*", "floordiv": "//", "mod": "%", "ge": ">=", "lt": "<", "and": "and"}.get(self.op)
+        signs = {"add": "+", "sub": "-", "mul": "*", "floordiv": "//", "mod": "%", "ge": ">=", "lt": "<", "and": "and"}
+        sign = signs.get(self.op)
         return f"({self.a} {sign} {self.b})" if sign else f"{self.op}({self.a}, {self.b})"
 
 
@@ -221,7 +223,8 @@ def substitute(e: Expr, values: Mapping[Var, "Expr | int"]) -> Expr:
         case Select(c, t, o):
             c = substitute(c, values)
             if isinstance(c, Const) and c.value:
-                return substitute(t, values)  # where it never holds, it stays: a copy that is padding altogether is still a copy
+                # where it never holds, it stays: a copy that is padding altogether is still a copy
+                return substitute(t, values)
             return Select(c, substitute(t, values), substitute(o, values))
         case Cast(dtype, a):
             return Cast(dtype, substitute(a, values))

@@ -69,8 +69,8 @@ class TensorType:
 class Node:
     """One operator. An input named "" is an optional one that is absent. Attributes are numbers, text and tuples of them.
 
-    where: "accel", "host", or "view" for a `view` that costs nothing by itself: packing or unpacking does it on the way, or both of
-    its tensors are the same bytes.
+    where: "accel", "host", or "view" for a `view` that costs nothing by itself: packing or unpacking does it on the way, or
+    both of its tensors are the same bytes.
     """
 
     name: str

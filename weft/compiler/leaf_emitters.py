@@ -19,8 +19,8 @@ PADS = ("y_pad_0", "y_pad_1", "x_pad_0", "x_pad_1")
 
 @dataclass
 class Context:
-    """What all leaves of a program share. bases: the first element of each buffer, in its scratchpad or in DRAM; spacings: as of
-    PlacedAlloc."""
+    """What all leaves of a program share. bases: the first element of each buffer, in its scratchpad or in DRAM; spacings:
+    as of PlacedAlloc."""
 
     subject: str
     config: Config
@@ -51,8 +51,8 @@ class _Address:
         self.offset = context.environment.linear({v: c for v, c in terms.items() if v not in own}, constant)
         self.base = context.bases[operand.buffer]
         self.buffer = operand.buffer
-        self.elements = operand.buffer.elements + (self.buffer.threads - 1) * (spacing - self.buffer.elements // self.buffer.threads) \
-            if spacing else operand.buffer.elements
+        between = spacing - self.buffer.elements // self.buffer.threads if spacing else 0
+        self.elements = operand.buffer.elements + (self.buffer.threads - 1) * between
         self.leaf, self.subject = leaf, context.subject
 
     def check(self, low: int, high: int):
@@ -110,7 +110,8 @@ class StepLeaf:
             if k in self.touched:
                 touched.append((address.buffer.scope, bases[k] + kernel.first[k], bases[k] + last + 1))
         halves = {element // self.half for scope, begin, end in touched if scope == "acc" for element in (begin, end - 1)}
-        operation = Operation(self.opcode, {**self.fields, **kernel.fields, "half": int(len(halves) == 1)}, self.module, self.layer,
+        operation = Operation(self.opcode, {**self.fields, **kernel.fields, "half": int(len(halves) == 1)}, self.module,
+                              self.layer,
                               tuple(touched) if self.reads else (), (touched[0],))
         return Call(operation, kernel, (*bases, 0, 0)[:len(KINDS)])
 

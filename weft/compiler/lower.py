@@ -108,7 +108,8 @@ class _Lowering:
         for d, (index, size) in enumerate(zip(load.indices, stage.tensor.shape)):
             linear = Linear.of(substitute(index, reader.values))
             bounds = interval(linear, relaxed) if linear is not None else None
-            if bounds is None or d >= element:  # no sum of loops, or one that falls; a weight is there as a whole, however few taps
+            # no sum of loops, or one that falls; a weight is there as a whole, however few taps
+            if bounds is None or d >= element:
                 yield Linear(), (Linear((), size - 1),)
             else:
                 begin, ends = bounds

@@ -1,8 +1,8 @@
 """Where everything of a placed graph lies in the accelerator's DRAM: `plan(graph, config)`.
 
 The image begins with the constants that accelerator nodes read; the activations they read or write follow, and share
-space where they are not alive together, or lie within one another. All are in their physical layouts (weft.runtime.layout) and begin at multiples of
-ALIGNMENT bytes, but for those within others. What only host nodes touch has no place here.
+space where they are not alive together, or lie within one another. All are in their physical layouts (weft.runtime.layout)
+and begin at multiples of ALIGNMENT bytes, but for those within others. What only host nodes touch has no place here.
 """
 
 import math
@@ -36,11 +36,15 @@ LAYOUTS = {
     "qnt": Layout(layout.qnt_shape, layout.pack_qnt, QNT_LANE),
     "table": Layout(layout.table_shape, layout.pack_table, layout.LUT_TABLE),
 }
-ROLES = {"conv2d": ("activation", "weight", "qnt", "table"), "conv2d_add": ("activation", "weight", "qnt", "activation", "qnt", "table"),
+ROLES = {"conv2d": ("activation", "weight", "qnt", "table"),
+         "conv2d_add": ("activation", "weight", "qnt", "activation", "qnt", "table"),
          "dense": ("activation", "weight", "qnt", "table"),
-         "depthwise_conv2d": ("activation", "depthwise", "qnt", "table"), "avg_pool": ("activation", "qnt"), "lut": ("activation", "table"),
+         "depthwise_conv2d": ("activation", "depthwise", "qnt", "table"), "avg_pool": ("activation", "qnt"),
+         "lut": ("activation", "table"),
          **dict.fromkeys(("max", "min"), ("activation", "activation")),
-         **dict.fromkeys(("add", "mul"), ("activation", "activation", "qnt", "table")), "requantise": ("activation", "qnt", "table")}  # of inputs
+         # of inputs
+         **dict.fromkeys(("add", "mul"), ("activation", "activation", "qnt", "table")),
+         "requantise": ("activation", "qnt", "table")}
 
 
 @dataclass(frozen=True)

@@ -147,7 +147,8 @@ def _choose(loops: list[Loop], limits: Limits, any_order: bool) -> Choice | None
         count = prod(loop.extent for loop in rest)
         if count > limits.micro_ops:
             continue
-        order = [loop for loop in ((outer, inner, *rest) if limits.taps is None else (outer, *rest, inner)) if loop is not None]
+        ordered = (outer, inner, *rest) if limits.taps is None else (outer, *rest, inner)
+        order = [loop for loop in ordered if loop is not None]
         distance = _reuse_distance(order)
         steps = prod(loop.extent for loop in loops) if limits.taps is None else _window_cycles(order, inner, limits.taps)
         cost = (steps * max(1, ceil(REUSE_DISTANCE / distance)) + count, -distance)

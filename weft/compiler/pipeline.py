@@ -19,8 +19,10 @@ LAST_STEPS = 1  # of progress, behind those of the operators: the static check
 
 
 def pass_names() -> list[str]:
-    """What `--print-after` takes, in order: stages of the graph, then of each operator's loop program, then of the stream."""
-    names = ["import", *(p.name for p in graph_passes.PASSES), "memory", "lower", *(p.name for p in passes.PASSES), "instructions"]
+    """What `--print-after` takes, in order: stages of the graph, then of each operator's loop program, then of the
+    stream."""
+    names = ["import", *(p.name for p in graph_passes.PASSES), "memory", "lower", *(p.name for p in passes.PASSES),
+             "instructions"]
     return list(dict.fromkeys(names))
 
 
@@ -43,7 +45,8 @@ def compile(model: "str | Path | Graph", config: Config, *, virtual_threads: int
     if virtual_threads not in (1, 2):
         raise WeftError("virtual_threads", "it must be 1 or 2", str(virtual_threads), "2, to overlap memory and computation")
     if print_after is not None and print_after not in pass_names():
-        raise WeftError(f"pass '{print_after}'", f"a pass is one of {', '.join(pass_names())}", repr(print_after), "one of these")
+        raise WeftError(f"pass '{print_after}'", f"a pass is one of {', '.join(pass_names())}", repr(print_after),
+                        "one of these")
 
     def after(name: str, program) -> None:
         if name == print_after:
@@ -81,12 +84,14 @@ def place(model: "str | Path | Graph", config: Config) -> Placement:
 
 def _described(graph: Graph, notes: Mapping[str, str]) -> tuple[list[Operator], dict[str, TensorInfo]]:
     """Operators and tensors as a module lists them. notes: on operators of the accelerator, by their first outputs."""
-    made = [Operator(n.name, n.op, tuple(n.inputs), tuple(n.outputs), n.attrs, n.where, n.reason or notes.get(n.outputs[0], ""),
+    made = [Operator(n.name, n.op, tuple(n.inputs), tuple(n.outputs), n.attrs, n.where,
+                     n.reason or notes.get(n.outputs[0], ""),
                      int(graph.macs(n))) for n in graph.nodes]
     return made, {name: TensorInfo(tuple(map(int, t.shape)), t.dtype, *_scalar(t)) for name, t in graph.tensors.items()}
 
 
-def build(graph: Graph, config: Config, *, virtual_threads: int = 2, after: Callable[[str, object], None] = lambda name, program: None,
+def build(graph: Graph, config: Config, *, virtual_threads: int = 2, 
+          after: Callable[[str, object], None] = lambda name, program: None,
           progress: Progress = lambda done, total, name: None) -> Module:
     """A module from a graph that is legalised and placed already: the second half of `compile`."""
     return _Builder(graph, config, virtual_threads, after, progress).build()
@@ -96,7 +101,8 @@ class _Builder:
     """Lays out DRAM and generates the launches of a placed graph."""
 
     def __init__(self, graph: Graph, config: Config, virtual_threads: int, after: Callable, progress: Progress):
-        self.graph, self.config, self.virtual_threads, self.after, self.progress = graph, config, virtual_threads, after, progress
+        self.graph, self.config, self.virtual_threads = graph, config, virtual_threads
+        self.after, self.progress = after, progress
         self.plan = memory.plan(graph, config)
         after("memory", self.plan)
         # (byte offset, bytes) of what the image holds from the beginning

@@ -17,7 +17,8 @@ from weft.runtime.layout import activation_shape
 from .arena import Buffer
 from .graph import Graph, Node
 
-IN_PLACE = ("add", "mul", "max", "min", "lut", "requantise")  # each value of the result depends on the same place of its inputs
+# each value of the result depends on the same place of its inputs
+IN_PLACE = ("add", "mul", "max", "min", "lut", "requantise")
 
 
 class Within(NamedTuple):

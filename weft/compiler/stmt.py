@@ -17,7 +17,8 @@ class Buffer:
     """An array. Its trailing `element_rank` axes are one element of its memory; the axes before count elements.
 
     shape: ints, the element's axes included: (..., batch, block) for inp, acc and activations in DRAM,
-        (..., block_out, block_in) for wgt and weights in DRAM, (..., block_out) of dtype qnt for qnt, (...) of dtype lut for lut.
+        (..., block_out, block_in) for wgt and weights in DRAM, (..., block_out) of dtype qnt for qnt, (...) of dtype lut for
+        lut.
     dtype: 'int8', 'int32', 'qnt' or 'lut' (a table of 256 int8).
     threads: above 1, the first axis is over so many virtual threads, each with memory of its own.
     """
@@ -59,7 +60,8 @@ class For(Stmt):
 
     kind: 'serial', or 'vthread': the iterations are woven into one stream, statement by statement, and each has its own copy
         of every buffer allocated inside.
-    tensorize: name of the tensor instruction that the body must equal, if the schedule asked for one ('gemm', 'depthwise', 'alu',
+    tensorize: name of the tensor instruction that the body must equal, if the schedule asked for one ('gemm', 'depthwise',
+        'alu',
         'reset', 'load', 'store'); None where the passes may choose.
     """
 
@@ -87,7 +89,8 @@ class Alloc(Stmt):
 
 @dataclass
 class LoopProgram:
-    """One operator. `arguments` are the DRAM buffers by the name of the graph tensor that they hold, inputs before outputs."""
+    """One operator. `arguments` are the DRAM buffers by the name of the graph tensor that they hold, inputs before
+    outputs."""
 
     name: str
     arguments: dict[str, Buffer]

@@ -69,7 +69,7 @@ def measure(config: Config, directory: str | Path, *, speed_grade: int = 6, seed
         (beside / "synthesis.ys").write_text(SYNTHESIS)
         _run("yosys", ["-s", "synthesis.ys"], beside, config, told)
         _run("nextpnr-ecp5", [f"--{DEVICE}", "--package", PACKAGE, "--speed", str(speed_grade), "--freq", str(target), "--seed", str(seed),
-                              "--threads", "1", "--json", "netlist.json", "--report", "report.json", "--timing-allow-fail"],
+                              "--threads", "1", "--router", "router2", "--json", "netlist.json", "--report", "report.json", "--timing-allow-fail"],
              beside, config, told)
         report = read_reports((beside / "yosys.log").read_text(), (beside / "report.json").read_text(), config=config.name,
                               device=f"ECP5-85F, speed grade {speed_grade}", seed=seed, harness_registers=harness.registers(accelerator),

@@ -23,9 +23,9 @@ def causes() -> list[dict]:
 
 
 def figures(module: compiled.Module, report: RunReport, label: str) -> dict:
-    """One run: the whole, and a row a layer. `stalls` of a layer or of the whole are cycles by module and cause; those of the
-    compute module are all cycles of the layer, and those of all layers together are all cycles of the run. `behind`: what
-    load and store did while the compute module waited for them, likewise.
+    """One run: the whole, and a row a layer. `stalls` of a layer or of the whole are cycles by module and cause; those of
+    the compute module are all cycles of the layer, and those of all layers together are all cycles of the run. `behind`:
+    what load and store did while the compute module waited for them, likewise.
 
     It needs a run on a device with a clock.
     """

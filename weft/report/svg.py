@@ -51,7 +51,8 @@ def _headline(shown: dict) -> list[str]:
     bars = ("wide bars", "thin bars")
     counts = [f"{bar}: {run['label']}, {run['cycles']:,} cycles, {run['utilisation']:.1%} of all MACs"
               for bar, run in zip(bars, shown["runs"])]
-    config, about = shown["config"], ", ".join(shown["about"][k] for k in ("device", "memory", "input") if k in shown["about"])
+    config = shown["config"]
+    about = ", ".join(shown["about"][k] for k in ("device", "memory", "input") if k in shown["about"])
     return [f"{config['macs_per_cycle']} MACs a cycle, {config['bus_bits']}-bit bus, {about}", "; ".join(counts)]
 
 

@@ -95,7 +95,8 @@ def test_an_attribute_that_changes_the_meaning_is_left_to_onnx():
                  constants={"pads": np.int64([0, 0, 1, 0, 0, 0, 1, 0])})
     placed = graph_passes.run(frontend.load(data, "m"), DEFAULT)
     x = np.random.default_rng(0).standard_normal((1, 3, 8, 8)).astype(np.float32)
-    np.testing.assert_array_equal(reference.run(placed, {"x": x})["y"], np.pad(x, ((0, 0), (0, 0), (1, 1), (0, 0)), "reflect"))
+    np.testing.assert_array_equal(reference.run(placed, {"x": x})["y"],
+                                  np.pad(x, ((0, 0), (0, 0), (1, 1), (0, 0)), "reflect"))
 
 
 def test_three_spatial_axes_are_left_to_onnx():
@@ -130,8 +131,10 @@ def test_refuses_windows_beyond_the_input():
 
 @pytest.mark.parametrize("op", ["MaxPool", "AveragePool"])
 @pytest.mark.parametrize("attrs", [
-    dict(kernel_shape=[3, 3], strides=[2, 4], ceil_mode=1), dict(kernel_shape=[3, 3], strides=[2, 2], pads=[1, 0, 0, 1], ceil_mode=1),
-    dict(kernel_shape=[3, 2], strides=[2, 3], pads=[1, 0, 1, 1], count_include_pad=1, ceil_mode=1), dict(kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4)])
+    dict(kernel_shape=[3, 3], strides=[2, 4], ceil_mode=1),
+    dict(kernel_shape=[3, 3], strides=[2, 2], pads=[1, 0, 0, 1], ceil_mode=1),
+    dict(kernel_shape=[3, 2], strides=[2, 3], pads=[1, 0, 1, 1], count_include_pad=1, ceil_mode=1),
+    dict(kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4)])
 def test_pools_in_real_numbers(op, attrs):
     runtime = pytest.importorskip("onnxruntime")
     attrs = {k: v for k, v in attrs.items() if op == "AveragePool" or k != "count_include_pad"}
@@ -209,7 +212,8 @@ def test_operators_that_look_at_uint8():
 def test_a_constant_quantised_in_two_ways():
     nodes = [helper.make_node("DequantizeLinear", ["c", s, "z"], [f"d{s}"], f"d{s}") for s in ("s", "t")]
     nodes += [helper.make_node("Add", ["x", "ds"], ["a"], "add"), node("Add", "a", "dt")]
-    data = model(nodes, (1, 3), constants={"c": np.int8([1, 2, 3]), "s": np.float32(1), "t": np.float32(10), "z": np.int8(1)})
+    data = model(nodes, (1, 3),
+                 constants={"c": np.int8([1, 2, 3]), "s": np.float32(1), "t": np.float32(10), "z": np.int8(1)})
     placed = graph_passes.run(frontend.load(data, "m"), DEFAULT)
     np.testing.assert_array_equal(reference.run(placed, {"x": np.zeros((1, 3), np.float32)})["y"], [[0, 11, 22]])
 
@@ -224,7 +228,8 @@ def test_refuses_a_tensor_quantised_in_two_ways():
 @pytest.mark.parametrize("opset", range(7, onnx.defs.onnx_opset_version() + 1))
 def test_opsets(opset):
     rng = np.random.default_rng(0)
-    constants = {"w": rng.standard_normal((4, 3, 3, 3)), "fc": rng.standard_normal((64, 5)) / 30, "fb": rng.standard_normal(5)}
+    constants = {"w": rng.standard_normal((4, 3, 3, 3)), "fc": rng.standard_normal((64, 5)) / 30,
+                 "fb": rng.standard_normal(5)}
     constants |= {name: rng.uniform(0.5, 1, 4) for name in ("gain", "offset", "mean", "variance")}
     constants = {name: value.astype(np.float32) for name, value in constants.items()}
     nodes = [helper.make_node("Conv", ["x", "w"], ["a"], "conv", pads=[1] * 4),
@@ -233,7 +238,8 @@ def test_opsets(opset):
              helper.make_node("MaxPool", ["c"], ["d"], "pool", kernel_shape=[2, 2], strides=[2, 2]),
              helper.make_node("Dropout", ["d"], ["e"], "drop"), helper.make_node("Flatten", ["e"], ["f"], "flat"),
              helper.make_node("Gemm", ["f", "fc", "fb"], ["g"], "fc"), node("Softmax", "g", axis=1)]
-    graph = graph_passes.run(frontend.load(model(nodes, output_shape=(1, 5), constants=constants, opset=opset), "m"), DEFAULT)
+    graph = graph_passes.run(frontend.load(model(nodes, output_shape=(1, 5), constants=constants, opset=opset), "m"),
+                             DEFAULT)
     x = rng.standard_normal((1, 3, 8, 8)).astype(np.float32)
     newest = onnx.load_from_string(model(nodes, output_shape=(1, 5), constants=constants, opset=18))
     (expected,) = ReferenceEvaluator(newest).run(None, {"x": x})
@@ -245,7 +251,8 @@ def test_refuses_other_files(tmp_path):
     path.write_text("hello")
     with pytest.raises(WeftError) as caught:
         frontends.load(path)
-    assert str(caught.value) == ("model model.txt: a model must be an ONNX, TFLite or torch.export file, but found suffix '.txt'; "
+    assert str(caught.value) == ("model model.txt: a model must be an ONNX, TFLite or torch.export file, but found suffix "
+                                 "'.txt'; "
                                  "try: to give the file the suffix .onnx, .tflite or .pt2")
     with pytest.raises(WeftError) as caught:
         frontends.load(tmp_path / "none.onnx")

@@ -25,7 +25,8 @@ class QLinear:
 
     def scale(self, scale, zero_point=0) -> list[str]:
         """Scale and zero point, the latter as for int8."""
-        return [self.add(np.float32(scale)), self.add(np.dtype(self.dtype).type(zero_point + (128 if self.dtype == "uint8" else 0)))]
+        return [self.add(np.float32(scale)),
+                self.add(np.dtype(self.dtype).type(zero_point + (128 if self.dtype == "uint8" else 0)))]
 
     def x(self) -> list[str]:
         return ["x", *self.scale(0.02, 5)]
@@ -45,7 +46,8 @@ class QLinear:
     def model(self, op: str, inputs: list[str], domain: str = "", opset: int = 13, **attrs) -> bytes:
         x = helper.make_tensor_value_info("x", ELEM[self.dtype], self.shape)
         y = helper.make_tensor_value_info("y", ELEM[self.dtype], tuple("abcd"[:len(self.shape)]))
-        graph = helper.make_graph([helper.make_node(op, inputs, ["y"], "n", domain=domain, **attrs)], "g", [x], [y], self.tensors)
+        graph = helper.make_graph([helper.make_node(op, inputs, ["y"], "n", domain=domain, **attrs)], "g", [x], [y],
+                                  self.tensors)
         opsets = [helper.make_opsetid("", opset), helper.make_opsetid("com.microsoft", 1)]
         model = helper.make_model(graph, opset_imports=opsets)
         model.ir_version = 8
@@ -107,7 +109,8 @@ def concat(q):
     return "QLinearConcat", [*q.scale(0.025, 3), *q.x(), *q.x()], {"domain": "com.microsoft", "axis": 1}
 
 
-OPERATORS = {f.__name__: f for f in (conv, conv_old, matmul, gemm, add, add_old, add_itself, mul, global_average, average, sigmoid,
+OPERATORS = {f.__name__: f for f in (conv, conv_old, matmul, gemm, add, add_old, add_itself, mul, global_average, average,
+                                     sigmoid,
                                      leaky_relu, concat)}
 
 
@@ -157,4 +160,5 @@ def test_refuses_channels_last():
 def test_refuses_a_gemm_in_real_numbers():
     q = QLinear("int8", (3, 12))
     data = q.model("QGemm", [*q.x(), *q.weights((12, 7), 1)], "com.microsoft")
-    assert refusal(data) == ("node 'n' (QGemm): its output must be quantised, but found no scale of y; try: QDQ around a Gemm")
+    assert refusal(data) == ("node 'n' (QGemm): its output must be quantised, but found no scale of y; try: QDQ around a "
+                             "Gemm")

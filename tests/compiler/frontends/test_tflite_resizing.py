@@ -1,4 +1,5 @@
-"""TFLite's operators that make images larger or smaller, through the importer and all passes, against LiteRT where it is installed."""
+"""TFLite's operators that make images larger or smaller, through the importer and all passes, against LiteRT where it is
+installed."""
 
 import numpy as np
 import pytest
@@ -22,7 +23,8 @@ def transposed(padding: int, stride: int, kernel: int, out: tuple[int, int]) -> 
     b = T("b", (7,), "int32", scale * np.float32(0.05), 0, 0, rng.integers(-900, 900, 7).astype(np.int32))
     y = T("y", (1, *out, 7), "int8", 0.2, 5)
     options = {"Padding": padding, "StrideH": stride, "StrideW": stride}
-    return build([T(*SOURCE), shape, w, b, y], [Op("TRANSPOSE_CONV", [1, 2, 0, 3], [4], ("TransposeConvOptions", options))], [0], [4])
+    return build([T(*SOURCE), shape, w, b, y], [Op("TRANSPOSE_CONV", [1, 2, 0, 3], [4], ("TransposeConvOptions", options))],
+                 [0], [4])
 
 
 def resized(kind: str, table: str, out: tuple[int, int], corners: bool, half: bool) -> bytes:
@@ -44,7 +46,8 @@ for _corners, _half in ((False, False), (True, False), (False, True)):
     _way = "corners" if _corners else "half" if _half else "plain"
     _out = (11, 9) if _corners else (12, 15)
     MODELS[f"nearest {_way}"] = resized("RESIZE_NEAREST_NEIGHBOR", "ResizeNearestNeighborOptions", _out, _corners, _half)
-    MODELS[f"bilinear {_way}"] = resized("RESIZE_BILINEAR", "ResizeBilinearOptions", (11, 9) if _corners else (12, 10), _corners, _half)
+    MODELS[f"bilinear {_way}"] = resized("RESIZE_BILINEAR", "ResizeBilinearOptions", (11, 9) if _corners else (12, 10),
+                                         _corners, _half)
 MODELS["depth to space"] = blocks("DEPTH_TO_SPACE", "DepthToSpaceOptions", (1, 12, 8, 2))
 MODELS["space to depth"] = blocks("SPACE_TO_DEPTH", "SpaceToDepthOptions", (1, 3, 2, 32))
 
@@ -67,7 +70,8 @@ def test_it_runs_on_the_accelerator(name):
 @pytest.mark.parametrize("name", MODELS)
 def test_against_litert(name):
     litert = pytest.importorskip("ai_edge_litert.interpreter")
-    interpreter = litert.Interpreter(model_content=MODELS[name], experimental_op_resolver_type=litert.OpResolverType.BUILTIN_REF)
+    interpreter = litert.Interpreter(model_content=MODELS[name],
+                                     experimental_op_resolver_type=litert.OpResolverType.BUILTIN_REF)
     interpreter.allocate_tensors()
     graph = placed(name)
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image(graph))

@@ -56,11 +56,13 @@ def test_a_module_packs_what_its_convolution_wants(network, config, threads):
     outputs, report = module.run(*inputs.values())
     assert report.bit_exact and report.macs == network.graph.macs(network.graph.nodes[0])
     (node,) = network.graph.nodes
-    (expected,) = KERNELS["conv2d"](node.attrs, *inputs.values(), *(network.graph.constants[name] for name in node.inputs[1:]))
+    (expected,) = KERNELS["conv2d"](node.attrs, *inputs.values(),
+                                    *(network.graph.constants[name] for name in node.inputs[1:]))
     np.testing.assert_array_equal(outputs[node.outputs[0]], expected)
 
 
-@pytest.mark.parametrize("size, kernel, stride, outputs, times", [(224, 7, 2, 64, 4), (224, 3, 2, 32, 2.5), (32, 3, 1, 16, 1.6)])
+@pytest.mark.parametrize("size, kernel, stride, outputs, times",
+                         [(224, 7, 2, 64, 4), (224, 3, 2, 32, 2.5), (32, 3, 1, 16, 1.6)])
 def test_gathering_is_estimated_to_pay(size, kernel, stride, outputs, times):
     network = Network()
     network.conv2d(network.input(1, 3, size, size), outputs, kernel, stride, kernel // 2)

@@ -15,7 +15,8 @@ from weft.compiler.graph_passes.tables import BINARY, UNARY
 from weft.isa import DEFAULT
 
 PAGE = Path(__file__).parents[3] / "docs" / "operators.md"
-ROWS = [[cell.strip() for cell in line.split("|")[1:-1]] for line in PAGE.read_text().splitlines() if line.startswith("| ")][2:]
+ROWS = [[cell.strip() for cell in line.split("|")[1:-1]]
+        for line in PAGE.read_text().splitlines() if line.startswith("| ")][2:]
 
 
 def column(index: int, where: str | None = None) -> list[str]:

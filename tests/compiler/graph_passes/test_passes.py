@@ -203,12 +203,14 @@ def network_max_pool_dilated(q):
 
 
 def resized(q, scales=None, sizes=None, quantisation=None, **attrs):
-    given = ["", q.constant(np.float32([1, 1, *scales]))] if scales else ["", "", q.constant(np.int64([*q.shape[:2], *sizes]))]
+    given = ["", q.constant(np.float32([1, 1, *scales]))] if scales else \
+        ["", "", q.constant(np.int64([*q.shape[:2], *sizes]))]
     return q.op("Resize", [q.x, *given], quantisation, **attrs)
 
 
 def network_resize_nearest(q):
-    return resized(q, (2, 3), quantisation=(0.02, 3), mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor")
+    return resized(q, (2, 3), quantisation=(0.02, 3), mode="nearest", coordinate_transformation_mode="asymmetric",
+                   nearest_mode="floor")
 
 
 def network_resize_nearest_odd(q):
@@ -445,7 +447,8 @@ def test_resizing_at_one_scale_is_exact(name):
     node = next(n for n in placed.nodes if n.op == "pieces")
     x = q.rng.integers(-128, 128, (1, 5, 8, 9)).astype(np.int8)
     onnx_node = next(n for n in q.nodes if n.op_type == "Resize")
-    attrs = {a.name: a.s.decode() for a in onnx_node.attribute} | {"scales": (1, 1, *((2, 2) if name == "resize_linear" else (4, 2)))}
+    factors = (2, 2) if name == "resize_linear" else (4, 2)
+    attrs = {a.name: a.s.decode() for a in onnx_node.attribute} | {"scales": (1, 1, *factors)}
     (exact,) = KERNELS["Resize"](attrs, x.astype(np.float64) - 3)  # halves, quarters, ... of whole numbers
     (stored,) = KERNELS["pieces"](node.attrs, x, *(placed.constants[name] for name in node.inputs[1:]))
     np.testing.assert_array_equal(stored, np.rint(exact) + 3)
@@ -503,7 +506,8 @@ def test_widening_counts_only_the_networks_own_work():
 @pytest.mark.parametrize("kernel, op", [((3, 3), "depthwise_conv2d"), ((1, 16), "depthwise_conv2d"), ((1, 17), "conv2d")])
 def test_depthwise_convolutions_have_an_operator_where_their_rows_fit(kernel, op):
     q = Qdq((1, 20, 4, 18))
-    graph = frontend.load(q.model(q.op("Conv", [q.x, *q.weights(q.x, (20, 1, *kernel))], group=20)).SerializeToString(), "rows")
+    graph = frontend.load(q.model(q.op("Conv", [q.x, *q.weights(q.x, (20, 1, *kernel))], group=20)).SerializeToString(),
+                          "rows")
     placed = graph_passes.run(graph, DEFAULT)
     node = next(n for n in placed.nodes if n.where == "accel")
     assert node.op == op

@@ -27,7 +27,8 @@ def test_what_moves_evenly_is_one_run():
 
 @given(st.integers(1, 6), st.integers(1, 6), st.integers(1, 4), st.integers(0, 4), st.integers(1, 30))
 def test_transposed(size, kernel, stride, before, out):
-    expected = {o: {i: o + before - i * stride for i in range(size) if 0 <= o + before - i * stride < kernel} for o in range(out)}
+    expected = {o: {i: o + before - i * stride for i in range(size) if 0 <= o + before - i * stride < kernel}
+                for o in range(out)}
     found = {}
     for o, (start, taps) in unrolled(runs.transposed(size, out, kernel, stride, before)).items():
         found[o] = {start + u: tap for u, tap in enumerate(taps) if tap is not None and 0 <= start + u < size}

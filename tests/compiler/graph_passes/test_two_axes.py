@@ -76,7 +76,8 @@ def test_a_second_factor_with_a_zero_point_is_left_to_the_host():
     q = Qdq((1, 7, 20))
     placed = placed_and_right(q, q.op("MatMul", [q.x, q.plain("Transpose", [q.x], perm=[0, 2, 1])]), 0.01)
     (product,) = [node for node in placed.nodes if node.op == "MatMul"]
-    assert product.where == "host" and product.reason == "the zero point of its second operand is 3, which weights do not have"
+    assert product.where == "host"
+    assert product.reason == "the zero point of its second operand is 3, which weights do not have"
 
 
 @pytest.mark.parametrize("config", PRESETS.values(), ids=PRESETS)

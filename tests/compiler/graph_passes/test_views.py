@@ -38,7 +38,8 @@ class Small:
 
     def placed(self, *outputs):
         self.graph.outputs = list(outputs)
-        return graph_passes.run(self.graph, DEFAULT, passes=[p for p in graph_passes.PASSES if p.name in ("place", "views", "order")])
+        return graph_passes.run(self.graph, DEFAULT,
+                                passes=[p for p in graph_passes.PASSES if p.name in ("place", "views", "order")])
 
 
 def views(graph):
@@ -158,7 +159,8 @@ def test_equal_views_are_packed_once():
     s.accel("a", "one")
     s.accel("b", "two")
     placed = s.placed("a", "b")
-    assert views(placed) == {"one": ("x", "folded into packing")} and [n.inputs[0] for n in placed.nodes[1:]] == ["one", "one"]
+    assert views(placed) == {"one": ("x", "folded into packing")}
+    assert [n.inputs[0] for n in placed.nodes[1:]] == ["one", "one"]
     runs_right(placed)
 
 

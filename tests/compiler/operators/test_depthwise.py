@@ -65,5 +65,6 @@ def test_a_row_wider_than_the_window_is_refused():
     network.depthwise(network.input(1, 16, 20, 20), (1, 17))
     with pytest.raises(WeftError) as error:
         build(network.graph.nodes[0], network.graph, DEFAULT)
-    assert str(error.value) == ("node 'depthwise_conv2d0' (depthwise_conv2d): a row of the kernel has at most 16 values, but "
+    assert str(error.value) == ("node 'depthwise_conv2d0' (depthwise_conv2d): a row of the kernel has at most 16 values, "
+                                "but "
                                 "found 17; try: conv2d with groups, its weights widened with zeros to whole blocks")

@@ -18,7 +18,8 @@ def test_random_tables(shape, config, threads):
     assert_operator(network, config, threads)
 
 
-FUSED = {"conv2d": lambda n, x: n.conv2d(x, 20, 3, pad=1), "dense": lambda n, x: n.dense(x, 30), "add": lambda n, x: n.add(x, x),
+FUSED = {"conv2d": lambda n, x: n.conv2d(x, 20, 3, pad=1), "dense": lambda n, x: n.dense(x, 30),
+         "add": lambda n, x: n.add(x, x),
          "requantise": lambda n, x: n.requantise(x), "mul": lambda n, x: n.mul(x, x, (3, -7)),
          "grouped": lambda n, x: n.conv2d(x, 32, 1, groups=2)}
 

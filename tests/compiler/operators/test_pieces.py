@@ -19,7 +19,8 @@ def axes(draw) -> tuple[int, int, list[runs.Run]]:
         before, after = draw(st.integers(0, kernel - 1)), draw(st.integers(-2, 0))
         out = max((size - 1) * stride + kernel - before - after, 1)
         return size, out, runs.transposed(size, out, kernel, stride, before)
-    windows = draw(st.lists(st.tuples(st.integers(-2, size), st.sampled_from([(0,), (1, 0), (0, 0, 0)])), min_size=1, max_size=6))
+    windows = draw(st.lists(st.tuples(st.integers(-2, size), st.sampled_from([(0,), (1, 0), (0, 0, 0)])), min_size=1,
+                            max_size=6))
     return size, len(windows), runs.runs(windows, draw(st.integers(1, 3)))
 
 

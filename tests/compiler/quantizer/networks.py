@@ -118,7 +118,8 @@ def functions(seed: int = 0) -> onnx.ModelProto:
 
 
 def tokens(seed: int = 0) -> onnx.ModelProto:
-    """Rows of features: products of constants with and without a bias, attention's product of two tensors, a constant row."""
+    """Rows of features: products of constants with and without a bias, attention's product of two tensors, a constant
+    row."""
     b = Builder(seed)
 
     def weight(name: str, *shape: int) -> str:
@@ -144,7 +145,8 @@ def up(b: Builder, source: str, name: str, channels: int, outputs: int, group: i
 
 
 def unet(seed: int = 0) -> onnx.ModelProto:
-    """Down, and up by a transposed convolution with a batch norm, by one a channel and bilinear resizing; skips are joined."""
+    """Down, and up by a transposed convolution with a batch norm, by one a channel and bilinear resizing; skips are
+    joined."""
     b = Builder(seed)
     b.add("Relu", [b.conv("image", "first", 3, CHANNELS, 3)], "top")
     b.add("MaxPool", ["top"], "half", kernel_shape=[2, 2], strides=[2, 2])

@@ -10,7 +10,8 @@ from weft.compiler.quantizer.prepare import prepare
 from .networks import depthwise, functions, graph_of, mixed, samples_for, tokens
 
 
-@pytest.mark.parametrize("model", [depthwise(), mixed(), tokens(), functions()], ids=["depthwise", "mixed", "tokens", "functions"])
+@pytest.mark.parametrize("model", [depthwise(), mixed(), tokens(), functions()],
+                         ids=["depthwise", "mixed", "tokens", "functions"])
 @pytest.mark.parametrize("elements", [1 << 24, 1], ids=["together", "one by one"])
 def test_stacked_samples(model, elements, monkeypatch):
     monkeypatch.setattr(evaluate, "ELEMENTS", elements)

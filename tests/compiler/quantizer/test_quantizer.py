@@ -32,7 +32,8 @@ def test_digits_are_read_as_well_as_in_float():
     made, _ = quantise_graph(source, {"image": train[:300]}, Options(ranges="mse"))
     placed = graph_passes.run(graph_of(made), Config())
     right = {name: sum(int(reference.run(graph, {"image": image[None]})["logits"].argmax()) == label
-                       for image, label in zip(images_, labels, strict=True)) for name, graph in (("float", source), ("int8", placed))}
+                       for image, label in zip(images_, labels, strict=True))
+             for name, graph in (("float", source), ("int8", placed))}
     assert right["float"] == 353 and right["int8"] >= right["float"] - len(labels) / 100
 
 
@@ -56,7 +57,8 @@ def test_float_tflite(tmp_path):
     assert str(imported.tensors["x"]) == "float32[1, 7, 6, 4]" and str(imported.tensors["y"]) == "float32[1, 3]"
     placed = graph_passes.run(imported, Config())
     assert [node.op for node in placed.nodes if node.where == "accel"] == ["depthwise_conv2d", "conv2d"]
-    expected, found = (np.concatenate([reference.run(graph, {"x": s[None]})["y"] for s in x]) for graph in (original, placed))
+    expected, found = (np.concatenate([reference.run(graph, {"x": s[None]})["y"] for s in x])
+                       for graph in (original, placed))
     assert np.square(found - expected).mean() < 1e-3 * np.square(expected).mean()
 
 
@@ -95,13 +97,17 @@ def test_refused(files, tmp_path):
     model, data = files
     made, _ = quantise(model, data)
     onnx.save(made, tmp_path / "int8.onnx")
-    assert refusal(tmp_path / "int8.onnx", data) == ("model int8: it must be a float network, but found node 'image.quantize' (quantize), "
+    assert refusal(tmp_path / "int8.onnx", data) == ("model int8: it must be a float network, but found node "
+                                                     "'image.quantize' (quantize), "
                                                      "already quantised; try: the float model that it was made from")
     (tmp_path / "text.onnx").write_text("no model")
-    assert refusal(tmp_path / "text.onnx", data).startswith("model text: the file must be a whole and valid ONNX model, but found ")
-    assert refusal(model, tmp_path / "none") == (f"data {tmp_path}/none: data must be a .npz file or a folder of .npy files, but found no such file or "
+    assert refusal(tmp_path / "text.onnx", data).startswith("model text: the file must be a whole and valid ONNX model, "
+                                                            "but found ")
+    assert refusal(model, tmp_path / "none") == (f"data {tmp_path}/none: data must be a .npz file or a folder of .npy "
+                                                 f"files, but found no such file or "
                                                  "folder; try: np.savez, with an array named as the model's input")
-    assert refusal(model, {"other": np.zeros((1, 3, 8, 8))}) == ("data: there must be an array for every input, but found none for 'image'; "
+    assert refusal(model, {"other": np.zeros((1, 3, 8, 8))}) == ("data: there must be an array for every input, but found "
+                                                                 "none for 'image'; "
                                                                  "try: an array named as the model's input")
     huge = {"image": np.random.default_rng(0).uniform(-3e38, 3e38, (2, 3, 8, 8))}
     assert "its values on the data must be finite, but found NaN or infinity" in refusal(model, huge)
@@ -115,4 +121,5 @@ def test_nothing_to_quantise(tmp_path):
     b.add("Sigmoid", ["image"], "y")
     onnx.save(b.model({"image": [1, 4]}, {"y": [1, 4]}), tmp_path / "s.onnx")
     assert refusal(tmp_path / "s.onnx", {"image": np.zeros((2, 4))}) == (
-        "model s: there must be an operator to quantise, but found none; try: a network with convolutions or matrix products of constant weights")
+        "model s: there must be an operator to quantise, but found none; try: a network with convolutions or matrix "
+        "products of constant weights")

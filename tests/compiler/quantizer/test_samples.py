@@ -30,7 +30,9 @@ def test_npz_by_name_and_alone(tmp_path):
     assert np.array_equal(load(tmp_path / "a.npz"), DATA) and np.array_equal(load(tmp_path / "b.npz"), DATA)
 
 
-@pytest.mark.parametrize("cut", [lambda x: list(x), lambda x: [s[None] for s in x], lambda x: [x[:2], x[2:4]], lambda x: [x[:1], x[1:5]]],
+@pytest.mark.parametrize("cut",
+                         [lambda x: list(x), lambda x: [s[None] for s in x], lambda x: [x[:2], x[2:4]],
+                          lambda x: [x[:1], x[1:5]]],
                          ids=["a sample a file", "a batch of 1 a file", "two a file", "files of 1 and 4"])
 def test_a_folder_of_samples(tmp_path, cut):
     parts = cut(DATA)
@@ -63,25 +65,32 @@ def test_refused_files(tmp_path):
     def message(path, names=("image",)):
         return refusal(lambda: load_samples(path, list(names))).replace(str(tmp_path), "DIR")
 
-    assert message(tmp_path / "x.npz") == ("data DIR/x.npz: a .npz file must be readable, but found FileNotFoundError: [Errno 2] No such file or directory: "
+    assert message(tmp_path / "x.npz") == ("data DIR/x.npz: a .npz file must be readable, but found FileNotFoundError: "
+                                           "[Errno 2] No such file or directory: "
                                            "'DIR/x.npz'; try: np.savez, with an array named as the model's input")
-    assert message(tmp_path / "x") == ("data DIR/x: data must be a .npz file or a folder of .npy files, but found no such file or folder; "
+    assert message(tmp_path / "x") == ("data DIR/x: data must be a .npz file or a folder of .npy files, but found no such "
+                                       "file or folder; "
                                        "try: np.savez, with an array named as the model's input")
     (tmp_path / "x.txt").write_text("1 2 3")
-    assert message(tmp_path / "x.txt") == ("data DIR/x.txt: data must be a .npz file or a folder of .npy files, but found a file '.txt'; "
+    assert message(tmp_path / "x.txt") == ("data DIR/x.txt: data must be a .npz file or a folder of .npy files, but found "
+                                           "a file '.txt'; "
                                            "try: np.savez, with an array named as the model's input")
     (tmp_path / "bad.npz").write_bytes(b"PK\x03\x04 cut off")
-    assert re.fullmatch(r"data DIR/bad.npz: a .npz file must be readable, but found BadZipFile: .*; try: np.savez, with an array named as the model's input",
+    assert re.fullmatch(r"data DIR/bad.npz: a .npz file must be readable, but found BadZipFile: .*; try: np.savez, with an "
+                        r"array named as the model's input",
                         message(tmp_path / "bad.npz"))
     np.savez(tmp_path / "two.npz", a=DATA, b=DATA)
-    assert message(tmp_path / "two.npz") == ("data DIR/two.npz: it must hold an array 'image', as the model's input is called, but found a, b; "
+    assert message(tmp_path / "two.npz") == ("data DIR/two.npz: it must hold an array 'image', as the model's input is "
+                                             "called, but found a, b; "
                                              "try: np.savez, with an array named as the model's input")
     (tmp_path / "empty").mkdir()
     assert message(tmp_path / "empty") == "data DIR/empty: the folder must hold .npy files, but found none; try: np.save, a file a sample"
-    assert message(tmp_path / "empty", ("a", "b")) == ("data DIR/empty: a folder serves a network with one input, but found 2: a, b; "
+    assert message(tmp_path / "empty", ("a", "b")) == ("data DIR/empty: a folder serves a network with one input, but "
+                                                       "found 2: a, b; "
                                                        "try: a .npz file with an array for each input")
     save(tmp_path / "mixed", [DATA[0], DATA[0, :, :2]])
-    assert message(tmp_path / "mixed") == ("data DIR/mixed/1.npy: all samples must have the shape of the first, [3, 4, 4], but found [3, 2, 4]; "
+    assert message(tmp_path / "mixed") == ("data DIR/mixed/1.npy: all samples must have the shape of the first, [3, 4, 4], "
+                                           "but found [3, 2, 4]; "
                                            "try: samples of one shape")
 
 

@@ -61,7 +61,7 @@ def test_the_exported_model_computes_the_same(model):
     imported, float_graph = graph_of(exported), prepare(graph_of(model))
     noise = {name: [] for name in imported.outputs}
     for sample in x["image"]:
-        outputs, expected = reference.run(imported, {"image": sample[None]}), reference.run(float_graph, {"image": sample[None]})
+        outputs, expected = (reference.run(graph, {"image": sample[None]}) for graph in (imported, float_graph))
         for name in noise:
             noise[name].append((expected[name], outputs[name]))
     for name, parts in noise.items():
@@ -71,6 +71,7 @@ def test_the_exported_model_computes_the_same(model):
 
 def test_a_layer_alone_is_not_worse_than_the_network():
     _, report = quantise_graph(graph_of(depthwise(2)), images(16), Options())
-    assert {layer.output for layer in report.layers} == {"side", "a", "dw.relu", "last", "sum.relu", "pool", "mean", "flat", "logits"}
+    assert {layer.output for layer in report.layers} == {"side", "a", "dw.relu", "last", "sum.relu", "pool", "mean", "flat",
+                                                         "logits"}
     assert all(layer.alone >= layer.snr - 1.5 for layer in report.layers)
     assert report.worst is min(report.layers, key=lambda layer: layer.alone)

@@ -19,7 +19,8 @@ def load(model, input_shapes: Mapping[str, tuple[int, ...]] | None = None) -> Gr
     ----------
     model: a path; PyTorch's are files of torch.export.save (.pt2). Or a torch.export.ExportedProgram, or a pair of a
         torch.nn.Module and the tuple of its example inputs.
-    input_shapes: sizes for inputs that the file leaves open, by name. An open batch, the first of several axes, is 1 without it.
+    input_shapes: sizes for inputs that the file leaves open, by name. An open batch, the first of several axes, is 1 without
+        it.
 
     Raises
     ------
@@ -38,6 +39,7 @@ def load(model, input_shapes: Mapping[str, tuple[int, ...]] | None = None) -> Gr
     if path.suffix == ".pt2":
         return torch_export.load(path)
     if path.suffix != ".onnx":
-        raise WeftError(f"model {path.name}", "a model must be an ONNX, TFLite or torch.export file", f"suffix '{path.suffix}'",
+        raise WeftError(f"model {path.name}", "a model must be an ONNX, TFLite or torch.export file",
+                        f"suffix '{path.suffix}'",
                         "to give the file the suffix .onnx, .tflite or .pt2")
     return onnx.load(data, path.stem, input_shapes)

@@ -1,8 +1,9 @@
-"""ONNX models, opset 13 and up (older ones are converted), quantised to int8 or uint8 by QDQ or QLinear operators, or in float.
+"""ONNX models, opset 13 and up (older ones are converted), quantised to int8 or uint8 by QDQ or QLinear operators, or in
+float.
 
 `QuantizeLinear` and `DequantizeLinear` become `quantize` and `dequantize`; other operators keep their ONNX names, and those
-that have no kernel become `Onnx`, which ONNX's reference evaluator computes. uint8 tensors become int8 by lowering their zero
-points by 128; at the network's edge a node converts.
+that have no kernel become `Onnx`, which ONNX's reference evaluator computes. uint8 tensors become int8 by lowering their
+zero points by 128; at the network's edge a node converts.
 """
 
 import dataclasses

@@ -29,7 +29,8 @@ ATTRIBUTES: dict[str, str] = {
               "keep_aspect_ratio_policy mode nearest_mode",
     "DepthToSpace": "blocksize mode", "SpaceToDepth": "blocksize",
     "Transpose": "perm", "Reshape": "allowzero", "Flatten": "axis", "Squeeze": "", "Unsqueeze": "", "Concat": "axis",
-    "Split": "axis num_outputs", "Slice": "", "Pad": "mode", "Gather": "axis", "Expand": "", "Cast": "to saturate", "Shape": "start end",
+    "Split": "axis num_outputs", "Slice": "", "Pad": "mode", "Gather": "axis", "Expand": "", "Cast": "to saturate",
+    "Shape": "start end",
     "ConstantOfShape": "value", "Constant": "value value_float value_floats value_int value_ints",
     "QuantizeLinear": "axis block_size saturate output_dtype", "DequantizeLinear": "axis block_size output_dtype",
 }
@@ -47,18 +48,21 @@ REQUIRED: dict[tuple[str, str], Check] = {
 }
 COORDINATES = ("half_pixel", "pytorch_half_pixel", "asymmetric", "align_corners")
 for _key, _rule, _holds in (("mode", "mode must be nearest or linear", lambda v: v in ("nearest", "linear")),
-                            ("antialias", "antialias must be 0", lambda v: v == 0), ("axes", "axes must not be given", lambda v: False),
+                            ("antialias", "antialias must be 0", lambda v: v == 0),
+                            ("axes", "axes must not be given", lambda v: False),
                             ("coordinate_transformation_mode", f"coordinates must be one of {', '.join(COORDINATES)}",
                              lambda v: v in COORDINATES),
                             ("exclude_outside", "exclude_outside must be 0", lambda v: v == 0),
-                            ("keep_aspect_ratio_policy", "keep_aspect_ratio_policy must be stretch", lambda v: v == "stretch")):
+                            ("keep_aspect_ratio_policy", "keep_aspect_ratio_policy must be stretch",
+                             lambda v: v == "stretch")):
     REQUIRED["Resize", _key] = (_rule, _holds, "resizing by nearest or linear with plain sizes")
 for _op in ("Conv", "ConvTranspose", "MaxPool", "AveragePool"):
     REQUIRED[_op, "kernel_shape"] = ("there must be two spatial axes", lambda v: len(v) == 2, "a two-dimensional operator")
 
 
 def cannot_import(node: onnx.NodeProto, attrs: dict) -> tuple[str, str, str]:
-    """(rule, what was found, hint) of an operator, a domain or an attribute that weft has no kernel for; ("", "", "") if it has."""
+    """(rule, what was found, hint) of an operator, a domain or an attribute that weft has no kernel for; ("", "", "") if it
+    has."""
     if node.domain not in ("", "ai.onnx") or node.op_type not in ATTRIBUTES:
         operator = f"{node.domain}.{node.op_type}" if node.domain not in ("", "ai.onnx") else node.op_type
         return UNKNOWN, operator, f"to replace it by any of {', '.join(sorted(ATTRIBUTES))}"

@@ -96,7 +96,8 @@ class _Expander:
         """The operator on real numbers and the quantisation of its output."""
         real = f"{node.output[0]}.real"
         self.made.append(helper.make_node(op, inputs, [real], _name(node), **attrs))
-        self.made.append(helper.make_node("QuantizeLinear", [real, *parameters], [node.output[0]], f"{_name(node)}.quantize"))
+        self.made.append(helper.make_node("QuantizeLinear", [real, *parameters], [node.output[0]],
+                                          f"{_name(node)}.quantize"))
 
 
 def _name(node: onnx.NodeProto) -> str:

@@ -60,7 +60,8 @@ def _conv_transpose(node: Node, inputs: list[Shape], stated: Shape) -> Shape | N
     if c != rows or min(node.attrs["strides"]) < 1:
         return None
     top, left, bottom, right = transposed_pads(node.attrs, size, kernel)
-    out = [(m - 1) * s + k - b - a for m, s, k, b, a in zip(size, node.attrs["strides"], kernel, (top, left), (bottom, right))]
+    out = [(m - 1) * s + k - b - a
+           for m, s, k, b, a in zip(size, node.attrs["strides"], kernel, (top, left), (bottom, right))]
     return n, o, *out
 
 

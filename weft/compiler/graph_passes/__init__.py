@@ -29,9 +29,9 @@ from .two_axes import TwoAxes
 from .views import Views
 from .widen_groups import WidenGroups
 
-__all__ = ["PASSES", "AbsorbQuantisation", "Canonicalise", "FoldConstants", "FoldPads", "FuseActivations", "FuseClamps", "FuseSums",
-           "FuseTables", "Functions", "GatherInput", "Joins", "Layout", "Legalise", "Order", "Pass", "Place", "Select", "TwoAxes", "Views",
-           "WidenGroups", "run"]
+__all__ = ["PASSES", "AbsorbQuantisation", "Canonicalise", "FoldConstants", "FoldPads", "FuseActivations", "FuseClamps",
+           "FuseSums", "FuseTables", "Functions", "GatherInput", "Joins", "Layout", "Legalise", "Order", "Pass", "Place",
+           "Select", "TwoAxes", "Views", "WidenGroups", "run"]
 
 
 class Pass(Protocol):
@@ -44,8 +44,9 @@ class Pass(Protocol):
 
 
 PASSES: tuple[Pass, ...] = (
-    FoldConstants(), Canonicalise(), FuseActivations(), AbsorbQuantisation(), Functions(), TwoAxes(), Layout(), Legalise(), FoldPads(), Select(),
-    FuseClamps(), FuseTables(), WidenGroups(), FoldConstants("fold-real-constants", dequantise=True), Joins(), Place(), Views(), Order(), FuseSums(), GatherInput(),
+    FoldConstants(), Canonicalise(), FuseActivations(), AbsorbQuantisation(), Functions(), TwoAxes(), Layout(), Legalise(),
+    FoldPads(), Select(), FuseClamps(), FuseTables(), WidenGroups(), FoldConstants("fold-real-constants", dequantise=True),
+    Joins(), Place(), Views(), Order(), FuseSums(), GatherInput(),
 )
 
 

@@ -39,7 +39,8 @@ class AbsorbQuantisation:
 def _rescale(graph: Graph, node: Node) -> None:
     """quantize(dequantize(x)) -> Identity(x), which is a change of scale."""
     maker = graph.producers().get(node.inputs[0])
-    if maker is not None and maker.op == "dequantize" and _by_tensor(maker) and _by_tensor(node) and graph.tensors[maker.inputs[0]].quantised:
+    if maker is not None and maker.op == "dequantize" and _by_tensor(maker) and _by_tensor(node) \
+            and graph.tensors[maker.inputs[0]].quantised:
         node.op, node.inputs, node.attrs = "Identity", [maker.inputs[0]], {}
 
 

@@ -185,6 +185,7 @@ def _identity(graph: Graph, node: Node) -> None:
 
 _FORMS: dict[str, Callable[[Graph, Node], None]] = {
     **dict.fromkeys(("Reshape", "Flatten", "Squeeze", "Unsqueeze"), _reshape), "Slice": _slice, "Split": _split,
-    "Resize": _resize, "Pad": _pad, "Clip": _clip, "Relu": _relu, "ReduceMean": _reduce, "ReduceMax": _reduce, "GlobalMaxPool": _global_max_pool,
+    "Resize": _resize, "Pad": _pad, "Clip": _clip, "Relu": _relu, "ReduceMean": _reduce, "ReduceMax": _reduce,
+    "GlobalMaxPool": _global_max_pool,
     "MatMul": _matmul, "Add": _add, "Identity": _identity,
 }

@@ -2,7 +2,8 @@
 
     quantize(f(dequantize(x))) -> lut(x, table), where f is any graph of operators on single values and of single numbers
 
-Networks write GELU, SiLU and the like as products, sums and a Tanh or Erf. Computed apart, each would round; a table rounds once.
+Networks write GELU, SiLU and the like as products, sums and a Tanh or Erf. Computed apart, each would round; a table rounds
+once.
 """
 
 from dataclasses import dataclass

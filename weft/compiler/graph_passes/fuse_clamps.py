@@ -45,7 +45,8 @@ def _clamp(graph: Graph, maker: Node, low: int, high: int) -> bool:
         maker.attrs["minimum"] = min(max(maker.attrs.get("minimum", -128), low), high)
         maker.attrs["maximum"] = max(min(maker.attrs.get("maximum", 127), high), low)
         return True
-    if maker.op not in ("conv2d", "dense", "add", "mul", "avg_pool", "requantise") or maker.inputs[-1] not in graph.constants:
+    with_lanes = maker.op in ("conv2d", "dense", "add", "mul", "avg_pool", "requantise")
+    if not with_lanes or maker.inputs[-1] not in graph.constants:
         return False
     lanes = graph.constants[maker.inputs[-1]].copy()
     lanes["minimum"], lanes["maximum"] = lanes["minimum"].clip(low, high), lanes["maximum"].clip(low, high)

@@ -1,7 +1,7 @@
 """A sum is computed where the convolution before it leaves its tile: add(conv2d(x), y) -> conv2d_add(x, y).
 
-The convolution's result is requantised as it would be, and then added, so that every byte stays the same; but it is not stored
-and loaded again, and the sum runs beside the products of the next tile.
+The convolution's result is requantised as it would be, and then added, so that every byte stays the same; but it is not
+stored and loaded again, and the sum runs beside the products of the next tile.
 """
 
 from dataclasses import dataclass
@@ -30,7 +30,8 @@ class FuseSums:
 
 def _can_take(graph: Graph, maker: Node) -> bool:
     """A convolution on the accelerator that nobody else reads, and that ends with its requantisation."""
-    return maker.op == "conv2d" and maker.where == "accel" and len(maker.inputs) == 3 and maker.inputs[0] not in graph.inputs \
+    return maker.op == "conv2d" and maker.where == "accel" and len(maker.inputs) == 3 \
+        and maker.inputs[0] not in graph.inputs \
         and only_reader(graph, maker.outputs[0]) is not None
 
 

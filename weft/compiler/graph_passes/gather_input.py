@@ -3,9 +3,9 @@
     conv2d(x [N, 3, H, W], w [O, 3, KH, KW]) -> conv2d(gather(x) [N, RH*RW*3, H', W'], w' [O, RH*RW*3, KH', KW'])
 
 Rows and columns of the kernel are folded into channels, in groups of RH and RW neighbours; groups are multiples of the
-stride, so that places of an output's groups lie among those of others', or all of an axis (then each output has places of its
-own). How much is folded is chosen by estimated cycles. Packing is a matter of layout: the graph's tensors stay as they are,
-the convolution's attribute `gather` says how its input lies in DRAM, and padding is packed with the rest.
+stride, so that places of an output's groups lie among those of others', or all of an axis (then each output has places of
+its own). How much is folded is chosen by estimated cycles. Packing is a matter of layout: the graph's tensors stay as they
+are, the convolution's attribute `gather` says how its input lies in DRAM, and padding is packed with the rest.
 """
 
 import math
@@ -26,7 +26,8 @@ THREADS = 2  # estimates are for programs of so many virtual threads
 
 @dataclass(frozen=True)
 class Fold:
-    """One axis of a convolution, folded: places of the input for a GatherAxis, and the kernel, stride, pads and dilation left."""
+    """One axis of a convolution, folded: places of the input for a GatherAxis, and the kernel, stride, pads and dilation
+    left."""
 
     axis: GatherAxis
     kernel: int
@@ -42,8 +43,8 @@ class GatherInput:
 
     def __call__(self, graph: Graph, config: Config) -> None:
         for node in graph.nodes:
-            if node.op != "conv2d" or node.where != "accel" or not _packed(graph, node.inputs[0]) or node.attrs["groups"] > 1 \
-                    or node.attrs.get("parts", 1) > 1:
+            if node.op != "conv2d" or node.where != "accel" or not _packed(graph, node.inputs[0]) \
+                    or node.attrs["groups"] > 1 or node.attrs.get("parts", 1) > 1:
                 continue
             if graph.tensors[node.inputs[0]].shape[1] < config.block_in and _alone_on_accelerator(graph, node):
                 _rewrite(graph, node, config)
@@ -70,7 +71,8 @@ def folds(size: int, out: int, kernel: int, stride: int, before: int, after: int
         for steps in range(1, -(-kernel // stride)):
             groups = -(-kernel // (steps * stride))
             if steps * stride > 1:
-                yield Fold(GatherAxis(steps * stride, stride, 1, -before, out + (groups - 1) * steps), groups, dilation=steps)
+                yield Fold(GatherAxis(steps * stride, stride, 1, -before, out + (groups - 1) * steps), groups,
+                           dilation=steps)
 
 
 def attributes(node: Node, rows: Fold, columns: Fold) -> dict:

@@ -46,9 +46,9 @@ def product_lanes(weight: np.ndarray, step: np.ndarray, bias: np.ndarray, source
                   attrs: dict, rounding: str) -> tuple[np.ndarray, np.ndarray]:
     """(weights, lanes) of a convolution or matrix product.
 
-    weight: int8 or int16 [O, ...]. step: float64 [O], the real size of one unit of the sums. bias: float64 [O], in such units.
-    Where a bias does not fit int32 beside the sums, the weights of that channel are so fine that they hardly count: they
-    and the bias are made coarser together. Else the weights come back as they are.
+    weight: int8 or int16 [O, ...]. step: float64 [O], the real size of one unit of the sums. bias: float64 [O], in such
+    units. Where a bias does not fit int32 beside the sums, the weights of that channel are so fine that they hardly count:
+    they and the bias are made coarser together. Else the weights come back as they are.
     """
     whole = _folded_bias(weight, bias, source)
     factor = np.maximum(np.ceil(np.abs(whole) / LARGEST_BIAS), 1)

@@ -10,7 +10,8 @@ from ..operators.pieces import piece_node
 from ..sharing import joins
 from .tables import UNARY
 
-QUANTISABLE = ("Conv", "ConvTranspose", "Gemm", "Resize", "DepthToSpace", "SpaceToDepth", "PRelu", "Max", "Min", "Add", "Sub",
+QUANTISABLE = ("Conv", "ConvTranspose", "Gemm", "Resize", "DepthToSpace", "SpaceToDepth", "PRelu", "Max", "Min", "Add",
+               "Sub",
                "Mul", "Clip", "MaxPool", "AveragePool", "GlobalAveragePool", "Concat",
                *UNARY)
 _EDGE = {
@@ -44,7 +45,8 @@ def host_reason(graph: Graph, node: Node, config: Config) -> str:
     if node.op in ("concat", "slice"):
         return "" if joins(graph, node, config) else "its channels are no whole blocks"
     if node.op == "pieces":
-        return next(filter(None, (host_reason(graph, piece_node(node, i), config) for i in range(len(node.attrs["pieces"])))), "")
+        reasons = (host_reason(graph, piece_node(node, i), config) for i in range(len(node.attrs["pieces"])))
+        return next(filter(None, reasons), "")
     if node.op == "conv2d" and not _whole_blocks(graph, node, config):
         return f"its {node.attrs['groups']} groups share blocks of {config.block_in} channels"
     if node.op in ("add", "mul") and not _by_point_or_channel(graph, node):

@@ -1,8 +1,9 @@
-"""Slices, pads and joints become one convolution with weights 0 and 1, exact and on the accelerator. What joins or cuts whole
-blocks of channels stays: it costs nothing, by its place in memory (`sharing`).
+"""Slices, pads and joints become one convolution with weights 0 and 1, exact and on the accelerator. What joins or cuts
+whole blocks of channels stays: it costs nothing, by its place in memory (`sharing`).
 
-    pad(slice(x), ...)                   -> conv2d(x) 1 by 1, weight 1 from each channel to its place; rows and columns that a slice
-                                            leaves out, or a pad adds, by stride and padding; dense(x) for [N, C]
+    pad(slice(x), ...)                   -> conv2d(x) 1 by 1, weight 1 from each channel to its place; rows and columns
+                                            that a slice leaves out, or a pad adds, by stride and padding; dense(x) for
+                                            [N, C]
     pad(x) of another value than zero    -> avg_pool(x) of single values
     reshape(transpose(reshape(x)))       -> conv2d(x) likewise, where only channels change places
     concat(x, y)                         -> add(pad(x), pad(y)), and those pads likewise
@@ -24,8 +25,8 @@ from .rewrite import only_reader
 
 @dataclass
 class _Selection:
-    """Which input channel each output channel shows (-1: none, it is the zero point), and which rows and columns, which may lie
-    outside of the image."""
+    """Which input channel each output channel shows (-1: none, it is the zero point), and which rows and columns, which may
+    lie outside of the image."""
 
     channels: np.ndarray
     spans: list[range]
@@ -41,7 +42,8 @@ class Select:
             if node.op == "concat" and node.attrs["axis"] > 0 and not joins(graph, node, config):
                 _add_up(graph, node)
         for node in list(graph.nodes):
-            if node in graph.nodes and node.op in ("slice", "pad") and not (node.op == "slice" and joins(graph, node, config)):
+            free = node.op == "slice" and joins(graph, node, config)
+            if node in graph.nodes and node.op in ("slice", "pad") and not free:
                 _rewrite(graph, node)
         for node in list(graph.nodes):
             if node.op == "pad":
@@ -57,11 +59,13 @@ def _add_up(graph: Graph, node: Node) -> None:
             or any(name in graph.constants for name in node.inputs):
         return
     size, first, made, total = type_.shape[axis], 0, [], ""
-    lanes = graph.add_constant(f"{node.name}.qnt", scale_lanes(type_.shape[1], 1.0, -2 * type_.zero_point, type_, {}, graph.rounding))
+    lanes = graph.add_constant(f"{node.name}.qnt",
+                               scale_lanes(type_.shape[1], 1.0, -2 * type_.zero_point, type_, {}, graph.rounding))
     for i, name in enumerate(node.inputs):
         count = graph.tensors[name].shape[axis]
         placed = graph.add_tensor(f"{node.outputs[0]}.part{i}", type_)
-        attrs = {"before": _along(axis, first, type_), "after": _along(axis, size - first - count, type_), "value": type_.zero_point}
+        attrs = {"before": _along(axis, first, type_), "after": _along(axis, size - first - count, type_),
+                 "value": type_.zero_point}
         made.append(Node(f"{node.name}.part{i}", "pad", [name], [placed], attrs))
         first += count
         if i:
@@ -98,7 +102,8 @@ def _extend(graph: Graph, selection: _Selection, node: Node) -> bool:
     if node.op != "pad" or node.attrs["value"] != type_.zero_point:
         return False
     before, after = node.attrs["before"], node.attrs["after"]
-    if before[0] or after[0] or any(a + b and span.step > 1 for a, b, span in zip(before[2:], after[2:], selection.spans, strict=True)):
+    spans = zip(before[2:], after[2:], selection.spans, strict=True)
+    if before[0] or after[0] or any(a + b and span.step > 1 for a, b, span in spans):
         return False
     selection.channels = np.pad(selection.channels, (before[1], after[1]), constant_values=-1)
     selection.spans = [range(span.start - a * span.step, span.stop + b * span.step, span.step)

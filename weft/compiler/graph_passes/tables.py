@@ -17,8 +17,9 @@ from ..graph import Graph, Node
 from ..reference import evaluate
 from .rewrite import only_reader, rename_output
 
-UNARY = ("Sigmoid", "Tanh", "HardSwish", "HardSigmoid", "LeakyRelu", "Erf", "Exp", "Abs", "Neg", "Elu", "Celu", "Selu", "Gelu",
-         "ThresholdedRelu", "Softplus", "Softsign", "Mish", "Sqrt", "Log", "Floor", "Ceil", "Round", "Sin", "Cos", "Reciprocal")
+UNARY = ("Sigmoid", "Tanh", "HardSwish", "HardSigmoid", "LeakyRelu", "Erf", "Exp", "Abs", "Neg", "Elu", "Celu", "Selu",
+         "Gelu", "ThresholdedRelu", "Softplus", "Softsign", "Mish", "Sqrt", "Log", "Floor", "Ceil", "Round", "Sin", "Cos",
+         "Reciprocal")
 BINARY = ("Add", "Sub", "Mul", "Div", "Min", "Max", "Pow", "PRelu")  # with one number
 BEHIND = {"conv2d": 3, "depthwise_conv2d": 3, "dense": 3, "add": 3, "mul": 3, "requantise": 2}  # inputs without a table
 

@@ -63,7 +63,8 @@ def _activations(graph: Graph, node: Node) -> list[str]:
 def _is_by_value(graph: Graph, node: Node) -> bool:
     """Whether each value depends on one value of each input, and constants are single numbers."""
     shape = graph.tensors[node.outputs[0]].shape
-    constants = [name for name in node.inputs if name in graph.constants and not (node.op == "lut" and name == node.inputs[1])]
+    table = node.inputs[1:] if node.op == "lut" else []
+    constants = [name for name in node.inputs if name in graph.constants and name not in table]
     return len(shape) not in (1, 2, 4) and all(graph.constants[name].size == 1 for name in constants) \
         and all(graph.tensors[name].shape == shape for name in _activations(graph, node))
 
@@ -80,7 +81,8 @@ def _matrix(shape: tuple[int, ...]) -> tuple[int, int]:
 def _reshape(graph: Graph, node: Node) -> None:
     """Puts a Reshape before each input and after the output."""
     at = graph.nodes.index(node)
-    before = [_move(graph, node, name, "Reshape", {"shape": _matrix(graph.tensors[name].shape)}) for name in _activations(graph, node)]
+    before = [_move(graph, node, name, "Reshape", {"shape": _matrix(graph.tensors[name].shape)})
+              for name in _activations(graph, node)]
     after = _results(graph, node, _matrix(graph.tensors[node.outputs[0]].shape))
     graph.nodes[at:at + 1] = [*before, node, after]
 
@@ -120,7 +122,8 @@ def _split_products(graph: Graph, node: Node) -> None:
     for k in range(count):
         part = Node(f"{node.name}.{k}", "MatMul", list(sources), [], dict(node.attrs))
         cut = {"starts": (k,), "ends": (k + 1,), "axes": (0,), "steps": (1,)}
-        made += [_move(graph, part, name, "Slice", cut, (1, *shape[1:])) for name, shape in zip(sources, stacked, strict=False)]
+        made += [_move(graph, part, name, "Slice", cut, (1, *shape[1:]))
+                 for name, shape in zip(sources, stacked, strict=False)]
         type_ = dataclasses.replace(graph.tensors[node.outputs[0]], shape=(1, *stacked[2][1:]))
         part.outputs = [graph.add_tensor(f"{node.outputs[0]}.{k}", type_)]
         parts.append(part.outputs[0])

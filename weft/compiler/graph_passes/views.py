@@ -63,7 +63,8 @@ def _sink_dequantize(graph: Graph, node: Node) -> bool:
     """move(dequantize(x)) -> dequantize(move(x))"""
     attrs = _stored_move(graph, node)
     maker = None if attrs is None else graph.producers().get(node.inputs[0])
-    if maker is None or maker.op != "dequantize" or "axis" in maker.attrs or only_reader(graph, maker.outputs[0]) is not node:
+    if maker is None or maker.op != "dequantize" or "axis" in maker.attrs \
+            or only_reader(graph, maker.outputs[0]) is not node:
         return False
     type_ = dataclasses.replace(graph.tensors[maker.inputs[0]], shape=graph.tensors[node.outputs[0]].shape)
     moved = graph.add_tensor(f"{node.outputs[0]}.moved", type_)
@@ -161,7 +162,8 @@ def _of_its_own(graph: Graph, node: Node, readers: list[Node]) -> Node:
 
 
 def _same_bytes(graph: Graph, source: str, output: str, steps: tuple) -> bool:
-    """Whether both lie alike on the device: the blocks of batch and channels are the same, and so are the places between them."""
+    """Whether both lie alike on the device: the blocks of batch and channels are the same, and so are the places between
+    them."""
     def blocked(name: str) -> tuple[int, ...]:
         shape = graph.tensors[name].shape
         return len(shape) in (2, 4), *shape[:2], math.prod(shape[2:])

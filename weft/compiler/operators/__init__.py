@@ -8,10 +8,13 @@ from weft.isa import Config, WeftError
 from ..stmt import LoopProgram, Seq
 from . import add, avg_pool, conv2d, dense, depthwise, extremes, lut, max_pool, mul, pieces, requantise
 
-OPERATORS = {"conv2d": conv2d.build, "conv2d_add": conv2d.build, "depthwise_conv2d": depthwise.build, "dense": dense.build, "add": add.build, "max_pool": max_pool.build,
+OPERATORS = {"conv2d": conv2d.build, "conv2d_add": conv2d.build, "depthwise_conv2d": depthwise.build, "dense": dense.build,
+             "add": add.build, "max_pool": max_pool.build,
              "avg_pool": avg_pool.build, "requantise": requantise.build,
-             "lut": lut.build, "mul": mul.build, **dict.fromkeys(("max", "min"), extremes.build), "pieces": lambda *given: pieces.build(build, *given),
-             **dict.fromkeys(("concat", "slice"), lambda node, *given: LoopProgram(node.name, {}, Seq([])))}  # by their places in memory
+             "lut": lut.build, "mul": mul.build, **dict.fromkeys(("max", "min"), extremes.build),
+             "pieces": lambda *given: pieces.build(build, *given),
+             # by their places in memory
+             **dict.fromkeys(("concat", "slice"), lambda node, *given: LoopProgram(node.name, {}, Seq([])))}
 
 
 def build(node, graph, config: Config, virtual_threads: int = 2) -> LoopProgram:

@@ -10,8 +10,8 @@ from .elementwise import axes_of
 
 
 def build(node, graph, config: Config, virtual_threads: int = 2) -> LoopProgram:
-    """The loop program of an add node: a, b int8 [N, C, H, W], either also [N, C, 1, 1], qnt [C], optional table -> int8; attribute
-    multipliers (ma, mb)."""
+    """The loop program of an add node: a, b int8 [N, C, H, W], either also [N, C, 1, 1], qnt [C], optional table -> int8;
+    attribute multipliers (ma, mb)."""
     axes = axes_of(node.outputs[0], graph, config)
     first, second = node.inputs[:2]
     a = te.placeholder("a", {**axes, "p": axes_of(first, graph, config)["p"]}, "int8")

@@ -17,7 +17,8 @@ def subject(node) -> str:
 
 @dataclass(frozen=True)
 class Window:
-    """A window that slides over an image; sizes in elements, pads are (top, left, bottom, right), negative where rows are left out."""
+    """A window that slides over an image; sizes in elements, pads are (top, left, bottom, right), negative where rows are
+    left out."""
 
     kh: int
     kw: int
@@ -127,4 +128,5 @@ def looked_up(x: Tensor) -> Ending:
     """The ending that is a table alone."""
     table = te.placeholder("table", {"tables": 1}, "lut", element_rank=0)
     extents = {axis.name: axis.extent for axis in x.axes}
-    return Ending(None, table, te.compute("y", extents, lambda *i: table[0].look_up(x[i].astype("int32")).astype("int8")), None)
+    return Ending(None, table, te.compute("y", extents, lambda *i: table[0].look_up(x[i].astype("int32")).astype("int8")),
+                  None)

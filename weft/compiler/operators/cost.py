@@ -22,8 +22,8 @@ FOLDED_LOOPS = 2  # of an instruction's nest run in hardware; the others are wri
 
 @dataclass(frozen=True)
 class Work:
-    """What the three modules have to do, in cycles, and the cycles of it that nothing runs beside. alu: of compute's work, what
-    another thread's products run beside."""
+    """What the three modules have to do, in cycles, and the cycles of it that nothing runs beside. alu: of compute's work,
+    what another thread's products run beside."""
 
     load: np.ndarray
     compute: np.ndarray

@@ -103,7 +103,8 @@ class Plan:
         alu = (2 + s.table) * cost.steps(outputs, turns)
         alu = alu + cost.transfer(config, s.c * config.qnt_bytes, 0, count["c"])
         whole = t["ow"] == s.ow
-        store = cost.transfer(config, outputs * config.out_bytes, np.where(whole, blocks * count["oh"], blocks * s.oh * count["ow"]),
+        store = cost.transfer(config, outputs * config.out_bytes,
+                              np.where(whole, blocks * count["oh"], blocks * s.oh * count["ow"]),
                               turns * t["n"] * np.where(whole, 1, t["c"]))
         exposed = cost.exposed(compute, compute, alu, store, turns * cost.ENDING, self.threads)
         return cost.total(cost.Work(load, compute, store, turns, exposed, alu), getattr(s, self.axis), t[self.axis], self.threads)

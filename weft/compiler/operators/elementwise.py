@@ -71,7 +71,8 @@ def choose(subject_: str, axes: Mapping[str, int], config: Config, threads: int,
 
 
 def schedule(end: Ending, reads: Sequence[tuple[Tensor, Tensor | None]], tile: Tile) -> Schedule:
-    """Loads, ALU operations and a store for each tile. reads: each input with the tensor that reads it, None for the ending."""
+    """Loads, ALU operations and a store for each tile. reads: each input with the tensor that reads it, None for the
+    ending."""
     s, y = Schedule(end.y), end.y
     between = [stage.tensor for stage in s.stages if stage.tensor not in (y, end.quantised)]
     end.into_scratchpads(s)

@@ -41,11 +41,13 @@ def build(build_one: Build, node: Node, graph: Graph, config: Config, virtual_th
         shared = {buffer: arguments.setdefault(name, buffer) for name, buffer in program.arguments.items()}
         whole = dataclasses.replace(whole, shape=(*part.shape[:ROW], *whole.shape[ROW:])) if index == 0 else whole
         bodies.append(_moved(program.body, part, whole, piece, shared))
-    return LoopProgram(node.name, {node.inputs[0]: arguments.pop(node.inputs[0]), **arguments, node.outputs[0]: whole}, Seq(bodies))
+    return LoopProgram(node.name, {node.inputs[0]: arguments.pop(node.inputs[0]), **arguments, node.outputs[0]: whole},
+                       Seq(bodies))
 
 
 def _moved(body: Stmt, part: Buffer, whole: Buffer, piece: dict, shared: dict[Buffer, Buffer]) -> Stmt:
-    """The piece's program with its output in its place of the whole, and with the tensors that it shares with other pieces."""
+    """The piece's program with its output in its place of the whole, and with the tensors that it shares with other
+    pieces."""
     (first_row, row_step, _), (first_column, column_step, _) = piece["rows"], piece["columns"]
 
     def change(buffer: Buffer, indices):

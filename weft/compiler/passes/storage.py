@@ -91,9 +91,10 @@ def _place(stmt: Stmt, live: dict[str, tuple[Placed, ...]], program: LoopProgram
         case Alloc(buffer, body):
             before = live.get(buffer.scope, ())
             depth = getattr(config, f"{buffer.scope}_depth")
-            apart = buffer.scope == "acc" and buffer.threads > 1
-            rooms = 1 << (buffer.threads - 1).bit_length()
-            ways = [(buffer.threads, depth // rooms), (1, depth)] if apart else [(1, depth)]
+            ways = [(1, depth)]
+            if buffer.scope == "acc" and buffer.threads > 1:
+                rooms = 1 << (buffer.threads - 1).bit_length()
+                ways.insert(0, (buffer.threads, depth // rooms))
             found = next(((base, room if parts > 1 else 0) for parts, room in ways
                           if (base := _free(buffer.elements // parts, parts, room, before)) is not None), None)
             if found is None:

@@ -13,7 +13,8 @@ from ..reference import evaluate
 ELEMENTS = 1 << 22  # of the largest array that one step may make, 16 MiB
 
 _ELEMENTWISE = ("Add", "Sub", "Mul", "Div", "Pow", "Neg", "Abs", "Sqrt", "Exp", "Log", "Tanh", "Erf", "Min", "Max", "Relu",
-                "Sigmoid", "HardSwish", "HardSigmoid", "LeakyRelu", "Clip", "Identity", "Cast", "Elu", "Celu", "Selu", "Gelu",
+                "Sigmoid", "HardSwish", "HardSigmoid", "LeakyRelu", "Clip", "Identity", "Cast", "Elu", "Celu", "Selu",
+                "Gelu",
                 "ThresholdedRelu", "Softplus", "Softsign", "Mish", "PRelu")
 _BY_SAMPLE = ("Conv", "ConvTranspose", "DepthToSpace", "SpaceToDepth", "MaxPool",
               "AveragePool", "GlobalAveragePool", "BatchNormalization")

@@ -32,9 +32,9 @@ class Plan:
 
 
 def make_plan(graph: Graph) -> Plan:
-    """Convolutions, products, sums, pools, resizing and clamps; functions of what those make; shares that a product takes; moves
-    to what is quantised. The second of two computed factors is symmetric: it takes the place of weights. What makes one function
-    of one value together stays real, and becomes a table when it is compiled.
+    """Convolutions, products, sums, pools, resizing and clamps; functions of what those make; shares that a product takes;
+    moves to what is quantised. The second of two computed factors is symmetric: it takes the place of weights. What makes
+    one function of one value together stays real, and becomes a table when it is compiled.
 
     A function that makes an output of the network stays real: its 256 values would be all that anyone sees.
     """

@@ -19,7 +19,8 @@ def _by_channel(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _broadcast_constants(graph: Graph, node: Node, by_channel: bool) -> list[str]:
-    """The inputs, constants among them in the shape of the output, or of one value a channel if that is enough and allowed."""
+    """The inputs, constants among them in the shape of the output, or of one value a channel if that is enough and
+    allowed."""
     shape, inputs = graph.tensors[node.outputs[0]].shape, []
     for name in node.inputs:
         type_ = graph.tensors[name]
@@ -85,13 +86,15 @@ def _prelu(graph: Graph, node: Node) -> None:
     source, target = graph.tensors[node.inputs[0]], graph.tensors[node.outputs[0]]
     slopes, zero = _slopes(graph, node), target.zero_point
     sides: list[str] = []
-    for side, factor, upwards in (("above", np.ones(len(slopes)), np.full(len(slopes), True)), ("below", slopes, slopes < 0)):
+    ones = np.ones(len(slopes))
+    for side, factor, upwards in (("above", ones, ones > 0), ("below", slopes, slopes < 0)):
         scale = np.abs(factor) * source.scale / target.scale
         lanes = scale_lanes(len(slopes), scale, -source.zero_point, target, {}, graph.rounding)
         lanes["multiplier"] *= np.where(factor < 0, -1, 1)
         lanes["minimum"], lanes["maximum"] = np.where(upwards, zero, -128), np.where(upwards, 127, zero)
         sides.append(graph.add_tensor(f"{node.outputs[0]}.{side}", target))
-        emit(graph, node, "requantise", [node.inputs[0], graph.add_constant(f"{node.name}.{side}.qnt", lanes)], {}, sides[-1])
+        emit(graph, node, "requantise", [node.inputs[0], graph.add_constant(f"{node.name}.{side}.qnt", lanes)], {},
+             sides[-1])
     lanes = scale_lanes(len(slopes), 1.0, -2 * zero, target, node.attrs, graph.rounding)
     emit(graph, node, "add", [*sides, graph.add_constant(f"{node.name}.qnt", lanes)], {"multipliers": (1, 1)})
 

@@ -11,7 +11,8 @@ from .common import Form, NotInteger, emit
 
 
 def _weights(graph: Graph, node: Node, rows: bool = True) -> tuple[np.ndarray, np.ndarray]:
-    """(weights with the output channel first and zero point 0, their scales as float64 [O]); int16 where there was another."""
+    """(weights with the output channel first and zero point 0, their scales as float64 [O]); int16 where there was
+    another."""
     name = node.inputs[1]
     type_, axis = graph.tensors[name], 0 if rows else 1
     if name not in graph.constants or type_.dtype != "int8" or not type_.quantised:

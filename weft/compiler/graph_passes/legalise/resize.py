@@ -1,6 +1,6 @@
 """Resizing, and blocks of space that become channels and back.
 
-    Resize(x)         -> pieces of depthwise_conv2d(x), the weights of neighbours as whole numbers: exact but for one rounding
+    Resize(x)         -> pieces of depthwise_conv2d(x), the weights of neighbours as whole numbers: rounded once
     DepthToSpace(x)   -> pieces of conv2d(x) with weights 0 and 1, a piece for each place of a block
     SpaceToDepth(x)   -> conv2d(x) with weights 0 and 1, a block of space its kernel
 """
@@ -35,8 +35,8 @@ def _resize(graph: Graph, node: Node) -> None:
         if "origin" in node.attrs and source.quantisation == target.quantisation:
             lanes = stored_average_lanes(channels, units, graph.rounding, node.attrs["origin"])
         else:
-            lanes = scale_lanes(channels, source.scale / target.scale / units, -units * source.zero_point, target, node.attrs,
-                                graph.rounding)
+            lanes = scale_lanes(channels, source.scale / target.scale / units, -units * source.zero_point, target,
+                                node.attrs, graph.rounding)
         names = [graph.add_constant(f"{node.name}.weights", weight, 1.0, 0), graph.add_constant(f"{node.name}.qnt", lanes)]
         return names, {"pad_value": source.zero_point} | ({"parts": parts} if parts > 1 else {})
 
@@ -46,7 +46,8 @@ def _resize(graph: Graph, node: Node) -> None:
 def _axis(seen: list[dict[int, Fraction]], size: int) -> list[runs.Run]:
     """The fewest runs of an axis, by the periods that sizes with a common measure have."""
     windows = [(min(of), tuple(of.get(i, Fraction(0)) for i in range(min(of), max(of) + 1))) for of in seen]
-    periods = {len(seen) // math.gcd(len(seen), size), max(len(seen) - 1, 1) // math.gcd(max(len(seen) - 1, 1), max(size - 1, 1))}
+    periods = {len(seen) // math.gcd(len(seen), size),
+               max(len(seen) - 1, 1) // math.gcd(max(len(seen) - 1, 1), max(size - 1, 1))}
     return min((runs.runs(windows, period) for period in periods), key=len)
 
 
@@ -64,7 +65,8 @@ def _selecting(graph: Graph, node: Node, shown: np.ndarray) -> list[str]:
     """Weights [O, C, KH, KW] of 0 and 1, and their lanes, which change the scale if need be."""
     source, target = graph.tensors[node.inputs[0]], graph.tensors[node.outputs[0]]
     lanes = scale_lanes(len(shown), source.scale / target.scale, -source.zero_point, target, {}, graph.rounding)
-    return [graph.add_constant(f"{node.name}.weights", shown.astype(np.int8), 1.0, 0), graph.add_constant(f"{node.name}.qnt", lanes)]
+    return [graph.add_constant(f"{node.name}.weights", shown.astype(np.int8), 1.0, 0),
+            graph.add_constant(f"{node.name}.qnt", lanes)]
 
 
 def _depth_to_space(graph: Graph, node: Node) -> None:
@@ -89,7 +91,8 @@ def _space_to_depth(graph: Graph, node: Node) -> None:
         for column in range(block):
             shown[row, column, range(c), range(c), row, column] = 1
     names = _selecting(graph, node, shown.reshape(-1, c, block, block))
-    attrs = {"strides": (block, block), "pads": (0, 0, 0, 0), "dilations": (1, 1), "groups": 1, "pad_value": source.zero_point,
+    attrs = {"strides": (block, block), "pads": (0, 0, 0, 0), "dilations": (1, 1), "groups": 1,
+             "pad_value": source.zero_point,
              "macs_per_output": 0}
     graph.nodes.append(Node(node.name, "conv2d", [node.inputs[0], *names], list(node.outputs), attrs))
 

@@ -1,4 +1,5 @@
-"""Transposed convolutions: a convolution of its own for each remainder of rows and columns by the stride, without a zero in it.
+"""Transposed convolutions: a convolution of its own for each remainder of rows and columns by the stride, without a zero in
+it.
 
     ConvTranspose(x, w, bias) -> pieces of conv2d(x, every stride-th row and column of w)
 """
@@ -22,7 +23,8 @@ def _conv_transpose(graph: Graph, node: Node) -> None:
     weight, scales = _weights(graph, node, groups)
     weight = spread(weight, tuple(node.attrs.get("dilations", (1, 1))))
     before = transposed_pads(node.attrs, source.shape[2:], weight.shape[2:])[:2]
-    axes = tuple(runs.transposed(*sizes) for sizes in zip(source.shape[2:], target.shape[2:], weight.shape[2:], strides, before,
+    axes = tuple(runs.transposed(*sizes) for sizes in zip(source.shape[2:], target.shape[2:], weight.shape[2:], strides,
+                                                          before,
                                                           strict=True))
     step = source.scale * scales
     bias = bias_of(graph, node, step)
