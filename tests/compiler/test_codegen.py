@@ -127,17 +127,31 @@ def test_virtual_threads_are_woven():
     assert any("LOAD" in modules[a:b] for a, b in zip(computes, computes[1:]))
 
 
-def test_micro_ops_are_stored_once_and_loaded_once():
+def like_layers(count: int):
     network = Network(2)
     x = network.input(1, 32, 14, 14)
-    for _ in range(3):
+    for _ in range(count):
         x = network.conv2d(x, 32, 3, 1, 1)
-    once, thrice = Network(2), plan(network, DEFAULT).stream
-    once.conv2d(once.input(1, 32, 14, 14), 32, 3, 1, 1)
-    alone = plan(once, DEFAULT).stream
+    return plan(network, DEFAULT).stream
+
+
+def test_micro_ops_are_stored_once_and_loaded_once():
+    """For each end of the scratchpads, at which layers take turns."""
+    two, five = like_layers(2), like_layers(5)
     loads = [sum(i.memory_type == Memory.UOP and i.opcode == Opcode.LOAD and i.x_size > 0 for i in s.instructions)
-             for s in (alone, thrice)]
-    assert thrice.micro_ops.size == alone.micro_ops.size and loads == [1, 1]
+             for s in (two, five)]
+    assert five.micro_ops.size == two.micro_ops.size and loads[0] == loads[1] <= 2
+
+
+def test_layers_take_turns_at_the_ends_of_scratchpads():
+    stream = like_layers(3)
+    for memory, depth in ((Memory.INP, DEFAULT.inp_depth), (Memory.WGT, DEFAULT.wgt_depth), (Memory.QNT, DEFAULT.qnt_depth)):
+        touched: list[set[int]] = [set(), set(), set()]
+        for i, layer in zip(stream.instructions, stream.layers):
+            if i.opcode in (Opcode.LOAD, Opcode.LOAD_PAD) and i.memory_type == memory and i.x_size:
+                touched[layer].add(i.sram_base)
+        assert min(touched[0]) == min(touched[2]) == 0
+        assert min(touched[1]) >= depth // 2
 
 
 def test_kernels_that_do_not_fit_together_are_loaded_again():

@@ -10,6 +10,8 @@ from .passes import PlacedAlloc, TensorInstr
 from .stmt import Buffer, For, LoopProgram, Seq, Stmt
 from .weave import Item, weave, weights_first
 
+TWO_ENDED = ("inp", "wgt", "qnt")  # scratchpads; in ACC a place says more (passes/storage.py)
+
 Emitter = Callable[[Env, list[Item]], None]  # appends the operations of a statement for these values of the loops around
 
 
@@ -44,13 +46,19 @@ class ProgramEmitter:
                             "page-aligned addresses")
         return addresses[name] // size
 
+    def _place(self, buffer: Buffer, base: int) -> int:
+        """Layers take turns at the two ends of a scratchpad, so that one can load what the one before leaves free."""
+        if self.context.layer % 2 == 0 or buffer.scope not in TWO_ENDED:
+            return base
+        return getattr(self.context.config, f"{buffer.scope}_depth") - base - buffer.elements
+
     def _compile(self, stmt: Stmt) -> Emitter:
         match stmt:
             case TensorInstr():
                 emit = emitter_of(stmt, self.context).emit
                 return lambda env, items: items.extend(emit(env))
             case PlacedAlloc(buffer, body, base, spacing):
-                self.context.bases[buffer], self.context.spacings[buffer] = base, spacing
+                self.context.bases[buffer], self.context.spacings[buffer] = self._place(buffer, base), spacing
                 return self._compile(body)
             case Seq(body):
                 return self._sequence([self._compile(s) for s in body])
@@ -81,7 +89,8 @@ class ProgramEmitter:
                 env[slot] = turn
                 threads.append([])
                 body(env, threads[-1])
-            items.extend(weave(threads))
+            # of four threads, 0 and 1 share a half of ACC (passes/storage.py); in turn come those of different halves
+            items.extend(weave(threads[::2] + threads[1::2]))
 
         return run_woven if loop.kind == "vthread" else run
 

@@ -33,7 +33,8 @@ def compile(model: "str | Path | Graph", config: Config, *, virtual_threads: int
     Parameters
     ----------
     model: what `frontends.load` takes (ONNX QDQ, TFLite, torch.export; int8), or a Graph as a frontend makes it.
-    virtual_threads: 1 or 2; with 2, loads and stores of one tile run beside the computation of the other.
+    virtual_threads: 1 or 2; with 2, loads and stores of one tile run beside the computation of the other, and operators that
+        multiply little may take 4.
     print_after: name of a stage (`pass_names()`); its program goes to `show`.
     progress: told (steps done, steps in all, name of the one that begins): a step for each operator, and the static check.
 

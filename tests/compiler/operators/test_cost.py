@@ -67,6 +67,23 @@ WORK = cost.Work(load=np.array(100.0), compute=np.array(300.0), store=np.array(5
 
 
 @pytest.mark.parametrize("extent, size, threads, cycles", [
-    (8, 2, 1, 450), (8, 2, 2, 315), (6, 2, 2, 315 + 135 / 3), (7, 4, 2, 315 + 135 / 7), (2, 2, 2, 450)])
+    (8, 2, 1, 450), (8, 2, 2, 315), (6, 2, 2, 315 + 135 / 3), (7, 4, 2, 315 + 135 / 7), (2, 2, 2, 450),
+    (8, 2, 4, 315), (14, 2, 4, 315), (10, 2, 4, 315 + 135 / 5), (12, 2, 4, 315 + 135 / 3), (6, 2, 4, np.inf)])
 def test_threads_hide_loads_but_for_a_tile_without_a_partner(extent, size, threads, cycles):
     assert np.isclose(cost.total(WORK, extent, np.array(size), threads), cycles)
+
+
+@pytest.mark.parametrize("compute, last, alu, store, threads, cycles", [
+    (100, 100, 60, 30, 2, 0),  # the other thread's products hide it
+    (100, 100, 200, 200, 2, 150),
+    (100, 100, 200, 200, 4, 0),  # ALU and store are busy all the time: no chain is longer
+    (100, 20, 40, 60, 4, 10),  # 80 of products that nothing ends beside, and a quarter of 20 + 100
+    (100, 20, 40, 60, 2, 40)])
+def test_what_nothing_hides_of_the_ends_of_tiles(compute, last, alu, store, threads, cycles):
+    assert np.isclose(cost.exposed(compute, last, alu, store, 0, threads), cycles)
+
+
+def test_twice_the_threads_unless_the_operator_is_to_have_few():
+    assert cost.numbers_of_threads(2) == ((4, 2), (1,))
+    assert cost.numbers_of_threads(2, few=True) == ((2,), (1,))
+    assert cost.numbers_of_threads(1) == cost.numbers_of_threads(1, few=True) == ((1,),)

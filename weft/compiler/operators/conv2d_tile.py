@@ -13,8 +13,8 @@ from .common import Window
 OUTER = {"weights": ("g", "co"), "inputs": ("n", "oh", "ow", "g")}  # loops over tiles in which the held tensor stays
 INNER = {"weights": ("n", "oh", "ow"), "inputs": ("co",)}
 THREAD_AXES = ("oh", "co", "ow", "n", "g")
+BEFORE = 0.3  # of what is held first, the part that no layer before hides
 SPACE = ("n", "g", "co", "oh", "ow")
-ENDING = 60  # cycles from the end of a tile's products to the beginning of its thread's next ones, apart from steps and beats
 
 
 @dataclass(frozen=True)
@@ -92,9 +92,9 @@ def choose(subject: str, s: Shape, config: Config, threads: int) -> Tile:
 
 
 def _best(subject: str, s: Shape, config: Config, threads: int, candidates: cost.Sizes, holds: tuple[bool, ...]) -> Tile:
-    groups = [[Plan(s, config, order, hold, axis, count)
+    groups = [[Plan(s, config, order, hold, axis, count) for count in counts
                for order, hold, axis in itertools.product(OUTER, holds, THREAD_AXES if count > 1 else ("oh",))]
-              for count in dict.fromkeys((threads, 1))]
+              for counts in cost.numbers_of_threads(threads, few=s.factors is not None)]
     plan, sizes = cost.choose(subject, config, groups, candidates)
     return Tile(**sizes, order=plan.order, hold=plan.hold, threads=plan.threads, thread_axis=plan.axis)
 
@@ -162,10 +162,9 @@ class Plan:
         store = cost.transfer(config, outputs * config.out_bytes, rows, stores)
         if s.factors is not None:
             alu = alu + cost.transfer(config, outputs * config.out_bytes, rows, stores)
-        alone = self._exposed({"weights": load_w, "inputs": load_x}[self.order], compute / (turns * count["ci"]), count)
-        last = outputs * s.taps * (s.ci - (count["ci"] - 1) * t["ci"])  # products beside which the other thread's tile ends
-        behind = alu + store + turns * ENDING
-        exposed = np.maximum(behind - last, 0) / 2  # of each two tiles, one's ending is beside all of the other's
+        alone = self._exposed({"weights": load_w, "inputs": load_x}[self.order], compute / (turns * count["ci"] * again), count)
+        last = outputs * s.taps * (s.ci - (count["ci"] - 1) * t["ci"]) / again  # products beside which the other thread's tile ends
+        exposed = cost.exposed(compute, last, alu, store, turns * cost.ENDING, self.threads)
         work = cost.Work(load_x + load_w - alone, compute, store, turns * count["ci"], alone + exposed, alu)
         return cost.total(work, getattr(s, self.axis), t[self.axis], self.threads)
 
@@ -175,7 +174,7 @@ class Plan:
             return 0.0
         loads = np.prod([count[axis] for axis in OUTER[self.order]], axis=0)
         hidden = step if self.threads > 1 and self.axis in OUTER[self.order] else 0.0
-        return np.maximum(held - loads * hidden, held / loads)
+        return np.maximum(held - loads * hidden, BEFORE * held / loads)
 
     def _load_parameters(self, count: cost.Sizes) -> np.ndarray:
         again = 1 if self.order == "weights" else count["n"] * count["oh"] * count["ow"]

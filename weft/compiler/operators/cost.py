@@ -16,6 +16,7 @@ Sizes = Mapping[str, np.ndarray]  # of tiles, by the names of axes
 INSTRUCTION = 10  # cycles that an instruction takes apart from its steps or beats: fetch, tokens, start
 LATENCY = 24  # and a LOAD or STORE on top, until its first beat has come
 ROW = 2  # what each row of a transfer costs on top of its beats
+ENDING = 60  # cycles from the end of a tile's products to the beginning of its thread's next ones, apart from steps and beats
 FOLDED_LOOPS = 2  # of an instruction's nest run in hardware; the others are written out as micro-ops
 
 
@@ -50,7 +51,31 @@ def total(work: Work, extent: int, size, threads: int):
     apart = work.load + work.compute + work.alu + work.store
     beside = np.maximum(np.maximum(work.load, work.compute), np.maximum(work.alu, work.store))
     beside = beside + (work.load + work.alu + work.store) / work.tiles
-    return work.alone + beside + _lonely(extent, size, threads) * (apart - beside).clip(0)
+    cycles = work.alone + beside + _lonely(extent, size, threads) * (apart - beside).clip(0)
+    return np.where((threads > 2) & (tiles(extent, size) < threads), np.inf, cycles)
+
+
+def numbers_of_threads(threads: int, few: bool = False) -> tuple[tuple[int, ...], ...]:
+    """How many virtual threads an operator may use, in groups: the next one counts where nothing of those before fits.
+
+    Where little is multiplied, a tile's products are shorter than the ending of the other thread's: twice the threads hide it,
+    unless the operator is to have few: what loads into ACC holds up all that share the half.
+    """
+    more = () if few else (2 * threads,)
+    return ((*more, threads), (1,)) if threads > 1 else ((1,),)
+
+
+def exposed(compute, last, alu, store, overhead, threads: int):
+    """Cycles of the ends of tiles (ALU operations, then stores, and `overhead`) that nothing hides.
+
+    compute, last: all products, and those beside which a tile can end, the last of each. With two threads a reset waits for its
+    thread's store, and the other one's ALU operations behind it; of each two tiles, one's ending is beside all of the other's.
+    With more, only the chain of a thread's own tile counts: the others' last products are beside it.
+    """
+    ending = alu + store + overhead
+    if threads <= 2:
+        return np.maximum(ending - last, 0) / 2
+    return np.maximum(compute - last + (last + ending) / threads - np.maximum(compute, np.maximum(alu, store)), 0)
 
 
 def _lonely(extent: int, size, threads: int):
@@ -59,6 +84,9 @@ def _lonely(extent: int, size, threads: int):
         return 1.0
     count = tiles(extent, size)
     tail = extent - (count - 1) * size
+    if threads > 2:
+        rest = np.minimum(count % threads, 3) % 3  # two threads that share a half of ACC wait for one another
+        return np.where(rest > 0, tail + (rest - 1).clip(0) * size, 0) / extent
     return np.where(count % threads == 1, tail, size - tail) / extent
 
 

@@ -99,13 +99,15 @@ class Plan:
         load = cost.transfer(config, blocks * read * wide * config.inp_bytes, blocks * read * count["ow"],
                              blocks * count["oh"] * count["ow"])
         load = load + cost.transfer(config, s.c * s.parts * window.kh * config.wgt_bytes, 0, count["c"])
-        compute = cost.steps(window_cycles(s, count["ow"]), turns) + (2 + s.table) * cost.steps(outputs, turns)
-        compute = compute + cost.transfer(config, s.c * config.qnt_bytes, 0, count["c"])
+        compute = cost.steps(window_cycles(s, count["ow"]), turns)
+        alu = (2 + s.table) * cost.steps(outputs, turns)
+        alu = alu + cost.transfer(config, s.c * config.qnt_bytes, 0, count["c"])
         whole = t["ow"] == s.ow
         store = cost.transfer(config, outputs * config.out_bytes,
                               np.where(whole, blocks * count["oh"], blocks * s.oh * count["ow"]),
                               turns * t["n"] * np.where(whole, 1, t["c"]))
-        return cost.total(cost.Work(load, compute, store, turns), getattr(s, self.axis), t[self.axis], self.threads)
+        exposed = cost.exposed(compute, compute, alu, store, turns * cost.ENDING, self.threads)
+        return cost.total(cost.Work(load, compute, store, turns, exposed, alu), getattr(s, self.axis), t[self.axis], self.threads)
 
 
 def window_cycles(s: Shape, cuts=1):
@@ -119,8 +121,8 @@ def window_cycles(s: Shape, cuts=1):
 def choose(subject_: str, s: Shape, config: Config, threads: int) -> Tile:
     """The tile of the fewest estimated cycles. WeftError where not even the smallest fits."""
     candidates = cost.grid(c=cost.sizes(s.c, 12), n=cost.sizes(s.n, 4), oh=cost.sizes(s.oh, 16), ow=cost.sizes(s.ow, 8))
-    groups = [[Plan(s, config, axis, count) for axis in (ORDER if count > 1 else ("oh",))]
-              for count in dict.fromkeys((threads, 1))]
+    groups = [[Plan(s, config, axis, count) for count in counts for axis in (ORDER if count > 1 else ("oh",))]
+              for counts in cost.numbers_of_threads(threads)]
     plan, sizes = cost.choose(subject_, config, groups, candidates)
     return Tile(**sizes, threads=plan.threads, thread_axis=plan.axis)
 

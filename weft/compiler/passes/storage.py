@@ -76,7 +76,7 @@ def place(program: LoopProgram, config: Config) -> LoopProgram:
     """Gives every Alloc its first element. Buffers that do not live together share memory.
 
     ACC is divided among virtual threads: what belongs to one of two lies in a half of its own, and one thread's ALU
-    operations can run beside the other's products.
+    operations can run beside the other's products. Of four each has a quarter.
 
     WeftError where a scratchpad does not hold what lives together; it says which buffer, what it needs and what is there.
     """
@@ -93,7 +93,8 @@ def _place(stmt: Stmt, live: dict[str, tuple[Placed, ...]], program: LoopProgram
             depth = getattr(config, f"{buffer.scope}_depth")
             ways = [(1, depth)]
             if buffer.scope == "acc" and buffer.threads > 1:
-                ways.insert(0, (buffer.threads, depth // buffer.threads))
+                rooms = 1 << (buffer.threads - 1).bit_length()
+                ways.insert(0, (buffer.threads, depth // rooms))
             found = next(((base, room if parts > 1 else 0) for parts, room in ways
                           if (base := _free(buffer.elements // parts, parts, room, before)) is not None), None)
             if found is None:
