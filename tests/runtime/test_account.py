@@ -54,7 +54,9 @@ def test_trained_networks(models, name, threads):
         causes.update(layer.causes)
         assert sum(layer.causes.values()) == layer.cycles and layer.macs <= layer.cycles * module.config.macs_per_cycle
     assert sum(causes.values()) == report.cycles
-    assert causes["alu"] + causes["requant"] == report.counters["alu_steps"]
+    # a step of DEPTHWISE may take more than a cycle; what runs beside products is counted as these
+    assert causes["gemm"] <= report.counters["gemm_steps"] <= causes["gemm"] + causes["depthwise"]
+    assert 0 < causes["alu"] + causes["requant"] <= report.counters["alu_steps"]
     bus = module.config.bus_bits // 8
     assert sum(layer.bytes_written for layer in report.accelerated) == bus * report.counters["write_beats"]
     assert 0 <= bus * report.counters["read_beats"] - sum(layer.bytes_read for layer in report.accelerated) < 0.01 * bus * report.cycles
