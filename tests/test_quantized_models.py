@@ -99,6 +99,8 @@ def test_as_right_as_in_float(file, models):
         answers = [reference.run(placed, {name: image[None]})[output] for image in fold.tested]
         int8_right += count_right(np.concatenate(answers), fold)
         total += len(fold.tested)
+        outputs, run = pipeline.build(placed, Config()).run(fold.tested[:1], device="functional")
+        assert run.bit_exact and np.array_equal(outputs[output], answers[0])
     assert float_right == expected
     assert int8_right >= float_right - total / 100
 
