@@ -138,8 +138,9 @@ def conform_table(report: ConformReport, device: str) -> Table:
 def bench_table(rows: list[Measurement]) -> Table:
     """A row a network; how far each is from its goal, if it has one."""
     right = ("MMAC", "cycles", "utilisation", "of goal", "compile s", "run s", "exact")
-    table = _table(f"networks on {rows[0].device}, {rows[0].config}, virtual threads: {rows[0].virtual_threads}", *("network", *right), right=("network", *right))
-    table.columns[0].justify = "left"
+    title = f"networks on {rows[0].device}, {rows[0].config}, virtual threads: {rows[0].virtual_threads}"
+    table = _table(title, "network", *right, right=right)
+    table.columns[0].min_width = 12  # of a published network; longer ones fold
     for row in rows:
         share = row.cycles / row.goal if row.cycles and row.goal else None
         table.add_row(row.network, f"{row.macs / 1e6:,.1f}", _number(row.cycles), _number(row.utilisation, ".1%"), _number(share, ".1%"),
