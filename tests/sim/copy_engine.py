@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
+from weft.sim.dram import Timing
 from weft.sim.rtl.build import FAST, build
-from weft.sim.rtl.library import Machine, Timing
+from weft.sim.rtl.library import Machine
 
 BLOCK = 16  # beats
 FIXED_BURST, OVER_PAGE, UNSTABLE, NO_LAST, NEVER_DONE, SMALL_BEAT, NO_REGISTERS = range(1, 8)

@@ -6,7 +6,8 @@ from hypothesis import given, settings, strategies as st
 
 from tests.sim import copy_engine
 from weft.isa import Module
-from weft.sim.rtl.library import Stop, Timing
+from weft.sim.dram import Timing
+from weft.sim.rtl.library import Stop
 
 SIZE = 1 << 16
 BLOCKS = 5

@@ -17,10 +17,11 @@ from weft.isa import DEFAULT, PRESETS, Instruction, Memory, Opcode, RawProgram, 
 from weft.isa.registers import Queue
 from weft.runtime.device import Bases, open_device
 from weft.sim.conform import run_against
+from weft.sim.dram import Timing
 from weft.sim.timing import TimingDevice
 from weft.sim.timing.device import COUNTERS
 from weft.sim.timing.decode import decode_records
-from weft.sim.timing.launch import Dram, Launch
+from weft.sim.timing.launch import Launch
 
 SIZE, STREAM = 1 << 17, 0x8000
 DRAMS = {"latency 0": {"latency": 0}, "latency 16": {}, "latency 64": {"latency": 64, "write_latency": 16},
@@ -57,9 +58,9 @@ def test_random_programs_take_the_cycles_of_rtl(config, seed, options, length):
     compare(random_program(config, seed, length), **options)
 
 
-def model(program: RawProgram, dram: Dram, leaps: bool) -> Launch:
+def model(program: RawProgram, timing: Timing, leaps: bool) -> Launch:
     insns = decode_records(program.insns, program.config, Bases())
-    launch = Launch(insns, program.config, dram, program.insn_address, np.zeros(len(Queue), np.int64), np.zeros(program.config.uop_depth, np.int64))
+    launch = Launch(insns, program.config, timing, program.insn_address, np.zeros(len(Queue), np.int64), np.zeros(program.config.uop_depth, np.int64))
     before = np.concatenate([np.zeros(program.dram_base, np.uint8), program.dram_before])
     launch.run(before, 1 << 20, leaps)
     return launch
@@ -70,7 +71,7 @@ def model(program: RawProgram, dram: Dram, leaps: bool) -> Launch:
 @settings(max_examples=EXAMPLES or 30)
 @given(seed=SEEDS, latency=st.sampled_from([0, 1, 16, 64]), write_latency=st.sampled_from([0, 7]), outstanding=st.sampled_from([1, 2, 64]))
 def test_leaps_are_cycles_of_random_programs(config, seed, latency, write_latency, outstanding):
-    program, dram = random_program(config, seed), Dram(latency, write_latency, outstanding=outstanding)
+    program, dram = random_program(config, seed), Timing(latency, write_latency, outstanding=outstanding)
     leapt, walked = (model(program, dram, leaps) for leaps in (True, False))
     assert np.array_equal(leapt.times, walked.times) and not walked.machine.stuck
     assert leapt.machine.tobytes() == walked.machine.tobytes()
@@ -81,10 +82,10 @@ def test_plain_python_is_the_same_model():
     program = next(p for p in programs() if p.name == "096_layers_00")
     script = ("import json\nfrom numba import config\nfrom tests.sim.test_timing import *\n"
               "program = next(p for p in programs() if p.name == '096_layers_00')\n"
-              "print(json.dumps([config.DISABLE_JIT, model(program, Dram(), True).times.tolist()]))")
+              "print(json.dumps([config.DISABLE_JIT, model(program, Timing(), True).times.tolist()]))")
     plain = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=os.environ | {"NUMBA_DISABLE_JIT": "1"}, capture_output=True, text=True, check=True)
     disabled, times = json.loads(plain.stdout)
-    assert disabled and [tuple(row) for row in times] == model(program, Dram(), True).times.tolist()
+    assert disabled and [tuple(row) for row in times] == model(program, Timing(), True).times.tolist()
 
 
 def test_a_network_gives_the_cycles_of_rtl_and_the_outputs():

@@ -15,7 +15,7 @@ from weft.isa import Config
 from weft.isa.quantise import QNT_LANE
 from weft.runtime import layout
 
-from .arena import ALIGNMENT, Buffer, aligned, arrange, lower_bound, peak
+from .arena import Buffer, aligned, arrange, lower_bound, peak
 from .graph import ACCELERATOR, Graph, Node
 from .sharing import Within, grounded, shared
 

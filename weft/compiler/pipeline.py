@@ -90,7 +90,7 @@ def _described(graph: Graph, notes: Mapping[str, str]) -> tuple[list[Operator], 
     return made, {name: TensorInfo(tuple(map(int, t.shape)), t.dtype, *_scalar(t)) for name, t in graph.tensors.items()}
 
 
-def build(graph: Graph, config: Config, *, virtual_threads: int = 2, 
+def build(graph: Graph, config: Config, *, virtual_threads: int = 2,
           after: Callable[[str, object], None] = lambda name, program: None,
           progress: Progress = lambda done, total, name: None) -> Module:
     """A module from a graph that is legalised and placed already: the second half of `compile`."""

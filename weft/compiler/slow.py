@@ -41,4 +41,4 @@ def least(graph: Graph, node: Node, config: Config) -> float:
     """Cycles that the node needs at least: of its MACs at full rate, or of its activations on the bus."""
     moving = {name for name in (*node.inputs, *node.outputs) if name and name not in graph.constants}
     bytes_ = sum(math.prod(graph.tensors[name].shape) for name in moving)
-    return max(graph.macs(node) / (config.batch * config.block_in * config.block_out), bytes_ / (config.bus_bits // 8))
+    return max(graph.macs(node) / config.macs_per_cycle, bytes_ / (config.bus_bits // 8))

@@ -13,7 +13,6 @@ from .layouts import view
 from .steps import HEAD, Engine, Use
 
 REQUANT, LUT = ALU_BY_NAME["requant"].code, ALU_BY_NAME["lut"].code
-STEPPED = (Opcode.GEMM, Opcode.ALU, Opcode.DEPTHWISE)
 SIZE_BITS = 12  # a block that LOAD fills in ACC and that is wider or higher than these bits tell is taken to use all of it
 
 

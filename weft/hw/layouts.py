@@ -5,7 +5,7 @@ from functools import lru_cache
 from amaranth import signed, unsigned
 from amaranth.lib import data
 
-from weft.isa import Config, Memory, Opcode
+from weft.isa import Config, Opcode
 from weft.isa.fields import Layout
 from weft.isa.table import layouts, micro_op_layout
 
@@ -38,11 +38,3 @@ def micro_op(config: Config) -> data.StructLayout:
 def view(config: Config, opcode: Opcode, word) -> data.View:
     """`word` (128 bits) read as that instruction."""
     return data.View(instruction_layouts(config)[opcode], word)
-
-
-def depth_of(config: Config, memory: Memory | str) -> int:
-    """Elements of the scratchpad that a memory type, or a scratchpad's name, addresses."""
-    from weft.isa import MEMORIES
-
-    name = memory if isinstance(memory, str) else MEMORIES[memory].buffer
-    return getattr(config, f"{name}_depth")

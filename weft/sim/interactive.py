@@ -16,8 +16,9 @@ import numpy as np
 
 from weft.isa import Config, WeftError, load_config
 
+from .dram import Timing
 from .rtl.build import TRACED, build, verilog_of
-from .rtl.library import Machine, Timing
+from .rtl.library import Machine
 
 
 def open(config: Config | str | Path = "default", *, dram: np.ndarray | None = None, timing: Timing = Timing(),

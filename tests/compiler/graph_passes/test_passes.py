@@ -314,7 +314,7 @@ def network_multiply(q):
     return q.op("Mul", [q.x, q.op("Conv", inputs, **attrs)])
 
 
-def network_squeeze_and_excite(q):
+def network_squeeze_and_excite_with_sigmoid(q):
     gate = q.op("Sigmoid", [q.op("GlobalAveragePool", [q.x])], (1 / 256, -128))
     return q.op("Mul", [q.x, gate])
 

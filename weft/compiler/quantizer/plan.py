@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from ..graph import Graph, Node
 from ..graph_passes.functions import BY_VALUE
-from ..graph_passes.tables import UNARY, is_function_of_one
+from ..graph_passes.tables import is_function_of_one
 from .prepare import is_product
 
 MOVES = ("Reshape", "Transpose", "Slice", "Pad", "Concat")

@@ -12,7 +12,6 @@ from .gemm_tile import tiles
 from .state import entries_room
 from .values import I32, I64, POINTER, Pointer, Value, Variable, loop, when
 
-PLAN = ir.FunctionType(ir.VoidType(), [POINTER, POINTER])
 ENTRY, SORTED, GROUP, POSITION = 16, 8, 16, 8  # bytes of one; see State
 
 

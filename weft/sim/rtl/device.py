@@ -12,13 +12,13 @@ from weft.isa.registers import REGISTERS
 from weft.isa.table import INSTRUCTION_BYTES
 from weft.runtime.device import EVENT, ArrayDram, Bases, LaunchReport
 
+from ..dram import Timing, whole_pages
 from .build import FAST, TRACED, build, library_of
 from .diagnose import bits, running, steps, who_waits
-from .library import Machine, Stop, Timing
+from .library import Machine, Stop
 from .toolchain import cache_dir
 
 COUNTERS = ("acc_writes", "gemm_steps", "alu_steps", "read_beats", "write_beats", "load_busy", "compute_busy", "store_busy")
-PAGE = 4096  # DRAM is whole pages: no burst ends outside because of its last beat
 POINTER_BITS = 32
 CHUNK = 1 << 22  # cycles between two looks at Python's signals (Ctrl-C): about two seconds
 QUIET = 10_000  # cycles without a handshake or an instruction's start or end, latency aside, that nothing but steps explains
@@ -61,7 +61,7 @@ class RtlDevice(ArrayDram):
         if latency < 0 or write_latency < 0 or outstanding < 1:
             raise WeftError("device 'rtl'", "latencies are 0 or more and outstanding is 1 or more",
                             f"{latency}, {write_latency} and {outstanding}", "latency=16, write_latency=0, outstanding=64")
-        super().__init__(-(-dram_size // PAGE) * PAGE)
+        super().__init__(whole_pages(dram_size))
         self.config = config
         self.timing = Timing(latency, write_latency, bandwidth, outstanding, stall_seed)
         flavour = TRACED if waveform else FAST

@@ -15,7 +15,7 @@ struct Fault {  // the first rule that was broken; rule is empty where none was
     uint64_t cycle = 0;
 };
 
-struct Timing {  // as weft/sim/rtl/library.py declares it
+struct Timing {  // as _Timing of weft/sim/rtl/library.py declares it
     uint32_t latency, write_latency;
     uint32_t rate;         // beats in 65536 cycles, each way
     uint32_t outstanding;  // requests that are taken before one is answered, each way

@@ -9,13 +9,13 @@ from weft.isa.registers import Queue
 from weft.isa.table import INSTRUCTION_BYTES
 from weft.runtime.device import EVENT, ArrayDram, Bases, LaunchReport
 
+from ..dram import Timing, whole_pages
 from ..functional import FunctionalDevice
 from .decode import decode_records
-from .launch import FOREVER, Dram, Launch
+from .launch import FOREVER, Launch
 from .self_modifying import stored_uops
 from .state import REQUESTS
 
-PAGE = 4096  # DRAM is whole pages, as on RTL
 COUNTERS = ("read_beats", "write_beats", "load_busy", "compute_busy", "store_busy")
 STREAMS_KEPT = 64  # decoded; a network launches the same few again for every input
 
@@ -59,9 +59,9 @@ class TimingDevice:
             raise self._error(f"latencies are 0 or more and outstanding is from 1 to {REQUESTS // 2 - 1}",
                               f"{latency}, {write_latency} and {outstanding}", "latency=16, write_latency=0, outstanding=64")
         self.config, self.outputs = config, outputs
-        self.timing = Dram(latency, write_latency, bandwidth, outstanding)
+        self.timing = Timing(latency, write_latency, bandwidth, outstanding)
         self.times = None
-        size = -(-dram_size // PAGE) * PAGE
+        size = whole_pages(dram_size)
         self._memory = FunctionalDevice(config, size) if outputs else _Memory(size)
         self._uops = np.zeros(config.uop_depth, np.int64)
         self._tokens = np.zeros(len(Queue), np.int64)

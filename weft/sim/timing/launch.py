@@ -1,12 +1,11 @@
 """A launch of the model: the arrays that it works on."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from weft.isa import Config, Module
 from weft.isa.table import INSTRUCTION_BYTES
 
+from ..dram import Timing
 from .dram import ONE
 from .fetch import BUFFER_BEATS, FETCH_BURST
 from .run import run
@@ -18,22 +17,12 @@ MAX_BURST = 64  # beats
 FOREVER = 1 << 60
 
 
-@dataclass(frozen=True)
-class Dram:
-    """DRAM's behaviour, in cycles: `Timing` of weft/sim/rtl/library.py, without stalls."""
-
-    latency: int = 16
-    write_latency: int = 0
-    bandwidth: float = 1.0
-    outstanding: int = 64
-
-
 class Launch:
     """One run of a stream.
 
     Parameters
     ----------
-    insns: INSTRUCTION [n]. config: the machine. dram: its DRAM. insn_address: byte address of the stream.
+    insns: INSTRUCTION [n]. config: the machine. timing: its DRAM's, without stalls. insn_address: byte address of the stream.
     tokens: what each queue holds, int64 [4]. uops: content of UOP, int64 [uop_depth], written.
 
     Members
@@ -41,7 +30,7 @@ class Launch:
     machine: MACHINE. times: TIMES [n].
     """
 
-    def __init__(self, insns: np.ndarray, config: Config, dram: Dram, insn_address: int, tokens: np.ndarray,
+    def __init__(self, insns: np.ndarray, config: Config, timing: Timing, insn_address: int, tokens: np.ndarray,
                  uops: np.ndarray):
         self.insns, self.uops = insns, uops
         self.times = np.zeros(len(insns), TIMES)
@@ -50,8 +39,8 @@ class Launch:
         s.bus_bytes, s.acc_depth = config.bus_bits // 8, config.acc_depth
         s.beat_bits = int(s.bus_bytes).bit_length() - 1
         s.page_beats = PAGE_BYTES // s.bus_bytes
-        s.latency, s.write_latency, s.outstanding = dram.latency, dram.write_latency, dram.outstanding
-        s.rate = max(1, round(dram.bandwidth * ONE))
+        s.latency, s.write_latency, s.outstanding = timing.latency, timing.write_latency, timing.outstanding
+        s.rate = max(1, round(timing.bandwidth * ONE))
         s.arready = s.awready = s.wready = 1
         s.read_credit = s.write_credit = ONE
         s.launching, s.stream = 1, insn_address
