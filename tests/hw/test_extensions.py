@@ -62,8 +62,9 @@ ONE = ([1], [2], [3])
 @pytest.mark.parametrize("taps", [1, 3, 4])
 @pytest.mark.parametrize("stride", [0, 1, 2, 3, 4, 6])
 def test_a_row_costs_a_cycle_an_element_that_enters(taps, stride):
-    two, five = run(TINY, [depthwise(taps, stride, n) for n in (5, 2, 5)], ONE)
-    assert five - two == max(1, min(stride, taps)) * 3
+    rows = 6  # so that none is through before the next is decoded
+    two, five = run(TINY, [depthwise(taps, stride, n, rows) for n in (5, 2, 5)], ONE)
+    assert five - two == max(1, min(stride, taps)) * 3 * rows
 
 
 def test_rows_follow_without_a_gap():
@@ -87,7 +88,7 @@ def test_tables(config):
     """A step a cycle, whatever the table; padding is a table of zeros."""
     lut = {"alu_opcode": ALU_BY_NAME["lut"].code, "dst_factor_in": 1}
     compute = [Instruction(Opcode.ALU, {**lut, "uop_bgn": k, "uop_end": k + 1, "iter_out": 1, "iter_in": n})
-               for k, n in ((1, 5), (2, 20), (0, 3))]  # the latter two follow without a gap
+               for k, n in ((1, 5), (2, 20), (0, 9))]  # the latter two follow without a gap
     compute.append(Instruction(Opcode.ALU, {"alu_opcode": ALU_BY_NAME["max"].code, "use_imm": 1, "imm": -7, "dst_factor_in": 1,
                                             "uop_end": 1, "iter_out": 1, "iter_in": ELEMENTS}))  # what the signs are
-    assert run(config, compute, ([0, 2, 12], [0, 1, 1], [0, 0, 0]))[:2] == [20, 3]
+    assert run(config, compute, ([0, 2, 12], [0, 1, 1], [0, 0, 0]))[:2] == [20, 9]

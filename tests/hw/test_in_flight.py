@@ -18,16 +18,17 @@ def test_instructions_end_in_order_and_wait_for_older_ones_of_other_engines():
     rng, dut = np.random.default_rng(1), InFlight()
 
     async def bench(ctx):
-        flying, done, index, ended = [], set(), 0, 0  # flying: (number, engine, uses, flags), in order
+        flying, done, late, index, ended = [], set(), [], 0, 0  # flying: (number, engine, uses, flags), in order
         for _ in range(CYCLES):
             finished = []
             for engine, name in enumerate(ENGINES, 1):
-                mine = [number for number, e, _, _ in flying if e == engine and number not in done]
+                mine = [number for number, e, _, _ in flying if e == engine and number not in done and number not in late]
                 takes = bool(mine) and rng.random() < 0.3
                 ctx.set(getattr(dut, name).valid, takes)
                 ctx.set(getattr(dut, name).index, mine[0] % ENTRIES if takes else 0)
                 finished += mine[:1] if takes else []
-            done.update(finished)
+            done.update(late)
+            late = finished  # what is done in a cycle is known in the next
             engine, uses, flags = int(rng.integers(4)), int(rng.integers(8)), int(rng.integers(8))
             gives = len(flying) < ENTRIES and rng.random() < 0.7
             ctx.set(dut.head, head(engine, uses, flags))
@@ -58,25 +59,26 @@ def test_those_that_wait_begin_in_order():
         rng, dut = np.random.default_rng(depth), Waiting(depth)
 
         async def bench(ctx, rng=rng, dut=dut, depth=depth):
-            queue, pending, number, begun = [], (1 << ENTRIES) - 1, 0, 0  # queue: [number, entries that it waits for]
+            queue, pending, number, begun, leaves = [], (1 << ENTRIES) - 1, 0, 0, False  # queue: [number, entries that it waits for]
             for _ in range(CYCLES):
                 still = pending & ~(1 << int(rng.integers(ENTRIES)))  # one more is done
                 ready, gives = rng.random() < 0.7, rng.random() < 0.6
                 ctx.set(dut.still, still)
                 ctx.set(dut.ready, ready)
-                begins = bool(queue) and ready and not queue[0][1]
-                assert ctx.get(dut.begin) == begins and ctx.get(dut.free) == (len(queue) < depth or begins)
+                begins = bool(queue) and ready and not queue[0][1] and not leaves
+                assert ctx.get(dut.begin) == begins and ctx.get(dut.free) == (len(queue) < depth)
                 assert ctx.get(dut.valid) == (1 << len(queue)) - 1
                 if queue:
                     assert (ctx.get(dut.held_word), ctx.get(dut.held_index)) == (queue[0][0], queue[0][0] % ENTRIES)
-                gives = gives and (len(queue) < depth or begins)
+                gives = gives and len(queue) < depth
                 waits = still & int(rng.integers(1 << ENTRIES)) & int(rng.integers(1 << ENTRIES))
                 ctx.set(dut.give, gives)
                 ctx.set(dut.word, number)
                 ctx.set(dut.index, number % ENTRIES)
                 ctx.set(dut.waits_for, waits)
                 await ctx.tick()
-                queue = [[n, left & still] for n, left in (queue[1:] if begins else queue)]
+                queue = [[n, left & still] for n, left in (queue[1:] if leaves else queue)]
+                leaves = begins
                 begun += begins
                 if gives:
                     queue.append([number, waits])

@@ -4,7 +4,7 @@ import numpy as np
 from amaranth import Module
 
 from tests.hw.bench import run_bench
-from weft.hw.requant import LATENCY, RequantChannel, RequantLane
+from weft.hw.requant import KEPT, LATENCY, RequantChannel, RequantLane
 from weft.isa import requantise
 from weft.isa.quantise import QNT_LANE, unpack_lanes
 
@@ -31,8 +31,8 @@ def test_any_lane():
     m = Module()
     m.submodules.channel = channel = RequantChannel()
     m.submodules.lane = lane = RequantLane()
-    m.d.comb += [channel.enables.eq(-1), lane.enables.eq(-1), lane.multiplier_1.eq(channel.multiplier_1)]
-    m.d.comb += [getattr(lane, f"control_{stage}").eq(getattr(channel, f"control_{stage}")) for stage in range(2, LATENCY + 1)]
+    m.d.comb += [channel.enables.eq(-1), lane.enables.eq(-1), lane.late_multiplier.eq(channel.late_multiplier)]
+    m.d.comb += [getattr(lane, f"control_{stage}").eq(getattr(channel, f"control_{stage}")) for stage in KEPT]
     words = lanes.view(np.uint32).reshape(-1, 4)
 
     async def bench(ctx):

@@ -9,13 +9,15 @@ have ended.
 
     cycle  b       it begins: the trace's start; it waits from b + 1 on
            s >= b + 1  its engine takes it
-           s + 1   the first step is issued; GEMM writes in the fourth cycle after a step's issue, ALU in the third, requant and lut
-                   in the eighth; a LOAD's first row is asked for
-           d       its last write: it is done, and those that wait for it are taken from d + 1 on
+           s + 1   the first step is issued; GEMM writes in the ninth cycle after a step's issue, ALU in the seventh, what takes it longer
+                   in the 14th; a LOAD's first row is asked for
+           d - 1   its last write
+           d       it is done, and those that wait for it are taken from d + 1 on
            e >= d  it ends: the trace's end; its tokens are pushed. One instruction a cycle.
 
 GEMM and DEPTHWISE take the next instruction in the cycle of the last step's issue, so that steps follow without a gap; ALU
-likewise. The LOAD engine takes the next when its rows are asked for and the one before is being unpacked.
+likewise; but no two in cycles that follow one another. The LOAD engine takes the next when its rows are asked for and the one before is
+being unpacked.
 """
 
 from amaranth import Module, Signal
@@ -26,7 +28,7 @@ from amaranth.utils import exact_log2
 from weft.isa import MEMORIES, Memory, Module as Unit, Opcode
 from weft.isa.table import INSTRUCTION_BITS
 
-from .acc import Acc
+from .acc import HALVES, Acc
 from .decode import Decode
 from .dma import LoadDma, fill_command, write_signature
 from .elementwise import Elementwise
@@ -39,7 +41,7 @@ from .multiply import Multiply
 from .steps import ENTRY_BITS, Engine
 from .tokens import TokenGate, TokenSink, TokenSource
 
-WAITING = {Engine.MULTIPLY: 1, Engine.ALU: 8, Engine.LOAD: 4}  # instructions that have begun, and their engine has not
+WAITING = {Engine.MULTIPLY: 2, Engine.ALU: 8, Engine.LOAD: 4}  # instructions that have begun, and their engine has not
 COMPUTE_MEMORIES = tuple(memory for memory, info in MEMORIES.items() if info.module == Unit.COMPUTE)
 
 
@@ -96,8 +98,9 @@ class Compute(wiring.Component):
         fill_command(m, dma.command, config, COMPUTE_MEMORIES, loading.held_word, named_bases(self.bases))
         m.d.comb += [loading.ready.eq(dma.ready), dma.begin.eq(loading.begin), dma.command.index.eq(loading.held_index)]
 
-        kept = self._micro_ops_kept(m, decode, flight, slots, (multiply, alu), gate.start)
-        m.d.comb += [gate.valid.eq(decode.valid), gate.ready.eq(flight.space & free & kept), decode.take.eq(gate.start),
+        kept, ready = self._micro_ops_kept(m, decode, flight, slots, (multiply, alu), gate.start), Signal()
+        m.d.sync += ready.eq(flight.space & free & kept)  # what is so stays so until the instruction begins
+        m.d.comb += [gate.valid.eq(decode.valid), gate.ready.eq(ready), decode.take.eq(gate.start),
                      decode.clear.eq(self.clear), flight.give.eq(gate.start), flight.head.eq(decode.head),
                      decode.first_upper.eq(uops.upper), uops.first_address.eq(decode.first_uop)]
         for name, done in (("multiply", multiply.done), ("alu", alu.done)):
@@ -133,30 +136,29 @@ class Compute(wiring.Component):
             m.d.comb += [its.eq(mine) for its, mine in zip(getattr(acc, f"{name}_data"), unit.write_data)]
         for port, unit, name in (("multiply_dst", multiply, "acc"), ("alu_dst", alu, "dst"), ("alu_src", alu, "src")):
             m.d.comb += [getattr(acc, f"{port}_{which}").eq(getattr(unit, f"{name}_{which}")) for which in ("address", "enable")]
-            m.d.comb += [mine.eq(its) for mine, its in zip(getattr(unit, f"{name}_data"), getattr(acc, f"{port}_data"))]
+            for half in HALVES:
+                m.d.comb += [mine.eq(its) for mine, its in zip(getattr(unit, f"{name}_{half}"), getattr(acc, f"{port}_{half}"))]
 
     def _micro_ops_kept(self, m, decode, flight, slots, units, begins):
         """Whether the decoded instruction leaves alone the micro-ops that are still read, and its own have come.
 
-        A LOAD of UOP begins when no older instruction is still to read what it fills; one that reads micro-ops
-        two cycles after the last of them is written, so that the decoder has seen its first one's half."""
-        load = view(self.config, Opcode.LOAD, decode.word)
+        A LOAD of UOP begins when no older instruction is still to read what it fills, as far as was known a cycle before; one that
+        reads micro-ops when the last of them was written long enough ago for the decoder to have seen its first one's half."""
         loading, late, index = Signal(), Signal(), Signal(ENTRY_BITS, reset_less=True)
         m.d.sync += [loading.eq(loading & flight.still.bit_select(index, 1)), late.eq(loading)]
         with m.If(begins & decode.head.loads_uop):
             m.d.sync += [loading.eq(1), index.eq(flight.index)]
-        several = (load.y_size != 1) | (load.y_pad_0 != 0) | (load.y_pad_1 != 0)
-        begin, end = load.sram_base, load.sram_base + load.x_pad_0 + load.x_size + load.x_pad_1
-        read = 0
+        read, was_read = 0, Signal(reset_less=True)
         for engine, unit in zip((Engine.MULTIPLY, Engine.ALU), units):
             queue = slots[engine]
             words = [view(self.config, Opcode.GEMM, word) for word in queue.words]
             waiting = [(queue.valid[k], word.uop_bgn, word.uop_end) for k, word in enumerate(words)]
             for valid, first, after in (*waiting, (unit.issuing, unit.first_uop, unit.last_uop)):
-                read = read | valid & (several | (first < end) & (begin < after))
+                read = read | valid & (decode.several | (first < decode.after) & (decode.first < after))
+        m.d.sync += was_read.eq(read)
         steps = (decode.head.engine == Engine.MULTIPLY) | (decode.head.engine == Engine.ALU)
         kept = Signal(name="micro_ops_kept")
-        m.d.comb += kept.eq(~(decode.head.loads_uop & read) & ~(steps & (loading | late)))
+        m.d.comb += kept.eq(~(decode.head.loads_uop & was_read) & ~(steps & (loading | late)))
         return kept
 
     def _gate(self, m, gate, header):

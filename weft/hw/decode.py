@@ -8,53 +8,61 @@ from amaranth.utils import exact_log2
 from weft.isa import ALU_BY_NAME, ALU_OPS, Memory, Opcode
 from weft.isa.table import INSTRUCTION_BITS
 
+from .alu import SLOW
 from .gemm import max_taps
 from .layouts import view
 from .steps import HEAD, Engine, Use
 
 REQUANT, LUT = ALU_BY_NAME["requant"].code, ALU_BY_NAME["lut"].code
+SLOW_OPS = tuple(ALU_BY_NAME[name].code for name in SLOW)
 SIZE_BITS = 12  # a block that LOAD fills in ACC and that is wider or higher than these bits tell is taken to use all of it
 
 
+SETTLED = 5  # cycles from when an instruction leaves its queue until all that is known of it stands in registers
+
+
 class Decode(wiring.Component):
-    """Holds one instruction, decoded.
+    """Holds one instruction, and decodes it in stages that no one waits for but at the end. It takes the next when this one is gone.
 
     Members
     -------
-    instructions: stream in. valid, word, head, illegal: what is held. take: it leaves in this cycle.
-    first_uop, first_upper: to MicroOps, which tells of the held instruction's first micro-op in every cycle.
+    instructions: stream in. valid: what is told of the held instruction is there: word, head, illegal; and, of a LOAD of UOP, `fills`,
+    `several`: it fills more than a row, `first`, `after`: the row. take: it leaves in this cycle. first_uop, first_upper: to
+    MicroOps, which tells of the held instruction's first micro-op in every cycle; `head` knows it two cycles later.
     """
 
     def __init__(self, config, memories):
         self.config, self.memories = config, memories
         super().__init__({"instructions": In(stream.Signature(INSTRUCTION_BITS)), "valid": Out(1), "word": Out(INSTRUCTION_BITS),
-                          "head": Out(HEAD), "illegal": Out(1), "take": In(1), "clear": In(1),
+                          "head": Out(HEAD), "illegal": Out(1), "several": Out(1), "first": Out(17), "after": Out(17), "take": In(1), "clear": In(1),
                           "first_uop": Out(exact_log2(config.uop_depth)), "first_upper": In(1)})
 
     def elaborate(self, platform):
         m = Module()
-        new = Signal(HEAD)
-        held = Signal(HEAD, reset_less=True)
-        legal, steps, moves = Signal(reset_less=True, name="legal"), Signal(reset_less=True, name="steps"), Signal(name="moves")
-        payload = self.instructions.payload
+        held, upper = Signal(HEAD, reset_less=True), Signal(reset_less=True)
+        legal, steps = Signal(reset_less=True, name="legal"), Signal(reset_less=True, name="steps")
+        busy, settled = Signal(), Signal(SETTLED - 1)
         word = Signal(INSTRUCTION_BITS, reset_less=True, name="held_word")
-        m.d.comb += [self.instructions.ready.eq(~self.valid | self.take), moves.eq(self.instructions.valid & self.instructions.ready),
-                     self.word.eq(word), self.illegal.eq(~legal), self.head.eq(held),
-                     self.first_uop.eq(Mux(moves, view(self.config, Opcode.GEMM, payload).uop_bgn, view(self.config, Opcode.GEMM, word).uop_bgn))]
-        with m.If(steps):
-            m.d.comb += [self.head.upper.eq(self.first_upper),
-                         self.head.uses[Use.LOWER].eq(~held.confined | ~self.first_upper),
-                         self.head.uses[Use.UPPER].eq(~held.confined | self.first_upper)]
-        with m.If(self.take):
-            m.d.sync += self.valid.eq(0)
-        with m.If(moves):
-            m.d.sync += [self.valid.eq(1), word.eq(payload), held.eq(new)]
-            self._decode(m, payload, new, legal, steps)
-        with m.If(self.clear):
-            m.d.sync += self.valid.eq(0)
+        load = view(self.config, Opcode.LOAD, word)
+        m.d.comb += [self.instructions.ready.eq(~busy), self.valid.eq(settled[-1]), self.word.eq(word), self.illegal.eq(~legal),
+                     self.first_uop.eq(view(self.config, Opcode.GEMM, word).uop_bgn)]
+        with m.If(busy):
+            m.d.sync += settled.eq(Cat(busy, settled))
+            uses = self._decode(m, word, held, legal, steps)
+            m.d.sync += [upper.eq(self.first_upper), self.several.eq((load.y_size != 1) | (load.y_pad_0 != 0) | (load.y_pad_1 != 0)),
+                         self.first.eq(load.sram_base), self.after.eq(load.sram_base + load.x_pad_0 + load.x_size + load.x_pad_1)]
+            m.d.sync += [self.head.eq(held), self.head.uses.eq(uses)]
+            with m.If(steps):
+                m.d.sync += [self.head.upper.eq(upper), self.head.uses[Use.LOWER].eq(~held.confined | ~upper),
+                             self.head.uses[Use.UPPER].eq(~held.confined | upper)]
+        with m.Elif(self.instructions.valid):
+            m.d.sync += [busy.eq(1), word.eq(self.instructions.payload)]
+        with m.If(self.take | self.clear):
+            m.d.sync += [busy.eq(0), settled.eq(0)]
         return m
 
     def _decode(self, m, word, head, legal, steps):
+        """Drives `head`, but for its uses: these are returned."""
         gemm, alu, load, depthwise = (view(self.config, opcode, word) for opcode in (Opcode.GEMM, Opcode.ALU, Opcode.LOAD, Opcode.DEPTHWISE))
         is_load = (load.opcode == Opcode.LOAD) | (load.opcode == Opcode.LOAD_PAD)
         is_gemm, is_alu, is_finish, is_depthwise = (load.opcode == opcode for opcode in
@@ -64,31 +72,28 @@ class Decode(wiring.Component):
         known_op = Cat(alu.alu_opcode == code for code in ALU_OPS).any()
         some = (gemm.iter_out != 0) & (gemm.iter_in != 0) & (gemm.uop_bgn < gemm.uop_end)
         clears, sums, loads, operates = is_gemm & gemm.reset, is_gemm & ~gemm.reset | is_depthwise & known_taps, Signal(), is_alu & known_op
-        lut, requant = operates & (alu.alu_opcode == LUT), operates & (alu.alu_opcode == REQUANT)
-        m.d.sync += [legal.eq(is_finish | is_gemm | is_depthwise & known_taps | operates | is_load & (known_memory | (load.x_size == 0))),
-                     steps.eq(some & (sums | clears | operates))]
-        m.d.comb += [
-            loads.eq(is_load & known_memory & (load.x_size != 0)),
+        lut, requant, slow = (operates & Cat(alu.alu_opcode == code for code in codes).any() for codes in ((LUT,), (REQUANT,), SLOW_OPS))
+        m.d.comb += loads.eq(is_load & known_memory & (load.x_size != 0))
+        m.d.sync += [
+            legal.eq(is_finish | is_gemm | is_depthwise & known_taps | operates | is_load & (known_memory | (load.x_size == 0))),
+            steps.eq(some & (sums | clears | operates)), head.engine.eq(Mux(loads, Engine.LOAD, Mux(some & sums, Engine.MULTIPLY, Mux(
+                some & (clears | operates), Engine.ALU, Engine.NONE)))),
             head.push_prev.eq(load.push_prev), head.push_next.eq(load.push_next), head.finish.eq(is_finish),
-            head.loads_uop.eq(loads & (load.memory_type == Memory.UOP)), head.clear.eq(clears), head.lut.eq(lut), head.long.eq(lut | requant),
-            head.op.eq(alu.alu_opcode), head.use_imm.eq(alu.use_imm), head.imm.eq(alu.imm), head.confined.eq(gemm.half),
-            head.upper.eq(gemm.half)]  # until the first micro-op is known
-        with m.If(loads):
-            m.d.comb += head.engine.eq(Engine.LOAD)
-            self._loaded(m, load, head)
-        with m.Elif(some & sums):
-            m.d.comb += head.engine.eq(Engine.MULTIPLY)
-        with m.Elif(some & (clears | operates)):
-            m.d.comb += [head.engine.eq(Engine.ALU), head.uses[Use.PARAMETERS].eq(lut | requant)]
+            head.loads_uop.eq(loads & (load.memory_type == Memory.UOP)), head.clear.eq(clears), head.lut.eq(lut), head.slow.eq(slow),
+            head.long.eq(lut | requant | slow), head.op.eq(alu.alu_opcode), head.use_imm.eq(alu.use_imm), head.imm.eq(alu.imm),
+            head.confined.eq(gemm.half)]
+        lower, above, fills = self._loaded(m, load)
+        uses = Signal.like(head.uses, name="uses")
+        parameters = Mux(loads, (load.memory_type == Memory.QNT) | (load.memory_type == Memory.LUT), some & (lut | requant))
+        m.d.comb += [uses[Use.LOWER].eq(loads & fills & lower), uses[Use.UPPER].eq(loads & fills & above), uses[Use.PARAMETERS].eq(parameters)]
+        return uses
 
-    def _loaded(self, m, load, head):
-        """What a LOAD uses: the halves of ACC that it fills, or parameters."""
-        half = self.config.acc_depth // 2
-        rows, columns = load.y_pad_0 + load.y_size + load.y_pad_1, load.x_pad_0 + load.x_size + load.x_pad_1
-        end = load.sram_base + rows[:SIZE_BITS] * columns[:SIZE_BITS]
+    def _loaded(self, m, load):
+        """Of a LOAD: whether it fills something below the middle of ACC, something above it, and ACC at all."""
+        half, area = self.config.acc_depth // 2, Signal(2 * SIZE_BITS, reset_less=True)
+        rows, columns = (Signal(17, reset_less=True, name=name) for name in ("rows", "columns"))
+        end = Signal(2 * SIZE_BITS + 1, reset_less=True)
+        m.d.sync += [rows.eq(load.y_pad_0 + load.y_size + load.y_pad_1), columns.eq(load.x_pad_0 + load.x_size + load.x_pad_1),
+                     area.eq(rows[:SIZE_BITS] * columns[:SIZE_BITS]), end.eq(load.sram_base + area)]
         large = rows[SIZE_BITS:].any() | columns[SIZE_BITS:].any()
-        fills = (load.memory_type == Memory.ACC) | (load.memory_type == Memory.ACC_8BIT)
-        m.d.comb += [
-            head.uses[Use.LOWER].eq(fills & (load.sram_base < half)),
-            head.uses[Use.UPPER].eq(fills & (large | (end > half))),
-            head.uses[Use.PARAMETERS].eq((load.memory_type == Memory.QNT) | (load.memory_type == Memory.LUT))]
+        return load.sram_base < half, large | (end > half), (load.memory_type == Memory.ACC) | (load.memory_type == Memory.ACC_8BIT)

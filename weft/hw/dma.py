@@ -202,7 +202,7 @@ class LoadDma(wiring.Component):
     Members
     -------
     begin: a command stands in `command`; only while `ready`. memory: `read_client`.
-    write, done, push_next, index: as of Unpacker. idle: nothing is under way.
+    write, done, push_next, index: as of Unpacker, a cycle later. idle: nothing is under way.
     """
 
     def __init__(self, config, memories: tuple[Memory, ...]):
@@ -223,7 +223,6 @@ class LoadDma(wiring.Component):
             take.eq(waiting & unpacker.ready), self.ready.eq(~walker.busy & (~waiting | take)),
             walker.begin.eq(self.begin), unpacker.begin.eq(take),
             splitter.release.eq(self.memory.beats.valid & self.memory.beats.ready),
-            self.done.eq(unpacker.done), self.push_next.eq(unpacker.push_next), self.index.eq(unpacker.index),
             self.idle.eq(~unpacker.running & ~waiting),
         ]
         m.d.comb += [getattr(walker.command, name).eq(getattr(self.command, name)) for name in COMMAND]
@@ -232,7 +231,13 @@ class LoadDma(wiring.Component):
             m.d.sync += waiting.eq(0)
         with m.If(self.begin):
             m.d.sync += waiting.eq(1)
-        wiring.connect(m, unpacker.write, wiring.flipped(self.write))
+        m.d.sync += [self.done.eq(unpacker.done), self.push_next.eq(unpacker.push_next), self.index.eq(unpacker.index),
+                     self.write.valid.eq(unpacker.write.valid)]
+        write = {name: Signal.like(getattr(unpacker.write, name), name=f"write_{name}", reset_less=True)
+                 for name in ("kind", "address", "part", "every", "last", "data")}
+        with m.If(unpacker.write.valid):
+            m.d.sync += [register.eq(getattr(unpacker.write, name)) for name, register in write.items()]
+        m.d.comb += [getattr(self.write, name).eq(register) for name, register in write.items()]
         wiring.connect(m, walker.rows, splitter.rows)
         wiring.connect(m, splitter.bursts, wiring.flipped(self.memory.bursts))
         wiring.connect(m, wiring.flipped(self.memory.beats), unpacker.beats)

@@ -1,13 +1,17 @@
 """The engine of ALU and of GEMM with reset, with QNT and LUT.
 
     issue    the loops give a micro-op's address
-    uop      the micro-op is there; the loops' offsets are added
+    uop      the micro-op is there
+    index    the loops' offsets are added
+    check    it is found out which steps before it this one must wait for
     read     ACC and QNT are read; the step waits here if it must, and those behind it stand still
-    alu      an operation is written to ACC; requantisation adds its bias
-    long_1.. requantisation goes on, or a table is looked up, and writes to ACC from the last of these stages
+    fetched  their elements are there, or what is on its way to ACC
+    operate  min, max, add; the others begin
+    long_1.. requantisation, shifts and products go on, or a table is looked up
+    write    the result goes to ACC
 
-A read of ACC sees the write of the same cycle, so a step may use what the one before it wrote. Only requantisation and
-tables (`long` steps) write later: another step waits while a long one would write after it, or too late for what it reads.
+An operation of one cycle may use what the one before it has made (fresh.py). The others (`long` steps) write later: another
+step waits while a long one would write after it, or too late for what it reads.
 """
 
 from amaranth import Cat, Module, Mux, Signal, signed
@@ -15,24 +19,24 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
-from weft.isa import Memory
+from weft.isa import ALU_BY_NAME, Memory
 from weft.isa.config import QNT_LANE_BYTES
 
-from .alu import AluLane
+from .alu import AluLane, SlowLane
 from .dma import Shape, write_signature
 from .extend import sign_extended
+from .fresh import Fresh, again
 from .in_flight import DONE
 from .layouts import micro_op
 from .loops import Loops, index_layout
-from .requant import LATENCY, RequantChannel, RequantLane
+from .requant import KEPT, LATENCY, RequantChannel, RequantLane
 from .scratchpad import Scratchpad
 from .steps import ALU_STEP, ENTRY_BITS, HEAD
 from .tables import Tables
 from .writing import bits_of, enables
 
-STAGES = ("alu", *(f"long_{stage}" for stage in range(1, LATENCY + 1)))
-LAST = STAGES[-1]
-LONG_STAGES = STAGES[:-1]  # those that requantisation works in
+LONG_STAGES = ("operate", *(f"long_{stage}" for stage in range(1, LATENCY)))  # those that requantisation works in
+STAGES = ("fetched", *LONG_STAGES, "write")  # behind `read`; a short step goes from `operate` to `write`
 QNT_WORDS = 3  # of the four words of a lane; the last is reserved
 
 
@@ -42,14 +46,15 @@ class Elementwise(wiring.Component):
 
     def __init__(self, config, memories):
         self.config, self.memories = config, memories
-        acc, lanes = exact_log2(config.acc_depth), config.batch * config.block_out
+        acc, data = exact_log2(config.acc_depth), config.acc_bits
+        self.lanes = lanes = config.batch * config.block_out
         super().__init__({
             "begin": In(1), "word": In(128), "head": In(HEAD), "index": In(ENTRY_BITS), "ready": Out(1), "issuing": Out(1),
             "first_uop": Out(exact_log2(config.uop_depth) + 1), "last_uop": Out(exact_log2(config.uop_depth) + 1),
             "uop_address": Out(exact_log2(config.uop_depth)), "uop_enable": Out(1), "uop": In(32),
             "own_write": In(write_signature(config)), "dst_address": Out(acc), "dst_enable": Out(1), "src_address": Out(acc),
-            "src_enable": Out(1), "dst_data": In(config.acc_bits).array(lanes), "src_data": In(config.acc_bits).array(lanes),
-            "write_address": Out(acc), "write_enable": Out(1), "write_data": Out(config.acc_bits).array(lanes),
+            "src_enable": Out(1), **{f"{port}_{half}": In(data).array(lanes) for port in ("dst", "src") for half in ("lower", "upper")},
+            "write_address": Out(acc), "write_enable": Out(1), "write_data": Out(data).array(lanes),
             "done": Out(DONE), "stepped": Out(1), "strays": Out(1)})
 
     def elaborate(self, platform):
@@ -60,77 +65,127 @@ class Elementwise(wiring.Component):
         m.d.comb += [self.ready.eq(~self.issuing | loops.last & ~stall), loops.begin.eq(self.begin), loops.word.eq(self.word),
                      loops.advance.eq(self.issuing & ~stall), self.uop_address.eq(loops.uop), self.uop_enable.eq(self.issuing & ~stall),
                      self.first_uop.eq(loops.first), self.last_uop.eq(loops.after),
-                     issue.eq(current), issue.valid.eq(self.issuing), issue.last.eq(self.issuing & loops.last),
-                     issue.long.eq(self.issuing & current.long)]  # what is not there must not be waited for
+                     issue.eq(current), issue.valid.eq(self.issuing), issue.last.eq(self.issuing & loops.last)]
         with m.If(self.issuing & loops.last & ~stall):
             m.d.sync += self.issuing.eq(0)
         with m.If(self.begin):
             m.d.sync += [self.issuing.eq(1), current.index.eq(self.index)]
             m.d.sync += [getattr(current, name).eq(getattr(self.head, name)) for name in
-                         ("confined", "upper", "clear", "long", "lut", "op", "use_imm", "imm")]
+                         ("confined", "upper", "clear", "long", "lut", "slow", "op", "use_imm", "imm")]
 
-        uop_step, read = Signal(ALU_STEP), Signal(ALU_STEP)
-        offsets, indices = Signal(index_layout(config), reset_less=True), Signal(index_layout(config), reset_less=True)
-        uop = micro_op(config)(self.uop)
+        early = {name: Signal(ALU_STEP, name=f"{name}_step") for name in ("uop", "index", "check", "read")}
+        offsets, given, found, indices = (Signal(index_layout(config), name=name, reset_less=True) for name in ("offsets", "given", "found", "indices"))
+        uop = Signal(micro_op(config), name="micro_op", reset_less=True)
         with m.If(~stall):
-            m.d.sync += [uop_step.eq(issue), offsets.eq(loops.offsets), read.eq(uop_step)]
-            m.d.sync += [getattr(indices, name).eq(getattr(uop, name) + getattr(offsets, name)) for name in ("dst", "src")]
+            m.d.sync += [after.eq(before) for before, after in zip([issue, *early.values()], early.values())]
+            m.d.sync += [uop.eq(self.uop), given.eq(loops.offsets), offsets.eq(given), indices.eq(found)]
+            m.d.sync += [getattr(found, name).eq(getattr(uop, name) + getattr(offsets, name)) for name in ("dst", "src")]
+        read = early["read"]
         step = {name: Signal(ALU_STEP, name=f"{name}_step") for name in STAGES}
         dst = {name: Signal(exact_log2(config.acc_depth), name=f"{name}_dst", reset_less=True) for name in STAGES}
-        m.d.sync += [step["alu"].eq(Mux(stall, 0, read)), dst["alu"].eq(indices.dst)]
-        for before, after in zip(STAGES, STAGES[1:]):
+        m.d.sync += [step["fetched"].eq(Mux(stall, 0, read)), dst["fetched"].eq(indices.dst)]
+        for before, after in zip(STAGES[:-2], STAGES[1:-1]):
             m.d.sync += [step[after].eq(step[before]), dst[after].eq(dst[before])]
-        with m.If(~step["alu"].long):  # only long steps go on
+        with m.If(~step["operate"].long):  # only long steps go on
             m.d.sync += step["long_1"].eq(0)
-        waits = 0
-        for name in LONG_STAGES:
-            waits = waits | step[name].long & (~read.long | (dst[name] == indices.dst))
-        m.d.comb += stall.eq(read.valid & waits)
+        last = LONG_STAGES[-1]
+        m.d.sync += [step["write"].eq(Mux(step[last].valid, step[last], Mux(step["operate"].long, 0, step["operate"]))),
+                     dst["write"].eq(Mux(step[last].valid, dst[last], dst["operate"]))]
+        m.d.comb += stall.eq(self._waits(m, early["check"], found, read, indices, step, dst, stall))
         self._read(m, read, indices, stall)
         self._lanes(m, read, indices, stall, step, dst)
+        done = step["write"]
+        m.d.comb += [self.done.valid.eq(done.last), self.done.index.eq(done.index), self.stepped.eq(done.valid & ~done.clear),
+                     self.write_enable.eq(done.valid), self.write_address.eq(dst["write"])]
         return m
+
+    def _waits(self, m, check, found, read, indices, step, dst, stall):
+        """Whether the step in `read` waits: a register, for everything hangs on it.
+
+        Long steps go on by a stage a cycle, whoever waits. So it is enough to know, as a step comes to `read`, in which stages
+        there are some that it must wait for: a bit each, which moves along with them."""
+        ahead, waits = Signal(len(STAGES)), Signal(len(STAGES))
+        long_ahead = [(read, indices.dst), *((step[name], dst[name]) for name in STAGES[:-1])]
+        reads_src = check.slow & ~check.use_imm
+        m.d.comb += ahead.eq(Cat(its.valid & its.long & check.valid & (~check.long | (its_dst == found.dst) | reads_src & (its_dst == found.src[:len(its_dst)]))
+                                 for its, its_dst in long_ahead))
+        waiting = Signal()
+        with m.If(stall):
+            m.d.sync += [waits.eq(waits << 1), waiting.eq(waits[:-1].any())]
+        with m.Else():
+            m.d.sync += [waits.eq(ahead), waiting.eq(ahead.any())]
+        return waiting
 
     def _read(self, m, read, indices, stall):
         reads = read.valid & ~read.clear & ~stall
-        takes_src = reads & ~read.use_imm & ~read.long
+        takes_src, strays = reads & ~read.use_imm & (~read.long | read.slow), Signal()
         m.d.comb += [
             self.dst_address.eq(indices.dst), self.dst_enable.eq(reads), self.src_address.eq(indices.src), self.src_enable.eq(takes_src),
-            self.strays.eq(read.confined & (read.valid & (indices.dst[-1] != read.upper)
-                                            | takes_src & (self.src_address[-1] != read.upper)))]
+            self.strays.eq(strays)]
+        m.d.sync += strays.eq(read.confined & (read.valid & (indices.dst[-1] != read.upper) | takes_src & (self.src_address[-1] != read.upper)))
+
+    def _operands(self, m, step, dst, results, written):
+        """What `dst` and `src` are in ACC, for `operate`."""
+        ahead = [(step[name], dst[name]) for name in ("fetched", "operate", "write")]
+        operands = []
+        for port in ("dst", "src"):
+            m.submodules[port] = fresh = Fresh(self.config, self.lanes)
+            address = getattr(self, f"{port}_address")
+            m.d.comb += [fresh.enable.eq(getattr(self, f"{port}_enable")), fresh.upper.eq(address[-1]), fresh.again.eq(again(address, ahead))]
+            for mine, its in ((fresh.lower_data, getattr(self, f"{port}_lower")), (fresh.upper_data, getattr(self, f"{port}_upper")),
+                              (fresh.result, results), (fresh.written, written)):
+                m.d.comb += [word.eq(value) for word, value in zip(mine, its)]
+            operands.append([Mux(fresh.nearest, result, value).as_signed() for result, value in zip(results, fresh.data)])
+        return operands
 
     def _lanes(self, m, read, indices, stall, step, dst):
         """The operations of every lane, and what is written."""
-        config, alu = self.config, step["alu"]
-        m.submodules.qnt = qnt = Scratchpad(config.block_out * QNT_WORDS, 32, config.qnt_depth)
+        config, alu, done = self.config, step["operate"], step["write"]
         m.submodules.tables = tables = Tables(config, self.memories.index(Memory.LUT))
-        m.d.comb += [qnt.read_address.eq(indices.src), qnt.read_enable.eq(read.valid & read.long & ~read.lut & ~stall)]
-        self._fill_qnt(m, qnt)
-        self._tables(m, tables, read, indices, step)
-        long, done = step[LAST].valid, Signal(ALU_STEP)
-        m.d.comb += [done.eq(Mux(long, step[LAST], Mux(alu.long, 0, alu))), self.done.valid.eq(done.last), self.done.index.eq(done.index),
-                     self.stepped.eq(done.valid & ~done.clear), self.write_enable.eq(done.valid),
-                     self.write_address.eq(Mux(long, dst[LAST], dst["alu"]))]
-        channels = [self._channel(m, qnt, step, channel) for channel in range(config.block_out)]
+        results, written = ([Signal(signed(config.acc_bits), name=f"{name}_{lane}", reset_less=True) for lane in range(self.lanes)]
+                            for name in ("result", "written"))
+        changed, other = self._operands(m, step, dst, results, written)
+        parameters = self._parameters(m, read, indices, stall, step)
+        channels = [self._channel(m, words, step, channel) for channel, words in enumerate(parameters)]
+        self._tables(m, tables, read, indices, step, changed)
         imm = Signal(signed(config.acc_bits))
         m.d.comb += imm.eq(sign_extended(alu.imm, config.acc_bits))
-        for lane in range(config.batch * config.block_out):
+        for lane, x in enumerate(changed):
             m.submodules[f"alu_{lane}"] = short = AluLane()
             m.submodules[f"requant_{lane}"] = requant = RequantLane()
-            channel, x = channels[lane % config.block_out], self.dst_data[lane]
+            m.submodules[f"slow_{lane}"] = slow = SlowLane()
+            channel, y = channels[lane % config.block_out], Mux(alu.use_imm, imm, other[lane])
             m.d.comb += [
-                short.used.eq(alu.valid & ~alu.long), short.op.eq(alu.op), short.clear.eq(alu.clear), short.x.eq(x),
-                short.y.eq(Mux(alu.use_imm, imm, self.src_data[lane].as_signed())),
-                requant.enables.eq(channel.enables), requant.x.eq(x),
-                requant.bias.eq(qnt.read_data[lane % config.block_out * QNT_WORDS]),
-                requant.multiplier_1.eq(channel.multiplier_1),
+                short.used.eq(alu.valid & ~alu.long), short.op.eq(alu.op), short.clear.eq(alu.clear), short.x.eq(x), short.y.eq(y),
+                slow.enables.eq(Cat(step[name].slow for name in LONG_STAGES)), slow.x.eq(x), slow.y.eq(y),
+                slow.multiplies.eq(step[LONG_STAGES[3]].op == ALU_BY_NAME["mul"].code),
+                requant.enables.eq(channel.enables), requant.x.eq(x), requant.bias.eq(parameters[lane % config.block_out][0]),
+                requant.late_multiplier.eq(channel.late_multiplier),
             ]
-            m.d.comb += [getattr(requant, f"control_{stage}").eq(getattr(channel, f"control_{stage}"))
-                         for stage in range(2, LATENCY + 1)]
-            with m.If(long):
-                late = Mux(step[LAST].lut, tables.result[lane].as_signed(), requant.result)
-                m.d.comb += self.write_data[lane].eq(sign_extended(late, config.acc_bits))
+            m.d.comb += [getattr(requant, f"control_{stage}").eq(getattr(channel, f"control_{stage}")) for stage in KEPT]
+            with m.If(alu.valid & ~alu.long):
+                m.d.sync += results[lane].eq(short.result)
+            with m.If(done.valid):
+                m.d.sync += written[lane].eq(results[lane])
+            with m.If(done.slow):
+                m.d.comb += self.write_data[lane].eq(slow.result)
+            with m.Elif(done.lut):
+                m.d.comb += self.write_data[lane].eq(sign_extended(tables.result[lane], config.acc_bits))
+            with m.Elif(done.long):
+                m.d.comb += self.write_data[lane].eq(sign_extended(requant.result, config.acc_bits))
             with m.Else():
-                m.d.comb += self.write_data[lane].eq(short.result)
+                m.d.comb += self.write_data[lane].eq(results[lane])
+
+    def _parameters(self, m, read, indices, stall, step):
+        """The words of each channel's parameters, for `operate`."""
+        config = self.config
+        m.submodules.qnt = qnt = Scratchpad(config.block_out * QNT_WORDS, 32, config.qnt_depth, block=True)
+        m.d.comb += [qnt.read_address.eq(indices.src), qnt.read_enable.eq(read.valid & read.long & ~read.lut & ~read.slow & ~stall)]
+        self._fill_qnt(m, qnt)
+        words = [Signal(32, name=f"parameter_{index}", reset_less=True) for index in range(config.block_out * QNT_WORDS)]
+        with m.If(step["fetched"].long & ~step["fetched"].lut & ~step["fetched"].slow):
+            m.d.sync += [mine.eq(its) for mine, its in zip(words, qnt.read_data)]
+        return [words[channel * QNT_WORDS:(channel + 1) * QNT_WORDS] for channel in range(config.block_out)]
 
     def _fill_qnt(self, m, qnt):
         shape, kind = Shape(self.config, Memory.QNT), self.memories.index(Memory.QNT)
@@ -141,17 +196,19 @@ class Elementwise(wiring.Component):
         m.d.comb += [qnt.write_data[index].eq(bits_of(self.own_write, shape, offset, 32))
                      for index, offset in enumerate(offsets)]
 
-    def _tables(self, m, tables, read, indices, step):
+    def _tables(self, m, tables, read, indices, step, changed):
         wiring.connect(m, wiring.flipped(self.own_write), tables.write)
-        table = Signal.like(tables.table, reset_less=True)
+        asked, table = (Signal.like(tables.table, name=name, reset_less=True) for name in ("asked", "table"))
         with m.If(read.lut):
-            m.d.sync += table.eq(indices.src)
+            m.d.sync += asked.eq(indices.src)
+        with m.If(step["fetched"].lut):
+            m.d.sync += table.eq(asked)
         m.d.comb += [tables.enables.eq(Cat(step[name].lut for name in LONG_STAGES)), tables.table.eq(table)]
-        m.d.comb += [x.eq(element) for x, element in zip(tables.x, self.dst_data)]
+        m.d.comb += [x.eq(element) for x, element in zip(tables.x, changed)]
 
-    def _channel(self, m, qnt, step, index):
+    def _channel(self, m, words, step, index):
         m.submodules[f"channel_{index}"] = channel = RequantChannel()
-        _, multiplier, control = qnt.read_data[index * QNT_WORDS:(index + 1) * QNT_WORDS]
-        m.d.comb += [channel.enables.eq(Cat(step[name].long & ~step[name].lut for name in LONG_STAGES)),
+        _, multiplier, control = words
+        m.d.comb += [channel.enables.eq(Cat(step[name].long & ~step[name].lut & ~step[name].slow for name in LONG_STAGES)),
                      channel.multiplier.eq(multiplier), channel.control.eq(control)]
         return channel

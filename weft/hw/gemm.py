@@ -47,8 +47,8 @@ class Windows(wiring.Component):
 
     Members
     -------
-    prepare: the next cycle may slide a window of `taps`. used: `lanes` is wanted. slides: the element in `inp` enters in this
-    cycle, and `used` is set.
+    prepare: the next cycle may slide a window of `taps`. used: `lanes` is wanted. slides: the element in `inp`, a register,
+    enters in this cycle, and `used` is set.
     lanes: the window of lane b * block_out + o as words, from the oldest; it has seen this cycle's element.
     """
 
@@ -84,22 +84,22 @@ class Windows(wiring.Component):
 
 
 class DotProducts(wiring.Component):
-    """sums[b * block_out + o] = inp row b times wgt row o, or with `windowed` window b * block_out + o times wgt row o; a cycle
-    later, where `enable`.
+    """sums[b * block_out + o] = inp row b times wgt row o, or with `windowed` window b * block_out + o times wgt row o.
 
-    The two sums stand in the branches of one condition and share wgt's rows: synthesis makes one row of multipliers of both,
-    with a choice of the first operand. Written out, that choice would be most of what a simulator does.
+    Operands, products and sums are registers, each of a cycle: multipliers of an FPGA have none of their own that synthesis
+    would use, and each takes half of a cycle there.
 
     Members
     -------
-    inp, wgt: elements as words, row by row. windows: as `lanes` of Windows.
+    take: the operands are there. windowed: the first is a window. multiply, add: what was taken a cycle, two cycles before.
+    inp, wgt: elements as words, row by row. windows: as `lanes` of Windows. sums: three cycles after `take`.
     """
 
     def __init__(self, config):
         self.config = config
         words, bits = row_words(config)
         tap_count, tap_bits = tap_words(config)
-        super().__init__({"enable": In(1), "windowed": In(1), "inp": In(bits).array(config.batch * words),
+        super().__init__({"take": In(1), "windowed": In(1), "multiply": In(1), "add": In(1), "inp": In(bits).array(config.batch * words),
                           "windows": In(tap_bits).array(config.batch * config.block_out * tap_count),
                           "wgt": In(bits).array(config.block_out * words),
                           "sums": Out(signed(sum_bits(config))).array(config.batch * config.block_out)})
@@ -107,25 +107,33 @@ class DotProducts(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config = self.config
-        tap_count, _ = tap_words(config)
-        wgt = [row_lanes(config, self.wgt, row) for row in range(config.block_out)]
-        for b in range(config.batch):
-            inp = row_lanes(config, self.inp, b)
-            for o in range(config.block_out):
-                lane = b * config.block_out + o
-                window = word_lanes(config, self.windows[lane * tap_count:(lane + 1) * tap_count])
-                total = Signal(signed(sum_bits(config)), reset_less=True, name=f"sum_{b}_{o}")
-                with m.If(self.enable):
-                    m.d.sync += total.eq(dot_product(inp, wgt[o]))
-                    with m.If(self.windowed):
-                        m.d.sync += total.eq(dot_product(window, wgt[o]))
-                m.d.comb += self.sums[lane].eq(total)
+        words, bits = row_words(config)
+        wgt = [Signal(bits, name=f"wgt_{index}", reset_less=True) for index in range(config.block_out * words)]
+        with m.If(self.take):
+            m.d.sync += [mine.eq(its) for mine, its in zip(wgt, self.wgt)]
+        for lane in range(config.batch * config.block_out):
+            row = lane % config.block_out
+            factors = zip(word_lanes(config, self._operand(m, lane)), row_lanes(config, wgt, row))
+            products = [Signal(signed(config.inp_bits + config.wgt_bits), name=f"product_{lane}_{index}", reset_less=True)
+                        for index in range(config.block_in)]
+            total = Signal(signed(sum_bits(config)), reset_less=True, name=f"sum_{lane}")
+            with m.If(self.multiply):
+                m.d.sync += [product.eq(a * b) for product, (a, b) in zip(products, factors)]
+            with m.If(self.add):
+                m.d.sync += total.eq(balanced_sum(products))
+            m.d.comb += self.sums[lane].eq(total)
         return m
 
-
-def dot_product(a, b):
-    """The sum of the products of the lanes of two rows; where one has fewer, of those."""
-    return balanced_sum([x * y for x, y in zip(a, b)])
+    def _operand(self, m, lane):
+        """A lane's first operand, as words: its window, 0 above that, or the row of INP."""
+        (words, bits), (tap_count, _) = row_words(self.config), tap_words(self.config)
+        row = lane // self.config.block_out
+        operand = [Signal(bits, name=f"operand_{lane}_{index}", reset_less=True) for index in range(words)]
+        with m.If(self.take):
+            m.d.sync += [mine.eq(its) for mine, its in zip(operand, self.inp[row * words:(row + 1) * words])]
+            with m.If(self.windowed):
+                m.d.sync += [word.eq(self.windows[lane * tap_count + index] if index < tap_count else 0) for index, word in enumerate(operand)]
+        return operand
 
 
 def word_lanes(config, words):

@@ -20,8 +20,8 @@ class InFlight(wiring.Component):
     Members
     -------
     give: the instruction `head` begins and takes entry `index`; only while `space`.
-    waits_for: entries that it must wait for. multiply, alu, load: an engine has done an entry's last write.
-    still: entries that are not done, this cycle's taken into account.
+    waits_for: entries that it must wait for. multiply, alu, load: an engine does an entry's last write; it counts as done in the
+    next cycle. still: entries that are not done, this cycle's taken into account.
     end: the oldest instruction ends, with these tokens, and `finish`; one a cycle, in order.
     """
 
@@ -32,20 +32,21 @@ class InFlight(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        pending, count = Signal(ENTRIES), Signal(range(ENTRIES + 1))
+        pending, done, count = Signal(ENTRIES), Signal(ENTRIES), Signal(range(ENTRIES + 1))
         oldest, newest = Signal(ENTRY_BITS), Signal(ENTRY_BITS)
         engines = [Signal(2, name=f"engine_{k}", reset_less=True) for k in range(ENTRIES)]
         uses = [Signal.like(self.head.uses, name=f"uses_{k}", reset_less=True) for k in range(ENTRIES)]
         tokens = [Signal(3, name=f"tokens_{k}", reset_less=True) for k in range(ENTRIES)]
         dones = [getattr(self, name) for name in ENGINES]
         for k in range(ENTRIES):
-            done = 0
+            writes = 0
             for each in dones:
-                done = done | each.valid & (each.index == k)
-            m.d.comb += [self.still[k].eq(pending[k] & ~done),
+                writes = writes | each.valid & (each.index == k)
+            m.d.sync += done[k].eq(writes)
+            m.d.comb += [self.still[k].eq(pending[k] & ~done[k]),
                          self.waits_for[k].eq(self.still[k] & (uses[k] & self.head.uses).any() & (engines[k] != self.head.engine))]
         m.d.sync += pending.eq(self.still)
-        m.d.comb += [self.space.eq(count != ENTRIES), self.index.eq(newest), self.busy.eq(count != 0),
+        m.d.comb += [self.space.eq(~count[ENTRY_BITS]), self.index.eq(newest), self.busy.eq(count != 0),
                      self.end.eq(self.busy & ~self.still.bit_select(oldest, 1))]
         ends = Array(tokens)[oldest]
         m.d.comb += [output.eq(self.end & ends[k]) for k, output in enumerate((self.push_prev, self.push_next, self.finish))]
@@ -68,7 +69,7 @@ class Waiting(wiring.Component):
     Members
     -------
     give: takes word, head, index and waits_for; only while `free`. still: of InFlight. ready: the engine can begin one.
-    begin: the first, in held_*, begins in this cycle. valid, words: all that wait.
+    begin: the first, in held_*, begins in this cycle; it leaves in the next. valid, words: all that have not left.
     """
 
     def __init__(self, depth: int):
@@ -82,18 +83,20 @@ class Waiting(wiring.Component):
         heads = [self.held_head, *(Signal(HEAD, name=f"head_{k}", reset_less=True) for k in range(1, self.depth))]
         indices = [self.held_index, *(Signal(ENTRY_BITS, name=f"index_{k}", reset_less=True) for k in range(1, self.depth))]
         waits = [Signal(ENTRIES, name=f"waits_{k}") for k in range(self.depth)]
-        m.d.comb += [self.begin.eq(self.valid[0] & self.ready & (waits[0] == 0)), self.free.eq(~self.valid[-1] | self.begin),
+        leaves = Signal()  # begin reaches few registers, and this one all the others
+        m.d.comb += [self.begin.eq(self.valid[0] & ~leaves & self.ready & (waits[0] == 0)), self.free.eq(~self.valid[-1]),
                      self.held_word.eq(self.words[0])]
+        m.d.sync += leaves.eq(self.begin)
         rows = [(self.valid[k], self.words[k], heads[k], indices[k], waits[k]) for k in range(self.depth)]
         for k, (valid, word, head, index, wait) in enumerate(rows):
             m.d.sync += wait.eq(wait & self.still)
-            with m.If(self.begin):
+            with m.If(leaves):
                 m.d.sync += valid.eq(0)
                 if k + 1 < self.depth:
                     m.d.sync += [valid.eq(rows[k + 1][0]), wait.eq(rows[k + 1][4] & self.still)]
                     m.d.sync += [mine.eq(its) for mine, its in zip((word, head, index), rows[k + 1][1:4])]
             before, behind = rows[k - 1][0] if k else Const(1), rows[k + 1][0] if k + 1 < self.depth else Const(0)
-            takes = Mux(self.begin, valid & ~behind, before & ~valid)  # it becomes the last one
+            takes = Mux(leaves, valid & ~behind, before & ~valid)  # it becomes the last one
             with m.If(self.give & takes):
                 m.d.sync += [valid.eq(1), word.eq(self.word), head.eq(self.head), index.eq(self.index), wait.eq(self.waits_for)]
         return m

@@ -43,25 +43,28 @@ class Loops(wiring.Component):
                           "windows": Out(1), "slides": Out(1), "taps": Out(TAP_BITS), "first": Out(bits), "after": Out(bits)})
 
     def elaborate(self, platform):
+        """What is the last is told by registers, set a step ahead: everything else hangs on it."""
         m = Module()
         gemm = view(self.config, Opcode.GEMM, self.word)
-        first, after, k = (Signal(gemm.uop_end.shape().width, reset_less=True, name=f"{name}_k") for name in ("first", "after", "next"))
-        x, y = Signal(14, reset_less=True), Signal(14, reset_less=True)  # steps left after this one
-        in_size = Signal(14, reset_less=True)
-        last_k, last_x, x_moves, k_moves, y_moves = Signal(), Signal(), Signal(), Signal(), Signal()
+        bits = gemm.uop_end.shape().width
+        first, after, before, k = (Signal(bits, reset_less=True, name=f"{name}_k") for name in ("first", "after", "before", "next"))
+        x, y, in_size = (Signal(14, reset_less=True, name=name) for name in ("x", "y", "in_size"))  # steps left after this one
+        last_k, last_x, last_y, one_k, one_x = (Signal(reset_less=True, name=name) for name in ("last_k", "last_x", "last_y", "one_k", "one_x"))
+        x_moves, k_moves, y_moves = Signal(), Signal(), Signal()
         m.d.comb += [self.none.eq((gemm.iter_out == 0) | (gemm.iter_in == 0) | (gemm.uop_bgn >= gemm.uop_end)),
-                     self.uop.eq(k), self.first.eq(first), self.after.eq(after), last_k.eq(k + 1 == after), last_x.eq(x == 0),
-                     x_moves.eq(Mux(self.windows, self.full, last_k)), k_moves.eq(~self.windows | self.full & last_x),
-                     y_moves.eq(self.full & last_k & last_x), self.last.eq(y_moves & (y == 0))]
+                     self.uop.eq(k), self.first.eq(first), self.after.eq(after), x_moves.eq(Mux(self.windows, self.full, last_k)),
+                     k_moves.eq(~self.windows | self.full & last_x), y_moves.eq(self.full & last_k & last_x), self.last.eq(y_moves & last_y)]
         with m.If(self.advance & k_moves):
-            m.d.sync += k.eq(Mux(last_k, first, k + 1))
+            m.d.sync += [k.eq(Mux(last_k, first, k + 1)), last_k.eq(Mux(last_k, one_k, k == before))]
         with m.If(self.advance & x_moves):
-            m.d.sync += x.eq(Mux(last_x, in_size, x - 1))
+            m.d.sync += [x.eq(Mux(last_x, in_size, x - 1)), last_x.eq(Mux(last_x, one_x, x == 1))]
         with m.If(self.advance & y_moves):
-            m.d.sync += y.eq(y - 1)
+            m.d.sync += [y.eq(y - 1), last_y.eq(y == 1)]
         with m.If(self.begin):
-            m.d.sync += [k.eq(gemm.uop_bgn), first.eq(gemm.uop_bgn), after.eq(gemm.uop_end), x.eq(gemm.iter_in - 1),
-                         in_size.eq(gemm.iter_in - 1), y.eq(gemm.iter_out - 1)]
+            single = gemm.uop_bgn + 1 == gemm.uop_end
+            m.d.sync += [k.eq(gemm.uop_bgn), first.eq(gemm.uop_bgn), after.eq(gemm.uop_end), before.eq(gemm.uop_end - 2), x.eq(gemm.iter_in - 1),
+                         in_size.eq(gemm.iter_in - 1), y.eq(gemm.iter_out - 1), last_k.eq(single), one_k.eq(single),
+                         last_x.eq(gemm.iter_in == 1), one_x.eq(gemm.iter_in == 1), last_y.eq(gemm.iter_out == 1)]
         if self.windowed:
             self._window(m, last_x)
         else:
@@ -75,15 +78,16 @@ class Loops(wiring.Component):
         insn = view(self.config, Opcode.DEPTHWISE, self.word)
         is_windows = insn.opcode == Opcode.DEPTHWISE
         missing, moves = Signal(TAP_BITS, reset_less=True), Signal(TAP_BITS, reset_less=True)  # both less one
-        still, first = Signal(reset_less=True), Signal(reset_less=True)
-        m.d.comb += [self.full.eq(missing == 0), self.slides.eq(self.windows & (first | ~still))]
+        still, first, full = (Signal(reset_less=True, name=name) for name in ("still", "first", "is_full"))
+        m.d.comb += [self.full.eq(full), self.slides.eq(self.windows & (first | ~still))]
         with m.If(self.advance):
-            m.d.sync += missing.eq(missing - 1)
-            with m.If(self.full):
-                m.d.sync += [missing.eq(Mux(last_x, self.taps - 1, moves)), first.eq(last_x)]
+            m.d.sync += [missing.eq(missing - 1), full.eq(missing == 1)]
+            with m.If(full):
+                again = Mux(last_x, self.taps - 1, moves)
+                m.d.sync += [missing.eq(again), full.eq(again == 0), first.eq(last_x)]
         with m.If(self.begin):
             taps, stride = Mux(is_windows, insn.taps, 1), insn.src_factor_in
-            m.d.sync += [self.windows.eq(is_windows), self.taps.eq(taps), missing.eq(taps - 1), first.eq(1), still.eq(stride == 0),
+            m.d.sync += [self.windows.eq(is_windows), self.taps.eq(taps), missing.eq(taps - 1), full.eq(taps == 1), first.eq(1), still.eq(stride == 0),
                          moves.eq(Mux(~is_windows | (stride == 0), 0, Mux(stride < taps, stride, taps) - 1))]
 
     def _offset(self, m, name, x_moves, y_moves, last_x):

@@ -1,12 +1,17 @@
 """The engine of GEMM and DEPTHWISE, with INP and WGT: a step a cycle, without a wait.
 
     issue    the loops give a micro-op's address
-    uop      the micro-op is there; the loops' offsets are added
-    operands INP and WGT are read
-    sum      dot products; ACC is read
+    uop      the micro-op is there
+    index    the loops' offsets are added
+    operands INP is read
+    fetched  its element is there; WGT is read
+    window   the element enters the window; WGT's is there
+    product  the rows' products; ACC is read
+    sum      their sums; ACC's element is there, or what is on its way to it
+    add      the two are added
     write    the sum goes to ACC
 
-A read of ACC sees the write of the same cycle, so a step may use what the one before it wrote.
+Every stage is a cycle and ends in registers: a block RAM of an FPGA takes half of one to read.
 """
 
 from amaranth import Module, Mux, Signal
@@ -17,6 +22,7 @@ from amaranth.utils import exact_log2
 from weft.isa import Memory
 
 from .dma import Shape, write_signature
+from .fresh import Fresh, again
 from .gemm import DotProducts, Windows, row_words
 from .in_flight import DONE
 from .layouts import micro_op
@@ -26,7 +32,9 @@ from .scratchpad import Scratchpad
 from .steps import ENTRY_BITS, HEAD, STEP, WINDOW
 from .writing import fill_words
 
-STAGES = ("uop", "operands", "sum", "write")  # behind `issue`
+STAGES = ("uop", "index", "operands", "fetched", "window", "product", "sum", "add", "write")  # behind `issue`
+WINDOW_STAGES = STAGES[:STAGES.index("window") + 1]
+DST_STAGES = STAGES[STAGES.index("operands"):]  # those that know where the step writes
 
 
 class Multiply(wiring.Component):
@@ -37,14 +45,15 @@ class Multiply(wiring.Component):
 
     def __init__(self, config):
         self.config = config
-        acc, lanes = exact_log2(config.acc_depth), config.batch * config.block_out
+        acc, data = exact_log2(config.acc_depth), config.acc_bits
+        self.lanes = lanes = config.batch * config.block_out
         super().__init__({
             "begin": In(1), "word": In(128), "head": In(HEAD), "index": In(ENTRY_BITS), "ready": Out(1), "issuing": Out(1),
             "first_uop": Out(exact_log2(config.uop_depth) + 1), "last_uop": Out(exact_log2(config.uop_depth) + 1),
             "uop_address": Out(exact_log2(config.uop_depth)), "uop_enable": Out(1), "uop": In(32),
             "load_write": In(write_signature(config)), "acc_address": Out(acc), "acc_enable": Out(1),
-            "acc_data": In(config.acc_bits).array(lanes), "write_address": Out(acc), "write_enable": Out(1),
-            "write_data": Out(config.acc_bits).array(lanes), "done": Out(DONE), "stepped": Out(1), "strays": Out(1)})
+            "acc_lower": In(data).array(lanes), "acc_upper": In(data).array(lanes), "write_address": Out(acc), "write_enable": Out(1),
+            "write_data": Out(data).array(lanes), "done": Out(DONE), "stepped": Out(1), "strays": Out(1)})
 
     def elaborate(self, platform):
         m = Module()
@@ -62,28 +71,31 @@ class Multiply(wiring.Component):
                          current.upper.eq(self.head.upper)]
 
         step = {name: Signal(STEP, name=f"{name}_step") for name in STAGES}
-        window = {name: Signal(WINDOW, name=f"{name}_window") for name in ("issue", *STAGES[:3])}
-        for before, after in zip([issue, *step.values()], step.values()):
-            m.d.sync += after.eq(before)
-        for before, after in zip(window.values(), list(window.values())[1:]):
-            m.d.sync += after.eq(before)
+        window = {name: Signal(WINDOW, name=f"{name}_window") for name in ("issue", *WINDOW_STAGES)}
+        for stages in ([issue, *step.values()], [*window.values()]):
+            m.d.sync += [after.eq(before) for before, after in zip(stages, stages[1:])]
         m.d.comb += [window["issue"].used.eq(self.issuing & loops.windows), window["issue"].slides.eq(self.issuing & loops.slides),
                      window["issue"].taps.eq(loops.taps)]
-        offsets, indices = Signal(index_layout(config), reset_less=True), Signal(index_layout(config), reset_less=True)
-        uop = micro_op(config)(self.uop)
-        m.d.sync += offsets.eq(loops.offsets)
-        m.d.sync += [getattr(indices, name).eq(getattr(uop, name) + getattr(offsets, name)) for name in INDICES]
-        m.d.sync += [self.acc_address.eq(indices.dst), self.write_address.eq(self.acc_address)]
-        sums = self._sums(m, step, window, indices)
-        m.d.comb += [self.acc_enable.eq(step["sum"].valid), self.write_enable.eq(step["write"].valid),
-                     self.stepped.eq(step["write"].valid), self.done.valid.eq(step["write"].last), self.done.index.eq(step["write"].index),
-                     self.strays.eq(step["operands"].valid & step["operands"].confined & (indices.dst[-1] != step["operands"].upper))]
-        with m.If(step["write"].valid):
-            m.d.comb += [new.eq(old.as_signed() + total) for new, old, total in zip(self.write_data, self.acc_data, sums)]
+        indices, strays = self._indices(m, loops), Signal()
+        dst = {name: Signal(exact_log2(config.acc_depth), name=f"{name}_dst", reset_less=True) for name in DST_STAGES[1:]}
+        m.d.sync += [after.eq(before) for before, after in zip([indices.dst, *dst.values()], dst.values())]
+        m.d.sync += strays.eq(step["operands"].valid & step["operands"].confined & (indices.dst[-1] != step["operands"].upper))
+        m.d.comb += [self.acc_address.eq(dst["product"]), self.write_address.eq(dst["write"]), self.strays.eq(strays),
+                     self.acc_enable.eq(step["product"].valid), self.write_enable.eq(step["write"].valid),
+                     self.stepped.eq(step["write"].valid), self.done.valid.eq(step["write"].last), self.done.index.eq(step["write"].index)]
+        self._accumulate(m, step, dst, self._sums(m, step, window, indices))
         return m
 
+    def _indices(self, m, loops):
+        """What the steps address; there in `operands`."""
+        uop = Signal(micro_op(self.config), name="micro_op", reset_less=True)
+        given, offsets, indices = (Signal(index_layout(self.config), name=name, reset_less=True) for name in ("given", "offsets", "indices"))
+        m.d.sync += [uop.eq(self.uop), given.eq(loops.offsets), offsets.eq(given)]
+        m.d.sync += [getattr(indices, name).eq(getattr(uop, name) + getattr(offsets, name)) for name in INDICES]
+        return indices
+
     def _sums(self, m, step, window, indices):
-        """Stages `operands` and `sum`: the dot products, there in `write`."""
+        """The dot products, there in `add`."""
         config = self.config
         words, bits = row_words(config)
         m.submodules.inp = inp = Scratchpad(config.batch * words, bits, config.inp_depth)
@@ -92,12 +104,32 @@ class Multiply(wiring.Component):
         m.submodules.windows = windows = Windows(config)
         for pad, memory in ((inp, Memory.INP), (wgt, Memory.WGT)):
             fill_words(m, pad, Shape(config, memory), LOAD_MEMORIES.index(memory), self.load_write)
-        now, multiplies = window["operands"], step["operands"].valid
+        reads, wgt_index = Signal(), Signal.like(indices.wgt, reset_less=True)
+        fetched = [Signal(bits, name=f"inp_{index}", reset_less=True) for index in range(config.batch * words)]
+        m.d.comb += reads.eq(Mux(window["operands"].used, window["operands"].slides, step["operands"].valid))
+        m.d.sync += wgt_index.eq(indices.wgt)
+        with m.If(Mux(window["fetched"].used, window["fetched"].slides, step["fetched"].valid)):
+            m.d.sync += [mine.eq(its) for mine, its in zip(fetched, inp.read_data)]
+        now = window["window"]
         m.d.comb += [
-            inp.read_address.eq(indices.src), inp.read_enable.eq(Mux(now.used, now.slides, multiplies)),
-            wgt.read_address.eq(indices.wgt), wgt.read_enable.eq(multiplies),
-            dots.enable.eq(step["sum"].valid), dots.windowed.eq(window["sum"].used), windows.used.eq(window["sum"].used),
-            windows.slides.eq(window["sum"].slides), windows.taps.eq(now.taps), windows.prepare.eq(now.slides)]
-        m.d.comb += [mine.eq(its) for pair in (zip(dots.inp, inp.read_data), zip(dots.wgt, wgt.read_data),
-                                               zip(windows.inp, inp.read_data), zip(dots.windows, windows.lanes)) for mine, its in pair]
+            inp.read_address.eq(indices.src), inp.read_enable.eq(reads), wgt.read_address.eq(wgt_index), wgt.read_enable.eq(step["fetched"].valid),
+            windows.used.eq(now.used), windows.slides.eq(now.slides), windows.taps.eq(window["fetched"].taps),
+            windows.prepare.eq(window["fetched"].slides), dots.take.eq(step["window"].valid), dots.windowed.eq(now.used),
+            dots.multiply.eq(step["product"].valid), dots.add.eq(step["sum"].valid)]
+        m.d.comb += [mine.eq(its) for pair in (zip(dots.inp, fetched), zip(dots.wgt, wgt.read_data),
+                                               zip(windows.inp, fetched), zip(dots.windows, windows.lanes)) for mine, its in pair]
         return dots.sums
+
+    def _accumulate(self, m, step, dst, sums):
+        """Stages from `product` on: ACC is read, added to, and written."""
+        m.submodules.old = old = Fresh(self.config, self.lanes)
+        ahead = [(step[name], dst[name]) for name in ("sum", "add", "write")]
+        m.d.comb += [old.enable.eq(step["product"].valid), old.upper.eq(dst["product"][-1]), old.again.eq(again(dst["product"], ahead))]
+        for lane, total in enumerate(sums):
+            result, written = (Signal(self.config.acc_bits, name=f"{name}_{lane}", reset_less=True) for name in ("result", "written"))
+            with m.If(step["add"].valid):
+                m.d.sync += result.eq(Mux(old.nearest, result, old.data[lane]).as_signed() + total)
+            with m.If(step["write"].valid):
+                m.d.sync += written.eq(result)
+            m.d.comb += [self.write_data[lane].eq(result), old.result[lane].eq(result), old.written[lane].eq(written),
+                         old.lower_data[lane].eq(self.acc_lower[lane]), old.upper_data[lane].eq(self.acc_upper[lane])]

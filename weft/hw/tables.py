@@ -41,12 +41,16 @@ class Tables(wiring.Component):
             entry = Signal(beat_bits, name=f"entry_{lane}", reset_less=True)  # of the beat that is read
             words = [self._word(m, lane, index, chosen, row, Cat(asked[beat_bits:], table))
                      for index in range(self.config.bus_bits // WORD_BITS)]
-            found = [Signal(ENTRY_BITS, name=f"found_{lane}_{stage}", reset_less=True) for stage in range(2, LATENCY)]
+            beat = [Signal(WORD_BITS, name=f"beat_{lane}_{index}", reset_less=True) for index in range(len(words))]
+            chosen_entry = Signal(beat_bits, name=f"chosen_entry_{lane}", reset_less=True)
+            found = [Signal(ENTRY_BITS, name=f"found_{lane}_{stage}", reset_less=True) for stage in range(3, LATENCY)]
             with m.If(self.enables[0]):
                 m.d.sync += asked.eq(x)
             with m.If(self.enables[1]):
                 m.d.sync += entry.eq(asked)
-            for stage, before, after in zip(range(2, LATENCY), [Cat(words).word_select(entry, ENTRY_BITS), *found], found):
+            with m.If(self.enables[2]):
+                m.d.sync += [chosen_entry.eq(entry), *(mine.eq(its) for mine, its in zip(beat, words))]
+            for stage, before, after in zip(range(3, LATENCY), [Cat(beat).word_select(chosen_entry, ENTRY_BITS), *found], found):
                 with m.If(self.enables[stage]):
                     m.d.sync += after.eq(before)
             m.d.comb += result.eq(found[-1])

@@ -1,16 +1,18 @@
 """The engine of ALU and of GEMM with reset (weft/hw/elementwise.py): when steps issue, stand still, and write.
 
-A step leaves `issue` in one cycle, is in `uop` in the next and in `read` in the one after. It writes TO_WRITE cycles
-after it leaves `read`, a long one (requantisation, a table) LONG_TO_WRITE cycles after. While a step waits in `read`, the
-stages before it stand still too: a pause. Steps wait for those before them only, so all of an instruction's way is known
-as it begins.
+A step leaves `issue` in one cycle, and is in `read` STAGES cycles later. It writes TO_WRITE cycles after it leaves `read`, a long
+one (requantisation, a table, a shift, a product) LONG_TO_WRITE cycles after. While a step waits in `read`, the stages before it stand
+still too: a pause. Steps wait for those before them only, so all of an instruction's way is known as it begins.
 """
 
 from .jit import compiled
 from .state import KEPT
 
-TO_WRITE = 1
-LONG_TO_WRITE = 6
+STAGES = 4
+TO_WRITE = 3
+LONG_TO_WRITE = 10
+TO_DONE = 1  # cycles from a write
+NONE = -1  # no element of ACC
 LONG_WAITS = KEPT  # cycles from where a long step leaves `read`, in which what must not overtake it waits there
 
 
@@ -41,22 +43,26 @@ def remember_long(s, dst, cycle):
 
 
 @compiled
-def leaves_read(s, cycle, is_long, dst):
-    """When a step that comes to `read` in this cycle leaves it: a long one must not write after it, nor too late for it."""
+def leaves_read(s, cycle, is_long, dst, src):
+    """When a step that comes to `read` in this cycle leaves it: a long one must not write after it, nor too late for it.
+
+    dst, src: what a long one changes, and reads beside it."""
     if not is_long:
         return max(cycle, s.longs[s.newest_long].cycle + LONG_WAITS + 1)
     for n in range(KEPT):
-        if s.longs[n].dst == dst:
+        if s.longs[n].dst == dst or s.longs[n].dst == src:
             cycle = max(cycle, s.longs[n].cycle + LONG_WAITS + 1)
     return cycle
 
 
 @compiled
-def step(s, cycle, is_long, dst):
+def step(s, cycle, is_long, dst, src):
     """One step, in `issue` from this cycle on. Returns (when it leaves it, when it leaves `read`)."""
     issued = after_pauses(s, cycle)
-    arrives = after_pauses(s, issued + 1) + 1
-    leaves = leaves_read(s, arrives, is_long, dst)
+    arrives = issued + 1
+    for _stage in range(STAGES - 1):
+        arrives = after_pauses(s, arrives) + 1
+    leaves = leaves_read(s, arrives, is_long, dst, src)
     if leaves > arrives:
         remember_pause(s, arrives, leaves)
     if is_long:
@@ -78,22 +84,26 @@ def last_issued(s, first_issued, steps):
 def long_steps(s, insn, uops, cycle):
     """All steps of a long instruction, one by one. Returns as `step`, of the last."""
     issued = leaves = cycle - 1
-    outer = 0
+    dst_outer = src_outer = 0
     for _y in range(insn.iter_out):
-        inner = outer
+        dst_inner, src_inner = dst_outer, src_outer
         for _x in range(insn.iter_in):
             for k in range(insn.uop_bgn, insn.uop_end):
-                issued, leaves = step(s, issued + 1, True, uops[k] + inner & s.acc_depth - 1)
-            inner += insn.dst_in
-        outer += insn.dst_out
+                src = (uops[k] >> s.src_offset & s.src_indices - 1) + src_inner & s.src_indices - 1
+                src = src & s.acc_depth - 1 if insn.reads_src else NONE
+                issued, leaves = step(s, issued + 1, True, uops[k] + dst_inner & s.acc_depth - 1, src)
+            dst_inner += insn.dst_in
+            src_inner += insn.src_in
+        dst_outer += insn.dst_out
+        src_outer += insn.src_out
     return issued, leaves
 
 
 @compiled
 def operate(s, insn, uops):
-    """The engine takes an instruction in this cycle. Returns (when its last step issues, when it writes)."""
+    """The engine takes an instruction in this cycle. Returns (when its last step issues, when it is done)."""
     if insn.long:
         issued, leaves = long_steps(s, insn, uops, s.now + 1)
-        return issued, leaves + LONG_TO_WRITE
-    issued, leaves = step(s, s.now + 1, False, 0)  # the first may have to wait for long ones before it, the others follow
-    return last_issued(s, issued, insn.steps), leaves + insn.steps - 1 + TO_WRITE
+        return issued, leaves + LONG_TO_WRITE + TO_DONE
+    issued, leaves = step(s, s.now + 1, False, NONE, NONE)  # the first may have to wait for long ones before it, the others follow
+    return last_issued(s, issued, insn.steps), leaves + insn.steps - 1 + TO_WRITE + TO_DONE

@@ -9,7 +9,9 @@ from .alu import operate
 from .jit import compiled
 from .state import ALONE, ALU, COMPUTE, COMPUTES, ENGINES, ENTRIES, LOWER, MOVE, MULTIPLY, NEVER, PLACES, UPPER, WAITING
 
-MULTIPLY_TO_WRITE = 4  # cycles from a step's issue
+DECODED = 5  # cycles from when an instruction leaves its queue until it may begin
+MULTIPLY_TO_DONE = 10  # cycles from a step's issue: a cycle behind its write
+MOVE_TO_DONE = 2  # from when the unpacker is through
 
 
 @compiled
@@ -41,7 +43,8 @@ def place(s, engine, number):
 @compiled
 def is_taken(s, engine):
     """The engine takes the first of those that wait for it in this cycle."""
-    return s.lines[engine].count and place(s, engine, 0).waits == 0 and engine_ready(s, engine)
+    line = s.lines[engine]
+    return line.count and not line.leaves and place(s, engine, 0).waits == 0 and engine_ready(s, engine)
 
 
 @compiled
@@ -65,18 +68,35 @@ def overwrites(s, insns, insn):
 
 
 @compiled
+def must_not_fill(s, insns):
+    """The decoded instruction is a LOAD of UOP that would overwrite micro-ops."""
+    insn = insns[s.modules[COMPUTES].head]
+    return insn.engine == MOVE and insn.is_uop and overwrites(s, insns, insn)
+
+
+@compiled
 def may_begin(s, insns):
-    """The decoded instruction finds room to wait, an entry, and micro-ops where it needs them."""
-    if not s.decoded or s.in_flight == ENTRIES:
+    """The decoded instruction finds room to wait, an entry, and micro-ops where it needs them: in the next cycle, then."""
+    if s.in_flight == ENTRIES:
         return False
     insn = insns[s.modules[COMPUTES].head]
     if insn.engine == ALONE:
         return True
-    if s.lines[insn.engine].count == WAITING[insn.engine] and not is_taken(s, insn.engine):
+    if s.lines[insn.engine].count == WAITING[insn.engine]:
         return False
     if insn.engine == MOVE:
-        return not insn.is_uop or not overwrites(s, insns, insn)
+        return not insn.is_uop or not s.was_read
     return not s.loads_uop and not s.late
+
+
+@compiled
+def decode_cycle(s, insns, takes, begins):
+    """The decoder's registers at the end of a cycle, in which it takes an instruction or its own begins."""
+    if s.decoded:
+        s.ready, s.was_read = may_begin(s, insns), must_not_fill(s, insns)
+        s.decoded = 0 if begins else min(s.decoded + 1, DECODED)
+    elif takes:
+        s.decoded = 1
 
 
 @compiled
@@ -101,24 +121,25 @@ def waits_for(s, engine, uses):
 
 
 @compiled
-def leave_line(s, engine):
-    """The first of those that wait for an engine leaves at the end of this cycle. Returns (which instruction, its entry)."""
-    line, first = s.lines[engine], place(s, engine, 0)
-    line.first, line.count = line.first + 1 & PLACES - 1, line.count - 1
-    return first.index, first.entry
+def leave_line(s, engine, taken):
+    """The end of a cycle of those that wait for an engine: the first leaves that was taken in the cycle before."""
+    line = s.lines[engine]
+    if line.leaves:
+        line.first, line.count = line.first + 1 & PLACES - 1, line.count - 1
+    line.leaves = taken
 
 
 @compiled
 def take(s, insns, times, uops, engine):
     """An engine of steps takes the first of those that wait for it at the end of this cycle."""
-    index, entry = leave_line(s, engine)
+    index, entry = place(s, engine, 0).index, place(s, engine, 0).entry
     insn, issue = insns[index], s.issues[engine]
     issue.first_uop, issue.last_uop = insn.uop_bgn, insn.uop_end
     if engine == ALU:
         issued, done = operate(s, insn, uops)
     else:
         issued = s.now + insn.steps
-        done = issued + MULTIPLY_TO_WRITE
+        done = issued + MULTIPLY_TO_DONE
     issue.until = issued
     s.entries[entry].done = done
     times[index].issued = issued

@@ -12,7 +12,7 @@ from weft.runtime.device import Bases
 from .state import ALONE, ALU, INSTRUCTION, LOWER, MOVE, MOVES, MULTIPLY, NOTHING, PARAMETERS, STEPS, UPPER
 
 SIZE_BITS = 12  # of a LOAD's rows and columns, as weft/hw/decode.py compares them with the halves of ACC
-LONG = (ALU_BY_NAME["requant"].code, ALU_BY_NAME["lut"].code)
+PARAMETRIC, SLOW = (tuple(ALU_BY_NAME[name].code for name in names) for names in (("requant", "lut"), ("shr", "mul")))
 
 
 class Words:
@@ -94,8 +94,11 @@ def _steps(insns: np.ndarray, words: Words, opcode: np.ndarray, config: Config):
     known_taps = (opcode == Opcode.DEPTHWISE) & (taps > 0) & (taps <= min(MAX_TAPS, config.block_in))
     works = (steps > 0) & ((opcode == Opcode.GEMM) | known_taps | known_alu)
     insns["steps"] = np.where(works, np.where(known_taps, windows, steps), 0)
-    insns["long"] = works & known_alu & np.isin(alu_opcode, LONG)
-    insns["dst_out"], insns["dst_in"] = words(Opcode.ALU, "dst_factor_out"), words(Opcode.ALU, "dst_factor_in")
+    insns["long"] = works & known_alu & np.isin(alu_opcode, PARAMETRIC + SLOW)
+    insns["reads_src"] = works & known_alu & np.isin(alu_opcode, SLOW) & (words(Opcode.ALU, "use_imm") == 0)
+    for index in ("dst", "src"):
+        for way in ("out", "in"):
+            insns[f"{index}_{way}"] = words(Opcode.ALU, f"{index}_factor_{way}")
     insns["work"][works] = STEPS
 
 
@@ -106,7 +109,8 @@ def _engines(insns: np.ndarray, words: Words, opcode: np.ndarray, memory: np.nda
     insns["engine"] = np.where(moves, MOVE, np.where(steps, np.where(operates, ALU, MULTIPLY), ALONE))
     insns["several"] = (insns["height"] != 1) | (insns["y_pad_0"] != 0) | (insns["y_pad_1"] != 0)
     insns["confined"] = steps & (words(Opcode.GEMM, "half") == 1)
-    uses = np.where(steps, PARAMETERS * insns["long"] + np.where(insns["confined"], 0, LOWER | UPPER), 0)
+    parametric = (opcode == Opcode.ALU) & np.isin(words(Opcode.ALU, "alu_opcode"), PARAMETRIC)
+    uses = np.where(steps, PARAMETERS * parametric + np.where(insns["confined"], 0, LOWER | UPPER), 0)
     mask, half = (1 << SIZE_BITS) - 1, config.acc_depth // 2
     large = (insns["height"] > mask) | (insns["width"] > mask)
     end = insns["sram"] + (insns["height"] & mask) * (insns["width"] & mask)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from weft.isa import Config, Module
-from weft.isa.table import INSTRUCTION_BYTES
+from weft.isa.table import INSTRUCTION_BYTES, micro_op_layout
 
 from ..dram import Timing
 from .dram import ONE
@@ -37,6 +37,8 @@ class Launch:
         self.machine = s = np.zeros(1, MACHINE)[0]
         s.now, s.finished, s.instructions = 1, -1, len(insns)
         s.bus_bytes, s.acc_depth = config.bus_bits // 8, config.acc_depth
+        src = micro_op_layout(config).fields["src"]
+        s.src_offset, s.src_indices = src.offset, 1 << src.width
         s.beat_bits = int(s.bus_bytes).bit_length() - 1
         s.page_beats = PAGE_BYTES // s.bus_bytes
         s.latency, s.write_latency, s.outstanding = timing.latency, timing.write_latency, timing.outstanding

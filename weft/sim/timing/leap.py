@@ -5,7 +5,7 @@ one beat, or one element of padding, as it does in the next.
 """
 
 from .bursts import burst_beats
-from .compute import is_done, is_taken, may_begin
+from .compute import DECODED, is_done, is_taken, may_begin, must_not_fill
 from .dram import ONE, sample_reads
 from .jit import compiled
 from .machine import compute_moves, is_counted, load_moves, store_moves
@@ -59,6 +59,10 @@ def still_compute(s, insns):
     cycles = EVER
     if s.late != s.loads_uop or s.modules[COMPUTES].ready and not s.decoded or s.in_flight and is_done(s, s.oldest):
         return 0
+    if s.decoded and (s.decoded < DECODED or s.was_read != must_not_fill(s, insns) or s.ready != may_begin(s, insns)):
+        return 0
+    if s.lines[MULTIPLY].leaves or s.lines[ALU].leaves or s.lines[MOVE].leaves:
+        return 0
     for n in range(s.in_flight):
         done = s.entries[s.oldest + n & ENTRIES - 1].done
         if done >= s.now:
@@ -68,7 +72,7 @@ def still_compute(s, insns):
             cycles = min(cycles, s.issues[engine].until - s.now)
     if cycles == 0 or is_taken(s, MULTIPLY) or is_taken(s, ALU) or is_taken(s, MOVE):
         return 0
-    return 0 if passes(s, COMPUTES, s.decoded, may_begin(s, insns)) else cycles
+    return 0 if passes(s, COMPUTES, s.decoded == DECODED, s.ready) else cycles
 
 
 @compiled
@@ -122,7 +126,7 @@ def still_beats(s, streaming):
     """Beats of the read channel: they stream, or wait for a client, or for DRAM."""
     if streaming >= 0:
         u = s.unpackers[streaming]
-        if u.slots > 1 or not s.rvalid or s.rid != streaming:
+        if u.ended or u.slots > 1 or not s.rvalid or s.rid != streaming:
             return 0
         return min(comes(s, streaming), takes_beats(u))
     if s.full and s.owner == FETCH or not s.full and s.rvalid:
@@ -138,6 +142,8 @@ def still_beats(s, streaming):
 def still_unpacker(s, which):
     """An unpacker that takes no beat."""
     u, client = s.unpackers[which], s.clients[which]
+    if u.ended:
+        return 0
     if not u.running:
         return 0 if client.waiting else EVER
     if u.empty:

@@ -5,7 +5,7 @@ hence the order here, what ends and begins first, then what becomes of the regis
 """
 
 from .bursts import asks, move_rows, walk
-from .compute import begin_compute, end_oldest, is_taken, leave_line, may_begin, take, tell_done
+from .compute import DECODED, MOVE_TO_DONE, begin_compute, decode_cycle, end_oldest, is_taken, leave_line, place, take, tell_done
 from .dram import drive_reads, drive_writes, sample_reads
 from .fetch import BUFFER_BEATS, begin_fetch, hand_out
 from .jit import compiled
@@ -40,13 +40,14 @@ def is_counted(s):
 def unpack_cycle(s, insns, which):
     """A cycle of an unpacker. Returns (it takes a beat, the instruction that it ends; -1: none)."""
     u, client = s.unpackers[which], s.clients[which]
-    takes, ended = False, -1
+    takes, ended = False, u.ended - 1  # the registers behind the unpacker have an instruction's last beat
+    u.ended = 0
     if u.running:
         takes, done = unpack(u, s.full and s.owner == which)
         if done:
-            u.running, ended = 0, u.index
+            u.running, u.ended = 0, u.index + 1
             if which == COMPUTE:
-                s.entries[u.entry].done = s.now
+                s.entries[u.entry].done = s.now + MOVE_TO_DONE
     if client.waiting and not u.running:
         begin_unpack(s, insns, which, client.next, client.entry)
         client.waiting = 0
@@ -117,7 +118,7 @@ def cycle(s, insns, own, times, uops, dram):
     walked = is_walked(s)
     load_queue, compute_queue, store_queue = s.modules[LOADS], s.modules[COMPUTES], s.modules[STORES]
     load_pops, load_begins = gate(s, LOADS, load_queue.ready, s.clients[LOAD].rows == 0 and not s.clients[LOAD].waiting)
-    compute_pops, compute_begins = gate(s, COMPUTES, s.decoded, may_begin(s, insns))
+    compute_pops, compute_begins = gate(s, COMPUTES, s.decoded == DECODED, s.ready)
     store_pops, store_begins = gate(s, STORES, store_queue.ready, may_store(s, walked))
     stored = end_store(s, walked)
     if counted:
@@ -129,8 +130,8 @@ def cycle(s, insns, own, times, uops, dram):
     takes_fetch = s.full and s.owner == FETCH and s.level != BUFFER_BEATS
     s.level += takes_fetch
     s.level -= emptied
-    decodes = compute_queue.ready and (not s.decoded or compute_begins)
-    s.decoded = decodes or s.decoded and not compute_begins
+    decodes = compute_queue.ready and s.decoded == 0
+    decode_cycle(s, insns, decodes, compute_begins)
     move_queue(load_queue, handed == LOADS, load_begins)
     move_queue(compute_queue, handed == COMPUTES, decodes)
     move_queue(store_queue, handed == STORES, store_begins)
@@ -148,8 +149,11 @@ def cycle(s, insns, own, times, uops, dram):
     if operates:
         take(s, insns, times, uops, ALU)
     if moves:
-        index, entry = leave_line(s, MOVE)
-        begin_move(s, insns, COMPUTE, index, entry)
+        first = place(s, MOVE, 0)
+        begin_move(s, insns, COMPUTE, first.index, first.entry)
+    leave_line(s, MULTIPLY, multiplies)
+    leave_line(s, ALU, operates)
+    leave_line(s, MOVE, moves)
     if computed >= 0:
         end(s, insns, times, COMPUTES, computed)
         s.oldest = s.oldest + 1 & ENTRIES - 1

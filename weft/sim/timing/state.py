@@ -13,12 +13,12 @@ NOTHING, MOVES, STEPS = 0, 1, 2  # work of an instruction: tokens only, a block 
 ENTRIES = 16  # instructions of compute that have begun and not ended
 ALONE, MULTIPLY, ALU, MOVE = 0, 1, 2, 3  # engines of compute: none (tokens only), products, operations, LOAD
 ENGINES = 4
-WAITING = (0, 1, 8, 4)  # instructions that have begun and wait for an engine, at most
+WAITING = (0, 2, 8, 4)  # instructions that have begun and wait for an engine, at most
 PLACES = 8  # for them, an engine
 LOWER, UPPER, PARAMETERS = 1, 2, 4  # what instructions of different engines can meet in: halves of ACC, QNT and LUT
 REQUESTS = 1 << 10  # that DRAM has taken and not served; more than its `outstanding`
 STORE_ENDS = 8  # stores that wait for answers only
-KEPT = 5  # long steps that a later one may have to wait for, and times at which the pipeline stood still
+KEPT = 10  # long steps that a later one may have to wait for, and times at which the pipeline stood still
 LONG_AGO, NEVER = -(1 << 40), 1 << 60
 
 
@@ -38,7 +38,7 @@ INSTRUCTION = record(**integers(
     "module work finish pop_prev pop_next push_prev push_next "
     "address rows x_size stride y_pad_0 y_pad_1 x_pad_0 x_pad_1 height width empty "
     "parts slots element_bits deep is_uop sram pad_value "
-    "several engine uses confined steps long uop_bgn uop_end iter_out iter_in dst_out dst_in"))
+    "several engine uses confined steps long reads_src uop_bgn uop_end iter_out iter_in dst_out dst_in src_out src_in"))
 
 # What an instruction's run is told of, in cycles since the launch; see weft/sim/timing/__init__.py.
 TIMES = record(**integers("fetched start issued end beats"))
@@ -47,8 +47,9 @@ TIMES = record(**integers("fetched start issued end beats"))
 CLIENT = record(**integers(
     "rows address x_size stride parts slots element_bits index left at credits max_burst waiting next entry"))
 
+# ended: the instruction that was done in the cycle before, and one; 0: none.
 UNPACKER = record(**integers(
-    "running index entry empty x y part slot row_slot width height x_pad x_end y_pad y_end parts slots deep moves"))
+    "running index entry ended empty x y part slot row_slot width height x_pad x_end y_pad y_end parts slots deep moves"))
 
 # The queue before a module (a memory of `inner`, and a register that is `ready`), how many of its `total` instructions have
 # begun and ended, and the gate: what the head wants, and whether it has its tokens.
@@ -58,7 +59,7 @@ TOKEN = record(**integers("count reserved"))  # places are reserved as an instru
 
 REQUEST = record(**integers("ready beats client"))
 ENTRY = record(**integers("index engine uses done"))  # done: the cycle of its last write, NEVER as long as that is not known
-LINE = record(**integers("first count"))  # places of those that wait for an engine
+LINE = record(**integers("first count leaves"))  # places of those that wait for an engine; the first was taken the cycle before
 PLACE = record(**integers("index entry waits"))  # waits: a bit for each entry that must be done before
 ISSUE = record(**integers("until first_uop last_uop"))  # the cycle of the last step's issue, and the micro-ops that are read
 WAIT = record(**integers("asked index"))
@@ -67,12 +68,12 @@ PAUSE = record(**integers("begin end"))
 
 MACHINE = record(
     **integers("now finished stuck instructions "
-               "bus_bytes beat_bits page_beats acc_depth latency write_latency rate outstanding "  # machine and DRAM
+               "bus_bytes beat_bits page_beats acc_depth src_offset src_indices latency write_latency rate outstanding "  # machine and DRAM
                "arready rvalid rlast rid reads_first reads_count read_credit sending "  # DRAM's channels: read, write
                "awready wready bvalid writes_first writes_count answers_first answers_count unmatched write_credit "
                "arvalid ar_client ar_beats full owner awvalid aw_beats write_left "  # the memory engine
                "launching stream left level part handed parts slots "  # fetch
-               "decoded in_flight oldest newest newest_long loads_uop uop_entry late "  # compute
+               "decoded ready was_read in_flight oldest newest newest_long loads_uop uop_entry late "  # compute
                "active index asked answered waits_first waits_count "  # store, and its packer
                "pack_x pack_y pack_part pack_slot pack_row_slot pack_full got_slot got_last "
                "read_beats write_beats load_busy compute_busy store_busy"),  # counters
