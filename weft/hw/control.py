@@ -14,7 +14,8 @@ COUNTED = ("acc_writes", "gemm_steps", "alu_steps", "read_beats", "write_beats",
 class Control(wiring.Component):
     """Members: `launch` (ignored while busy) and `finish` are pulses; `ended` is a level from finish, or from the watchdog,
     to the next launch, `finished` from finish only. `counts` sum up `events` while busy. `moving`: something
-    happened in this cycle. `bus_error`, `illegal`: pulses that are remembered. `status`: the register."""
+    happened in this cycle. `bus_error`, `illegal`: pulses that are remembered. `status`: the register. What is counted, and
+    what status tells of waits, is a cycle old."""
 
     def __init__(self):
         super().__init__({
@@ -27,19 +28,26 @@ class Control(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         expired, bus_error, illegal, still = Signal(), Signal(), Signal(), Signal(32)
+        counted, moving = Signal(), Signal()  # whether the cycle before was one of the run, and something happened in it
+        events = {name: Signal.like(getattr(self.events, name), name=f"{name}_before") for name in COUNTED}
+        waits = {name: Signal(name=f"{name}_before") for name in WAITS}
+        m.d.sync += [counted.eq(self.busy), moving.eq(self.moving)]
+        m.d.sync += [events[name].eq(getattr(self.events, name)) for name in COUNTED]
+        m.d.sync += [waits[name].eq(getattr(self.waits, name)) for name in WAITS]
+        with m.If(counted):
+            for name in COUNTED:
+                count = getattr(self.counts, name)
+                with m.If(events[name].any()):
+                    m.d.sync += count.eq(count + events[name])
         m.d.comb += [self.begin.eq(self.launch & ~self.busy), self.ended.eq(self.finished | expired)]
         with m.If(self.busy):
             m.d.sync += [self.cycles.eq(self.cycles + 1), still.eq(still + 1)]
-            with m.If(self.moving):
+            with m.If(moving):
                 m.d.sync += still.eq(0)
             with m.If((self.watchdog != 0) & (still >= self.watchdog)):
                 m.d.sync += [expired.eq(1), self.busy.eq(0)]
             with m.If(self.finish):
                 m.d.sync += [self.finished.eq(1), self.busy.eq(0)]
-            for name in COUNTED:
-                count, event = getattr(self.counts, name), getattr(self.events, name)
-                with m.If(event.any()):
-                    m.d.sync += count.eq(count + event)
             with m.If(self.bus_error):
                 m.d.sync += bus_error.eq(1)
             with m.If(self.illegal):
@@ -49,6 +57,6 @@ class Control(wiring.Component):
                          self.cycles.eq(0)]
             m.d.sync += [getattr(self.counts, name).eq(0) for name in COUNTED]
         bits = {"busy": self.busy, "watchdog": expired, "bus_error": bus_error, "tokens_left": self.tokens_left,
-                "illegal": illegal, **{name: getattr(self.waits, name) for name in WAITS}}
+                "illegal": illegal, **waits}
         m.d.comb += [self.status[STATUS[name]].eq(value) for name, value in bits.items()]
         return m

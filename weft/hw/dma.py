@@ -92,96 +92,113 @@ class RowWalker(wiring.Component):
         m = Module()
         command = keep(m, self.begin, self.command, "held")
         address = Signal(ADDRESS_BITS, reset_less=True)
-        left = Signal(16)
+        left = Signal(16, reset_less=True)
         beats = choose(command.kind, [shape.row_beats(address, command.x_size) for shape in self.shapes])
         stride = choose(command.kind, [command.x_stride << shape.element_bits for shape in self.shapes])
-        m.d.comb += [self.busy.eq(left != 0), self.rows.valid.eq(left != 0), self.rows.p.beats.eq(beats[:ROW_BITS]),
+        m.d.comb += [self.rows.valid.eq(self.busy), self.rows.p.beats.eq(beats[:ROW_BITS]),
                      self.rows.p.address.eq(address[exact_log2(self.config.bus_bits // 8):])]
         with m.If(self.rows.valid & self.rows.ready):
-            m.d.sync += [left.eq(left - 1), address.eq(address + stride)]
+            m.d.sync += [left.eq(left - 1), self.busy.eq(left != 1), address.eq(address + stride)]
         with m.If(self.begin):
-            m.d.sync += [address.eq(self.command.address),
-                         left.eq(Mux(self.command.x_size == 0, 0, self.command.y_size))]
+            m.d.sync += [address.eq(self.command.address), left.eq(self.command.y_size),
+                         self.busy.eq((self.command.x_size != 0) & (self.command.y_size != 0))]
         return m
 
 
 class Unpacker(wiring.Component):
     """Walks the block that a LOAD fills, an element or a beat a cycle, and takes beats where there is no padding.
 
+    What the element at hand is, in padding or a row's last, stands in registers that are set as the one before it goes.
+
     Members
     -------
-    begin: a command stands in `command`; only while `ready`.
+    begin: a command stands in `command`; only while `ready`. It runs from the second cycle after.
     write: into the scratchpads. done: the last of a command is written; push_next is its token, index its index.
+    busy: there is a command.
     """
 
     def __init__(self, config, shapes):
         self.config, self.shapes = config, shapes
         super().__init__({"begin": In(1), "command": In(command), "ready": Out(1),
                           "beats": In(stream.Signature(config.bus_bits)), "write": Out(write_signature(config)),
-                          "done": Out(1), "push_next": Out(1), "index": Out(4), "running": Out(1)})
+                          "done": Out(1), "push_next": Out(1), "index": Out(4), "busy": Out(1)})
 
     def elaborate(self, platform):
         m = Module()
         shapes = self.shapes
         command = keep(m, self.begin, self.command, "held")
-        running, empty = self.running, Signal(reset_less=True)
-        x, y = Signal(17, reset_less=True), Signal(17, reset_less=True)
-        part, address = Signal(8, reset_less=True), Signal(16, reset_less=True)
+        running, empty, begun = Signal(), Signal(reset_less=True), Signal()
+        address = Signal(16, reset_less=True)
         slot_bits = exact_log2(max(shape.slots for shape in shapes))
         slot, row_slot = Signal(slot_bits, reset_less=True), Signal(slot_bits, reset_less=True)
-
-        width, height = Signal(17, reset_less=True), Signal(17, reset_less=True)
-        x_end, y_end = Signal(17, reset_less=True), Signal(17, reset_less=True)  # of what is not padding
-        padding, at_once, element, moved, taken = Signal(), Signal(), Signal(), Signal(), Signal()
-        last_x, last_y, last_part = Signal(), Signal(), Signal()
+        wrap, deep = Signal(slot_bits, reset_less=True), Signal(reset_less=True)  # the last slot of a beat
+        padding, at_once, element, moved = Signal(), Signal(), Signal(), Signal()
+        x = self._axis(m, "x", begun, element, command.x_pad_0, command.x_size, command.x_pad_1)
+        y = self._axis(m, "y", begun, element & x.last, command.y_pad_0, command.y_size, command.y_pad_1)
+        part, last_part = self._parts(m, begun, moved & ~at_once, command)
+        last = Signal()
         m.d.comb += [
-            padding.eq((y < command.y_pad_0) | (y >= y_end) | (x < command.x_pad_0) | (x >= x_end)),
-            at_once.eq(padding & ~choose(command.kind, [Const(shape.deep) for shape in shapes])),
-            last_part.eq(at_once | (part == choose(command.kind, [shape.parts - 1 for shape in shapes]))),
-            last_x.eq(x + 1 == width), last_y.eq(y + 1 == height),
-            moved.eq(running & ~empty & (padding | self.beats.valid)),
-            element.eq(moved & last_part),
-            taken.eq((slot == choose(command.kind, [shape.slots - 1 for shape in shapes])) | (x + 1 == x_end)),
-            self.beats.ready.eq(running & ~empty & ~padding & taken),
-            self.done.eq(running & (empty | element & last_x & last_y)),
-            self.ready.eq(~running | self.done),
+            padding.eq(~x.inside | ~y.inside), at_once.eq(padding & ~deep), last.eq(at_once | last_part),
+            moved.eq(running & ~empty & (padding | self.beats.valid)), element.eq(moved & last),
+            self.beats.ready.eq(running & ~empty & ~padding & ((slot == wrap) | x.ends)),
+            self.done.eq(running & (empty | element & x.last & y.last)), self.busy.eq(running | begun), self.ready.eq(~self.busy),
             self.push_next.eq(self.done & command.push_next), self.index.eq(command.index),
             self.write.valid.eq(moved), self.write.kind.eq(command.kind), self.write.address.eq(address),
-            self.write.part.eq(part), self.write.every.eq(at_once), self.write.last.eq(last_part),
+            self.write.part.eq(part), self.write.every.eq(at_once), self.write.last.eq(last),
             self.write.data.eq(Mux(padding, choose(command.kind, [self._padding(command, shape) for shape in shapes]),
                                    choose(command.kind, [self._aligned(shape, slot) for shape in shapes]))),
         ]
-        with m.If(moved & ~at_once):
-            m.d.sync += part.eq(Mux(last_part, 0, part + 1))
-            if slot_bits:
-                narrow = choose(command.kind, [int(shape.slots > 1) for shape in shapes])
-                wrap = choose(command.kind, [shape.slots - 1 for shape in shapes])
-                with m.If(narrow):
-                    m.d.sync += slot.eq((slot + 1) & wrap)
+        if slot_bits:
+            with m.If(moved & ~at_once & (wrap != 0)):
+                m.d.sync += slot.eq((slot + 1) & wrap)
         with m.If(element):
-            m.d.sync += [address.eq(address + 1), x.eq(x + 1)]
-            with m.If(last_x):
-                m.d.sync += [x.eq(0), y.eq(y + 1)]
-                with m.If(y >= command.y_pad_0):
-                    m.d.sync += [slot.eq(row_slot), row_slot.eq(self._next_slot(row_slot, command))]
+            m.d.sync += address.eq(address + 1)
+            with m.If(x.last & y.begun):
+                m.d.sync += [slot.eq(row_slot), row_slot.eq((row_slot + command.x_stride) & wrap)]
         with m.If(self.done):
             m.d.sync += running.eq(0)
+        m.d.sync += begun.eq(self.begin)
         with m.If(self.begin):
             new = self.command
-            first = choose(new.kind, [shape.first_slot(new.address) for shape in shapes])
-            m.d.sync += [
-                running.eq(1), x.eq(0), y.eq(0), part.eq(0), address.eq(new.sram),
-                width.eq(new.x_pad_0 + new.x_size + new.x_pad_1), height.eq(new.y_pad_0 + new.y_size + new.y_pad_1),
-                x_end.eq(new.x_pad_0 + new.x_size), y_end.eq(new.y_pad_0 + new.y_size),
-                empty.eq((new.x_size == 0) | (new.y_size == 0) & (new.y_pad_0 == 0) & (new.y_pad_1 == 0)),
-                slot.eq(first), row_slot.eq(self._next_slot(first, new)),
-            ]
+            m.d.sync += [slot.eq(choose(new.kind, [shape.first_slot(new.address) for shape in shapes])), address.eq(new.sram),
+                         wrap.eq(choose(new.kind, [shape.slots - 1 for shape in shapes])),
+                         deep.eq(choose(new.kind, [Const(shape.deep) for shape in shapes])),
+                         empty.eq((new.x_size == 0) | (new.y_size == 0) & (new.y_pad_0 == 0) & (new.y_pad_1 == 0))]
+        with m.If(begun):
+            m.d.sync += [running.eq(1), row_slot.eq((slot + command.x_stride) & wrap)]
         return m
 
-    def _next_slot(self, slot, command):
-        """Where the next row begins in its beat, from where this one began."""
-        wrap = choose(command.kind, [shape.slots - 1 for shape in self.shapes])
-        return (slot + command.x_stride) & wrap
+    def _axis(self, m, name, begun, moves, before, size, behind):
+        """Where the element at hand is in its row, or the row in the block: `inside` what is not padding, the `last`, the last
+        that is inside (`ends`), and not in the padding before (`begun`)."""
+        at = {what: Signal(17, reset_less=True, name=f"{name}_{what}") for what in ("next", "last", "end")}
+        is_ = SimpleNamespace(**{what: Signal(reset_less=True, name=f"{name}_is_{what}") for what in ("inside", "last", "ends", "begun")})
+        first = SimpleNamespace(**{what: Signal(reset_less=True, name=f"{name}_first_{what}") for what in ("inside", "last", "ends", "begun")})
+        with m.If(moves):
+            m.d.sync += [is_.inside.eq((at["next"] >= before) & (at["next"] < at["end"])), is_.last.eq(at["next"] == at["last"]),
+                         is_.ends.eq(at["next"] + 1 == at["end"]), is_.begun.eq(at["next"] >= before), at["next"].eq(at["next"] + 1)]
+            with m.If(is_.last):
+                m.d.sync += [mine.eq(its) for mine, its in zip(vars(is_).values(), vars(first).values())]
+                m.d.sync += at["next"].eq(1)
+        with m.If(begun):
+            inside = (before == 0) & (size != 0)
+            start = {"inside": inside, "last": before + size + behind == 1, "ends": (before + size) == 1, "begun": before == 0}
+            for flags in (is_, first):
+                m.d.sync += [getattr(flags, what).eq(value) for what, value in start.items()]
+            m.d.sync += [at["next"].eq(1), at["last"].eq(before + size + behind - 1), at["end"].eq(before + size)]
+        return is_
+
+    def _parts(self, m, begun, moves, command):
+        """(the part of an element that the beat at hand is, whether it is the last)."""
+        part, last, single, before = (Signal(8, reset_less=True, name="part"), Signal(reset_less=True, name="last_part"),
+                                      Signal(reset_less=True, name="single_part"), Signal(8, reset_less=True, name="part_before_last"))
+        with m.If(moves):
+            m.d.sync += [part.eq(Mux(last, 0, part + 1)), last.eq(Mux(last, single, part == before))]
+        with m.If(begun):
+            parts = [shape.parts for shape in self.shapes]
+            one = choose(command.kind, [Const(int(count == 1)) for count in parts])
+            m.d.sync += [part.eq(0), last.eq(one), single.eq(one), before.eq(choose(command.kind, [(count - 2) % 256 for count in parts]))]
+        return part, last
 
     def _padding(self, command, shape):
         """A beat of padding: every lane of it is the pad value, sign-extended."""
@@ -217,13 +234,13 @@ class LoadDma(wiring.Component):
         m.submodules.walker = walker = RowWalker(self.config, self.shapes)
         m.submodules.splitter = splitter = BurstSplitter(self.config, READ_AHEAD)
         m.submodules.unpacker = unpacker = Unpacker(self.config, self.shapes)
-        waiting, take = Signal(), Signal()  # a command waits for the unpacker
+        waiting, take = Signal(), Signal()  # a command waits for the unpacker, which takes none in the cycle in which it is done
         next_command = keep(m, self.begin, self.command, "next")
         m.d.comb += [
-            take.eq(waiting & unpacker.ready), self.ready.eq(~walker.busy & (~waiting | take)),
+            take.eq(waiting & unpacker.ready), self.ready.eq(~walker.busy & ~waiting),
             walker.begin.eq(self.begin), unpacker.begin.eq(take),
             splitter.release.eq(self.memory.beats.valid & self.memory.beats.ready),
-            self.idle.eq(~unpacker.running & ~waiting),
+            self.idle.eq(~unpacker.busy & ~waiting),
         ]
         m.d.comb += [getattr(walker.command, name).eq(getattr(self.command, name)) for name in COMMAND]
         m.d.comb += [getattr(unpacker.command, name).eq(getattr(next_command, name)) for name in COMMAND]

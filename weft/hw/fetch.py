@@ -37,7 +37,7 @@ class Fetch(wiring.Component):
         beat_bytes = self.config.bus_bits // 8
         reset = ResetInserter(self.clear)
         splitter = BurstSplitter(self.config, BUFFER_BEATS, FETCH_BURST)
-        buffer = fifo.SyncFIFO(width=self.config.bus_bits, depth=BUFFER_BEATS)
+        buffer = fifo.SyncFIFOBuffered(width=self.config.bus_bits, depth=BUFFER_BEATS)
         m.submodules.splitter, m.submodules.buffer = reset(splitter), reset(buffer)
         wiring.connect(m, splitter.bursts, wiring.flipped(self.memory.bursts))
         wiring.connect(m, wiring.flipped(self.memory.beats), buffer.w_stream)
@@ -47,58 +47,58 @@ class Fetch(wiring.Component):
         m.d.sync += coming.eq(coming + Mux(bursts.valid & bursts.ready, bursts.p.beats, 0) - comes)
 
         # A launch waits in these registers until the stream before it is handed out.
-        waiting, left = Signal(), Signal(32)
+        waiting, left, more = Signal(), Signal(32), Signal()  # more: left is not 0
         first = self.address[:exact_log2(beat_bytes)]
         beats = (first + (self.count << exact_log2(INSTRUCTION_BYTES)) + (beat_bytes - 1)) >> exact_log2(beat_bytes)
         begin = Signal()
-        m.d.comb += [begin.eq(waiting & (left == 0) & splitter.rows.ready),
+        m.d.comb += [begin.eq(waiting & ~more & splitter.rows.ready),
                      splitter.rows.valid.eq(begin & (self.count != 0)),
                      splitter.rows.p.address.eq(self.address[exact_log2(beat_bytes):]),
                      splitter.rows.p.beats.eq(beats)]
         with m.If(self.launch):
             m.d.sync += waiting.eq(1)
 
-        word, ready = Signal(INSTRUCTION_BITS), Signal()
-        taken, handed = self._assemble(m, buffer, word, ready, first, begin, left)
-        m.d.comb += splitter.release.eq(taken)
-        unit = Signal(2)
-        m.d.comb += unit.eq(unit_of(self.config, word))
+        # An instruction is put together, then it is found out where it goes, then it is handed out.
+        whole, known, handed = Signal(), Signal(), Signal()
+        word, unit = Signal(INSTRUCTION_BITS, reset_less=True), Signal(2, reset_less=True)
+        taken = self._assemble(m, buffer, word, whole, more, first, begin, left)
+        m.d.comb += [splitter.release.eq(taken), buffer.r_en.eq(taken)]
+        with m.If(whole):
+            m.d.sync += [unit.eq(unit_of(self.config, word)), known.eq(1)]
         for module, queue in ((Unit.LOAD, self.load), (Unit.COMPUTE, self.compute), (Unit.STORE, self.store)):
-            m.d.comb += [queue.payload.eq(word), queue.valid.eq(ready & (unit == module))]
+            m.d.comb += [queue.payload.eq(word), queue.valid.eq(known & (unit == module))]
             with m.If(unit == module):
-                m.d.comb += handed.eq(ready & queue.ready)
+                m.d.comb += handed.eq(known & queue.ready)
         with m.If(handed):
-            m.d.sync += left.eq(left - 1)
+            m.d.sync += [left.eq(left - 1), more.eq(left != 1), whole.eq(0), known.eq(0)]
         with m.If(begin):
-            m.d.sync += [waiting.eq(0), left.eq(self.count)]
+            m.d.sync += [waiting.eq(0), left.eq(self.count), more.eq(self.count != 0)]
         with m.If(self.clear):
-            m.d.sync += [waiting.eq(0), left.eq(0)]
+            m.d.sync += [waiting.eq(0), left.eq(0), more.eq(0), whole.eq(0), known.eq(0)]
         return m
 
-    def _assemble(self, m, buffer, word, ready, first, begin, left):
+    def _assemble(self, m, buffer, word, whole, more, first, begin, left):
         """Instructions out of beats: two beats an instruction, or several instructions a beat.
 
-        Returns (a beat leaves the buffer, the instruction in `word` is handed out: to be driven by the caller)."""
-        taken, handed = Signal(), Signal()
+        Drives `word`, and sets `whole` as the last of it comes. Returns whether a beat leaves the buffer."""
+        takes, taken = Signal(), Signal()
         beat_bits = self.config.bus_bits
-        m.d.comb += buffer.r_en.eq(taken)
+        m.d.comb += takes.eq(buffer.r_rdy & more & ~whole)
         if beat_bits < INSTRUCTION_BITS:
             parts = INSTRUCTION_BITS // beat_bits
-            collected, part = Signal(INSTRUCTION_BITS - beat_bits, reset_less=True), Signal(range(parts))
+            part = Signal(range(parts))
             last = part == parts - 1
-            m.d.comb += [word.eq(Cat(collected, buffer.r_data)), ready.eq(buffer.r_rdy & last & (left != 0)),
-                         taken.eq(Mux(last, handed, buffer.r_rdy & (left != 0)))]
-            with m.If(taken):
-                m.d.sync += [collected.eq(Cat(collected, buffer.r_data)[beat_bits:]), part.eq(Mux(last, 0, part + 1))]
+            m.d.comb += taken.eq(takes)
+            with m.If(takes):
+                m.d.sync += [word.eq(Cat(word, buffer.r_data)[beat_bits:]), part.eq(Mux(last, 0, part + 1)), whole.eq(last)]
             with m.If(begin):
                 m.d.sync += part.eq(0)
         else:
             slots = beat_bits // INSTRUCTION_BITS
             slot = Signal(exact_log2(slots))
-            m.d.comb += [word.eq(buffer.r_data.word_select(slot, INSTRUCTION_BITS)), ready.eq(buffer.r_rdy & (left != 0)),
-                         taken.eq(handed & ((slot == slots - 1) | (left == 1)))]
-            with m.If(handed):
-                m.d.sync += slot.eq(slot + 1)
+            m.d.comb += taken.eq(takes & ((slot == slots - 1) | (left == 1)))
+            with m.If(takes):
+                m.d.sync += [word.eq(buffer.r_data.word_select(slot, INSTRUCTION_BITS)), slot.eq(slot + 1), whole.eq(1)]
             with m.If(begin):
                 m.d.sync += slot.eq(first >> exact_log2(INSTRUCTION_BYTES))
-        return taken, handed
+        return taken

@@ -1,6 +1,6 @@
 """The queue of instructions before each module, and which module an instruction goes to."""
 
-from amaranth import Const, Module, Mux, ResetInserter
+from amaranth import Const, Module, Mux, ResetInserter, Signal
 from amaranth.lib import fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -13,7 +13,7 @@ QUEUE_DEPTH = 64  # instructions that wait before a module: how far one module c
 
 
 class InstructionQueue(wiring.Component):
-    """A queue of instructions. `clear` empties it."""
+    """A queue of instructions, and a register for the first of them, which takes the next when it is empty. `clear` empties both."""
 
     def __init__(self, depth: int = QUEUE_DEPTH):
         self.depth = depth
@@ -25,7 +25,15 @@ class InstructionQueue(wiring.Component):
         queue = fifo.SyncFIFOBuffered(width=INSTRUCTION_BITS, depth=self.depth)
         m.submodules.queue = ResetInserter(self.clear)(queue)
         wiring.connect(m, wiring.flipped(self.input), queue.w_stream)
-        wiring.connect(m, queue.r_stream, wiring.flipped(self.output))
+        m.d.comb += queue.r_en.eq(~self.output.valid)
+        payload = Signal(INSTRUCTION_BITS, name="first", reset_less=True)
+        m.d.comb += self.output.payload.eq(payload)
+        with m.If(~self.output.valid):
+            m.d.sync += [self.output.valid.eq(queue.r_rdy), payload.eq(queue.r_data)]
+        with m.Elif(self.output.ready):
+            m.d.sync += self.output.valid.eq(0)
+        with m.If(self.clear):
+            m.d.sync += self.output.valid.eq(0)
         return m
 
 

@@ -34,19 +34,19 @@ class MemoryWrite(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         axi, beat_bytes = self.axi, self.config.bus_bits // 8
-        left = Signal.like(self.bursts.p.beats)
+        left, some, last = Signal.like(self.bursts.p.beats), Signal(), Signal()  # beats of the burst; whether there are, and one
         m.d.comb += [axi.awsize.eq(exact_log2(beat_bytes)), axi.awburst.eq(BURST_INCR),
                      axi.awcache.eq(CACHE_BUFFERABLE), axi.awprot.eq(PROT_DATA), axi.bready.eq(1),
-                     axi.wdata.eq(self.beats.p.data), axi.wstrb.eq(self.beats.p.strobe), axi.wlast.eq(left == 1),
-                     axi.wvalid.eq(self.beats.valid & (left != 0)), self.beats.ready.eq(axi.wready & (left != 0)),
+                     axi.wdata.eq(self.beats.p.data), axi.wstrb.eq(self.beats.p.strobe), axi.wlast.eq(last),
+                     axi.wvalid.eq(self.beats.valid & some), self.beats.ready.eq(axi.wready & some),
                      self.beat.eq(axi.wvalid & axi.wready), self.taken.eq(self.bursts.valid & self.bursts.ready),
-                     self.bursts.ready.eq((~axi.awvalid | axi.awready) & ((left == 0) | self.beat & axi.wlast)),
+                     self.bursts.ready.eq((~axi.awvalid | axi.awready) & (~some | self.beat & last)),
                      self.done.eq(axi.bvalid), self.error.eq(axi.bvalid & (axi.bresp != 0))]
         with m.If(axi.awready):
             m.d.sync += axi.awvalid.eq(0)
         with m.If(self.beat):
-            m.d.sync += left.eq(left - 1)
+            m.d.sync += [left.eq(left - 1), some.eq(~last), last.eq(left == 2)]
         with m.If(self.taken):
-            m.d.sync += [axi.awvalid.eq(1), axi.awlen.eq(self.bursts.p.beats - 1), left.eq(self.bursts.p.beats),
+            m.d.sync += [axi.awvalid.eq(1), axi.awlen.eq(self.bursts.p.beats - 1), left.eq(self.bursts.p.beats), some.eq(1), last.eq(self.bursts.p.beats == 1),
                          axi.awaddr.eq(self.bursts.p.address << exact_log2(beat_bytes))]
         return m

@@ -40,38 +40,41 @@ class Packer(wiring.Component):
         m = Module()
         shape = self.shape
         x_size, x_stride = Signal(16, reset_less=True), Signal(16, reset_less=True)
-        x, y = Signal(16, reset_less=True), Signal(16)  # elements and rows left
+        x, y = Signal(16, reset_less=True), Signal(16, reset_less=True)  # elements and rows left
+        last_x, one_x = Signal(reset_less=True), Signal(reset_less=True)  # x == 1, x_size == 1
         address = Signal.like(self.address, reset_less=True)
         part = Signal(range(shape.parts), reset_less=True)
         slot, row_slot = (Signal(exact_log2(shape.slots), reset_less=True, name=name) for name in ("slot", "row_slot"))
 
-        # Stage 1 reads; stage 2 has the element, and gives a beat when one is complete.
-        read, step, last_part, last_x = Signal(), Signal(), Signal(), Signal()
-        full, got_part, got_slot, got_last = Signal(), *(Signal.like(s, reset_less=True, name=f"got_{s.name}")
-                                                         for s in (part, slot, last_x))
-        m.d.comb += [read.eq(y != 0), step.eq(read & (~full | self.beats.ready | ~self.beats.valid)),
-                     last_part.eq(part == shape.parts - 1), last_x.eq(x == 1),
-                     self.address.eq(address), self.enable.eq(step), self.ready.eq(~read)]
-        with m.If(self.beats.ready | ~self.beats.valid):
-            m.d.sync += full.eq(0)
+        # Stage 1 reads; in stage 2 the memory gives the element; stage 3 has it, and gives a beat when one is complete.
+        read, step, moves, last_part = Signal(), Signal(), Signal(), Signal()
+        got, full = Signal(), Signal()
+        got_at, full_at = ([Signal.like(s, reset_less=True, name=f"{stage}_{s.name}") for s in (part, slot, last_x)] for stage in ("got", "full"))
+        element = Signal(self.config.out_bits * len(self.data), reset_less=True)
+        m.d.comb += [moves.eq(~full | self.beats.ready | ~self.beats.valid), step.eq(read & (~got | moves)),
+                     last_part.eq(part == shape.parts - 1), self.address.eq(address), self.enable.eq(step), self.ready.eq(~read)]
+        with m.If(moves):
+            m.d.sync += [full.eq(got), got.eq(0)]
+            with m.If(got):
+                m.d.sync += [element.eq(Cat(*self.data)), *(mine.eq(its) for mine, its in zip(full_at, got_at))]
         with m.If(step):
-            m.d.sync += [full.eq(1), got_part.eq(part), got_slot.eq(slot), got_last.eq(last_x), part.eq(part + 1)]
+            m.d.sync += [got.eq(1), *(mine.eq(its) for mine, its in zip(got_at, (part, slot, last_x))), part.eq(part + 1)]
             with m.If(last_part):
-                m.d.sync += [address.eq(address + 1), x.eq(x - 1), slot.eq(slot + 1), part.eq(0)]
+                m.d.sync += [address.eq(address + 1), x.eq(x - 1), last_x.eq(x == 2), slot.eq(slot + 1), part.eq(0)]
                 with m.If(last_x):
-                    m.d.sync += [x.eq(x_size), y.eq(y - 1), slot.eq(row_slot + x_stride), row_slot.eq(row_slot + x_stride)]
+                    m.d.sync += [x.eq(x_size), last_x.eq(one_x), y.eq(y - 1), read.eq(y != 1), slot.eq(row_slot + x_stride),
+                                 row_slot.eq(row_slot + x_stride)]
         with m.If(self.begin):
             new = self.command
             first = shape.first_slot(new.address)
-            m.d.sync += [x_size.eq(new.x_size), x_stride.eq(new.x_stride), x.eq(new.x_size), part.eq(0),
-                         y.eq(Mux(new.x_size == 0, 0, new.y_size)), address.eq(new.sram), slot.eq(first),
-                         row_slot.eq(first)]
-        element = Cat(*self.data)
+            m.d.sync += [x_size.eq(new.x_size), x_stride.eq(new.x_stride), x.eq(new.x_size), part.eq(0), last_x.eq(new.x_size == 1),
+                         one_x.eq(new.x_size == 1), y.eq(new.y_size), read.eq((new.x_size != 0) & (new.y_size != 0)), address.eq(new.sram),
+                         slot.eq(first), row_slot.eq(first)]
         if shape.slots == 1:
             m.d.comb += [self.beats.valid.eq(full), self.beats.p.strobe.eq(-1),
-                         self.beats.p.data.eq(element.word_select(got_part, self.config.bus_bits))]
+                         self.beats.p.data.eq(element.word_select(full_at[0], self.config.bus_bits))]
         else:
-            self._collect(m, element, full, got_slot, got_last)
+            self._collect(m, element, full, *full_at[1:])
         return m
 
     def _collect(self, m, element, full, slot, last):

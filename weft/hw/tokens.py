@@ -24,11 +24,17 @@ class TokenQueue(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         reserved = Signal(range(self.depth + 1))
-        m.d.comb += [self.sink.available.eq(self.count != 0), self.source.space.eq(reserved != self.depth)]
+        some, full = Signal(), Signal()  # count != 0, reserved == depth; registers, since whatever begins hangs on them
+        m.d.comb += [self.sink.available.eq(some), self.source.space.eq(~full)]
         m.d.sync += [self.count.eq(self.count + self.source.push - self.sink.pop),
                      reserved.eq(reserved + self.source.reserve - self.sink.pop)]
+        with m.If(self.source.push != self.sink.pop):
+            m.d.sync += some.eq(self.source.push | (self.count != 1))
+        with m.If(self.source.reserve != self.sink.pop):
+            m.d.sync += full.eq(self.source.reserve & (reserved == self.depth - 1))
         with m.If(self.clear):
-            m.d.sync += [self.count.eq(self.source.push), reserved.eq(reserved - self.count + self.source.reserve)]
+            m.d.sync += [self.count.eq(self.source.push), reserved.eq(reserved - self.count + self.source.reserve), some.eq(self.source.push),
+                         full.eq((self.count == 0) & (full | self.source.reserve & (reserved == self.depth - 1)))]
         return m
 
 

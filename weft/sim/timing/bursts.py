@@ -3,6 +3,8 @@
 from .jit import compiled
 from .state import STORE
 
+KNOWN = 3  # cycles until the splitter knows a burst
+
 
 @compiled
 def row_beats(s, client):
@@ -24,21 +26,23 @@ def burst_beats(s, client):
 def asks(s, which):
     """Beats of the burst that a client asks for in this cycle; 0: none."""
     client = s.clients[which]
-    if client.left == 0:
+    if client.age < KNOWN or not client.enough:
         return 0
-    beats = burst_beats(s, client)
-    return beats if which == STORE or client.credits >= beats else 0
+    return burst_beats(s, client)
 
 
 @compiled
 def move_rows(s, times, which, granted):
-    """A burst of `granted` beats, or 0, was taken in this cycle: the splitter goes on in its row, or takes the next one."""
+    """A burst of `granted` beats, or 0, was taken in this cycle: the splitter goes on in its row, or takes one if it has none."""
     client = s.clients[which]
-    client.left -= granted
-    client.at += granted
-    client.credits -= granted
-    if client.left == 0 and client.rows > 0:
-        client.left = row_beats(s, client)
+    if client.left:
+        client.enough = which == STORE or client.credits >= burst_beats(s, client)
+        client.age = 0 if granted else min(client.age + 1, KNOWN)
+        client.left -= granted
+        client.at += granted
+        client.credits -= granted
+    elif client.rows > 0:
+        client.left, client.age = row_beats(s, client), 0
         client.at = client.address >> s.beat_bits
         client.rows -= 1
         client.address = client.address + client.stride & 0xFFFFFFFF

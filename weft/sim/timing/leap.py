@@ -4,9 +4,10 @@ Machine.cycle is the meaning; this is only faster. A cycle may be leapt over if 
 one beat, or one element of padding, as it does in the next.
 """
 
-from .bursts import burst_beats
+from .bursts import KNOWN, burst_beats
 from .compute import DECODED, is_done, is_taken, may_begin, must_not_fill
 from .dram import ONE, sample_reads
+from .fetch import COLLECTED
 from .jit import compiled
 from .machine import compute_moves, is_counted, load_moves, store_moves
 from .state import (ALU, COMPUTE, COMPUTES, ENTRIES, FETCH, LOAD, LOADS, MOVE, MULTIPLY, READERS, REQUESTS, STORE,
@@ -57,7 +58,7 @@ def streams(s):
 def still_compute(s, insns):
     """The compute module behind its queue: as `still_modules`."""
     cycles = EVER
-    if s.late != s.loads_uop or s.modules[COMPUTES].ready and not s.decoded or s.in_flight and is_done(s, s.oldest):
+    if s.late != s.loads_uop or s.modules[COMPUTES].shown and not s.decoded or s.in_flight and is_done(s, s.oldest):
         return 0
     if s.decoded and (s.decoded < DECODED or s.was_read != must_not_fill(s, insns) or s.ready != may_begin(s, insns)):
         return 0
@@ -87,15 +88,17 @@ def still_modules(s, insns):
     """Modules, queues and fetch: 0 if one of them does something in this cycle, else for how many cycles none does."""
     if s.launching and s.left == 0:
         return 0
-    if s.level and s.left and (s.part < s.parts - 1 or has_room(s.modules[insns[s.handed].module])):
+    if s.whole == COLLECTED or s.whole and has_room(s.modules[insns[s.handed].module]) or not s.whole and s.level and s.left:
+        return 0
+    if s.inner and not s.level:
         return 0
     for module in range(3):
         me = s.modules[module]
-        if me.inner and not me.ready:
+        if me.inner and not me.ready or me.ready and not me.shown:
             return 0
     load, walked = s.clients[LOAD], is_walked(s)
-    if (passes(s, LOADS, s.modules[LOADS].ready, load.rows == 0 and not load.waiting)
-            or passes(s, STORES, s.modules[STORES].ready, may_store(s, walked))):
+    if (passes(s, LOADS, s.modules[LOADS].shown, load.rows == 0 and not load.waiting)
+            or passes(s, STORES, s.modules[STORES].shown, may_store(s, walked))):
         return 0
     if walked and s.waits_count < STORE_ENDS or s.waits_count and s.answered >= s.waits[s.waits_first].asked:
         return 0
@@ -113,6 +116,8 @@ def still_requests(s, streaming):
                 return 0
             continue
         missing = burst_beats(s, client) - client.credits
+        if client.age < KNOWN or client.enough != (missing <= 0):
+            return 0
         if missing <= 0:
             if not s.arvalid or s.arready:
                 return 0
@@ -142,7 +147,7 @@ def still_beats(s, streaming):
 def still_unpacker(s, which):
     """An unpacker that takes no beat."""
     u, client = s.unpackers[which], s.clients[which]
-    if u.ended:
+    if u.ended or u.begun:
         return 0
     if not u.running:
         return 0 if client.waiting else EVER
@@ -163,7 +168,7 @@ def still_unpacker(s, which):
 def still_writes(s):
     """The store module and the write channels."""
     client, cycles = s.clients[STORE], EVER
-    if s.bvalid or s.awvalid and s.awready or client.left == 0 and client.rows:
+    if s.bvalid or s.awvalid and s.awready or client.left == 0 and client.rows or client.left and client.age < KNOWN:
         return 0
     if s.answers_count:
         cycles = s.answers[s.answers_first] - 1 - s.now
@@ -172,11 +177,11 @@ def still_writes(s):
     if asks_burst(s, given):
         return 0
     if given:
-        if client.slots > 1 or s.pack_y == 0 or s.writes_count == 0:
+        if client.slots > 1 or s.pack_y == 0 or not s.pack_got or s.writes_count == 0:
             return 0
         to_read = s.pack_x * client.parts - s.pack_part
         return min(cycles, s.write_left - 1, s.writes[s.writes_first] - 1, to_read - 1)
-    if s.pack_full and not shows or s.pack_y and not s.pack_full:
+    if s.pack_full and not shows or s.pack_got and not s.pack_full or s.pack_y and not s.pack_got:
         return 0
     return cycles
 
@@ -250,7 +255,9 @@ def leap(s, cycles):
         s.arready = s.reads_count < s.outstanding
     if shows_beat(s) and s.write_left > 0:
         client = s.clients[STORE]
-        parts = s.pack_part + cycles
+        to_read, parts = s.pack_x * client.parts - s.pack_part, s.pack_part + cycles
+        s.full_last = to_read - cycles + 2 <= client.parts if cycles > 1 else s.got_last
+        s.got_last = to_read - cycles + 1 <= client.parts
         s.pack_x -= parts // client.parts
         s.pack_part = parts % client.parts
         s.write_left -= cycles

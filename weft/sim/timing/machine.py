@@ -7,7 +7,7 @@ hence the order here, what ends and begins first, then what becomes of the regis
 from .bursts import asks, move_rows, walk
 from .compute import DECODED, MOVE_TO_DONE, begin_compute, decode_cycle, end_oldest, is_taken, leave_line, place, take, tell_done
 from .dram import drive_reads, drive_writes, sample_reads
-from .fetch import BUFFER_BEATS, begin_fetch, hand_out
+from .fetch import BUFFER_BEATS, begin_fetch, hand_out, move_buffer
 from .jit import compiled
 from .state import ALU, COMPUTE, COMPUTES, ENTRIES, FETCH, LOAD, LOADS, MOVE, MULTIPLY, READERS, STORES
 from .store import begin_store, end_store, is_walked, may_store, write_cycle
@@ -17,7 +17,8 @@ from .unpack import begin_unpack, unpack
 
 @compiled
 def load_moves(s):
-    return s.unpackers[LOAD].running or s.clients[LOAD].waiting
+    u = s.unpackers[LOAD]
+    return u.running or u.begun or s.clients[LOAD].waiting
 
 
 @compiled
@@ -37,7 +38,7 @@ def is_counted(s):
 
 
 @compiled
-def unpack_cycle(s, insns, which):
+def unpack_cycle(s, which):
     """A cycle of an unpacker. Returns (it takes a beat, the instruction that it ends; -1: none)."""
     u, client = s.unpackers[which], s.clients[which]
     takes, ended = False, u.ended - 1  # the registers behind the unpacker have an instruction's last beat
@@ -48,10 +49,23 @@ def unpack_cycle(s, insns, which):
             u.running, u.ended = 0, u.index + 1
             if which == COMPUTE:
                 s.entries[u.entry].done = s.now + MOVE_TO_DONE
-    if client.waiting and not u.running:
-        begin_unpack(s, insns, which, client.next, client.entry)
-        client.waiting = 0
+    if u.begun:
+        u.begun, u.running = 0, 1
     return takes, ended
+
+
+@compiled
+def takes_over(s, which):
+    """The unpacker takes the command that waits for it at the end of this cycle."""
+    u, client = s.unpackers[which], s.clients[which]
+    return client.waiting and not u.running and not u.begun
+
+
+@compiled
+def take_over(s, insns, which):
+    client = s.clients[which]
+    begin_unpack(s, insns, which, client.next, client.entry)
+    client.waiting = 0
 
 
 @compiled
@@ -67,7 +81,7 @@ def read_cycle(s, times, taker, emptied):
         if granted:
             free = False
             s.arvalid, s.ar_client, s.ar_beats = 1, which, granted
-        if granted or s.clients[which].rows:
+        if s.clients[which].left or s.clients[which].rows:
             move_rows(s, times, which, granted)
     if taker == LOAD or taker == COMPUTE:
         s.clients[taker].credits += 1
@@ -108,8 +122,9 @@ def begin(s, insns, own, times, uops, dram, module):
 def cycle(s, insns, own, times, uops, dram):
     """The cycle `now`; afterwards `now` is the next."""
     load_idle, compute_idle, store_idle = not load_moves(s), not compute_moves(s), not store_moves(s)
-    takes_load, loaded = unpack_cycle(s, insns, LOAD)
-    takes_compute, _ = unpack_cycle(s, insns, COMPUTE)
+    load_takes_over, compute_takes_over = takes_over(s, LOAD), takes_over(s, COMPUTE)
+    takes_load, loaded = unpack_cycle(s, LOAD)
+    takes_compute, _ = unpack_cycle(s, COMPUTE)
     computed = end_oldest(s)
     if computed >= 0 and insns[computed].finish and s.finished < 0:
         s.finished = s.now
@@ -117,9 +132,9 @@ def cycle(s, insns, own, times, uops, dram):
     multiplies, operates, moves = is_taken(s, MULTIPLY), is_taken(s, ALU), is_taken(s, MOVE)
     walked = is_walked(s)
     load_queue, compute_queue, store_queue = s.modules[LOADS], s.modules[COMPUTES], s.modules[STORES]
-    load_pops, load_begins = gate(s, LOADS, load_queue.ready, s.clients[LOAD].rows == 0 and not s.clients[LOAD].waiting)
+    load_pops, load_begins = gate(s, LOADS, load_queue.shown, s.clients[LOAD].rows == 0 and not s.clients[LOAD].waiting)
     compute_pops, compute_begins = gate(s, COMPUTES, s.decoded == DECODED, s.ready)
-    store_pops, store_begins = gate(s, STORES, store_queue.ready, may_store(s, walked))
+    store_pops, store_begins = gate(s, STORES, store_queue.shown, may_store(s, walked))
     stored = end_store(s, walked)
     if counted:
         s.load_busy += load_begins or not load_idle
@@ -127,10 +142,9 @@ def cycle(s, insns, own, times, uops, dram):
         s.store_busy += store_begins or not store_idle
 
     emptied, handed = hand_out(s, insns, times)
-    takes_fetch = s.full and s.owner == FETCH and s.level != BUFFER_BEATS
-    s.level += takes_fetch
-    s.level -= emptied
-    decodes = compute_queue.ready and s.decoded == 0
+    takes_fetch = s.full and s.owner == FETCH and s.inner != BUFFER_BEATS - 1
+    move_buffer(s, takes_fetch, emptied)
+    decodes = compute_queue.shown and s.decoded == 0
     decode_cycle(s, insns, decodes, compute_begins)
     move_queue(load_queue, handed == LOADS, load_begins)
     move_queue(compute_queue, handed == COMPUTES, decodes)
@@ -162,6 +176,10 @@ def cycle(s, insns, own, times, uops, dram):
         end(s, insns, times, LOADS, loaded)
     if stored >= 0:
         end(s, insns, times, STORES, stored)
+    if load_takes_over:
+        take_over(s, insns, LOAD)
+    if compute_takes_over:
+        take_over(s, insns, COMPUTE)
     if load_begins:
         begin(s, insns, own, times, uops, dram, LOADS)
     if compute_begins:

@@ -45,15 +45,15 @@ TIMES = record(**integers("fetched start issued end beats"))
 
 # A walker of `rows` that are left, from byte `address`; a splitter of `left` beats from beat `at`; what waits to be unpacked.
 CLIENT = record(**integers(
-    "rows address x_size stride parts slots element_bits index left at credits max_burst waiting next entry"))
+    "rows address x_size stride parts slots element_bits index left at age enough credits max_burst waiting next entry"))
 
 # ended: the instruction that was done in the cycle before, and one; 0: none.
 UNPACKER = record(**integers(
-    "running index entry ended empty x y part slot row_slot width height x_pad x_end y_pad y_end parts slots deep moves"))
+    "running begun index entry ended empty x y part slot row_slot width height x_pad x_end y_pad y_end parts slots deep moves"))
 
-# The queue before a module (a memory of `inner`, and a register that is `ready`), how many of its `total` instructions have
+# The queue before a module (a memory of `inner`, its output if that is `ready`, and a register if that is `shown`), how many of its `total` instructions have
 # begun and ended, and the gate: what the head wants, and whether it has its tokens.
-MODULE = record(**integers("inner ready begun ended total popped head pop_prev pop_next push_prev push_next"))
+MODULE = record(**integers("inner ready shown begun ended total popped head pop_prev pop_next push_prev push_next"))
 
 TOKEN = record(**integers("count reserved"))  # places are reserved as an instruction begins, tokens come as it ends
 
@@ -72,10 +72,10 @@ MACHINE = record(
                "arready rvalid rlast rid reads_first reads_count read_credit sending "  # DRAM's channels: read, write
                "awready wready bvalid writes_first writes_count answers_first answers_count unmatched write_credit "
                "arvalid ar_client ar_beats full owner awvalid aw_beats write_left "  # the memory engine
-               "launching stream left level part handed parts slots "  # fetch
+               "launching stream left inner level part whole handed parts slots "  # fetch
                "decoded ready was_read in_flight oldest newest newest_long loads_uop uop_entry late "  # compute
                "active index asked answered waits_first waits_count "  # store, and its packer
-               "pack_x pack_y pack_part pack_slot pack_row_slot pack_full got_slot got_last "
+               "pack_x pack_y pack_part pack_slot pack_row_slot pack_got got_slot got_last pack_full full_slot full_last "
                "read_beats write_beats load_busy compute_busy store_busy"),  # counters
     clients=(CLIENT, 4), unpackers=(UNPACKER, READERS), modules=(MODULE, 3), tokens=(TOKEN, 4),
     reads=(REQUEST, REQUESTS), writes=(np.int64, REQUESTS), answers=(np.int64, REQUESTS),

@@ -41,7 +41,7 @@ def end_store(s, walked):
 def shows_beat(s):
     """The packer has a beat: its last element is in it, or the last of a row."""
     slots = s.clients[STORE].slots
-    return s.pack_full and (s.got_last or s.got_slot == slots - 1)
+    return s.pack_full and (s.full_last or s.full_slot == slots - 1)
 
 
 @compiled
@@ -67,20 +67,23 @@ def write_cycle(s, times):
     if granted:
         s.awvalid, s.aw_beats, s.write_left = 1, granted, granted
         s.asked += 1
-    if granted or s.clients[STORE].rows:
+    if s.clients[STORE].left or s.clients[STORE].rows:
         move_rows(s, times, STORE, granted)
 
 
 @compiled
 def pack(s, goes_on):
-    """The packer's two stages: the first reads a part of an element if the second has nothing, or gives it on."""
-    reads = s.pack_y > 0 and (not s.pack_full or goes_on)
-    if goes_on:
-        s.pack_full = 0
+    """The packer's three stages: the first reads a part of an element if the second has nothing, or gives it on to the third."""
+    moves = not s.pack_full or goes_on
+    reads = s.pack_y > 0 and (not s.pack_got or moves)
+    if moves:
+        if s.pack_got:
+            s.full_slot, s.full_last = s.got_slot, s.got_last
+        s.pack_full, s.pack_got = s.pack_got, 0
     if not reads:
         return
     client = s.clients[STORE]
-    s.pack_full, s.got_slot, s.got_last = 1, s.pack_slot, s.pack_x == 1
+    s.pack_got, s.got_slot, s.got_last = 1, s.pack_slot, s.pack_x == 1
     s.pack_part += 1
     if s.pack_part < client.parts:
         return

@@ -84,11 +84,13 @@ def has_room(me):
 
 @compiled
 def move_queue(me, written, read):
-    """The end of a cycle of a module's queue."""
-    moves = me.inner > 0 and (not me.ready or read)
+    """The end of a cycle of a module's queue; `read`: the module takes the instruction that it shows."""
+    free = not me.shown
+    moves = me.inner > 0 and (not me.ready or free)
+    me.shown = me.ready if free else not read
     me.inner += written
     me.inner -= moves
     if moves:
         me.ready = 1
-    elif read:
+    elif free:
         me.ready = 0

@@ -5,9 +5,9 @@ from .jit import compiled
 
 @compiled
 def begin_unpack(s, insns, which, index, entry):
-    """An instruction is the unpacker's from the next cycle on."""
+    """An instruction is the unpacker's from the next cycle on, and runs from the one after that."""
     insn, u = insns[index], s.unpackers[which]
-    u.running, u.index, u.entry, u.empty = 1, index, entry, insn.empty
+    u.begun, u.index, u.entry, u.empty = 1, index, entry, insn.empty
     u.x = u.y = u.part = 0
     u.width, u.x_pad, u.x_end = insn.width, insn.x_pad_0, insn.x_pad_0 + insn.x_size
     u.height, u.y_pad, u.y_end = insn.height, insn.y_pad_0, insn.height - insn.y_pad_1
