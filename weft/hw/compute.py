@@ -9,8 +9,8 @@ have ended.
 
     cycle  b       it begins: the trace's start; it waits from b + 1 on
            s >= b + 1  its engine takes it
-           s + 1   the first step is issued; GEMM writes in the ninth cycle after a step's issue, ALU in the seventh, what takes it longer
-                   in the 14th; a LOAD's first row is asked for
+           s + 1   the first step is issued; GEMM writes in the ninth cycle after a step's issue, ALU in the eighth, what takes it longer
+                   in the 15th; a LOAD's first row is asked for
            d - 1   its last write
            d       it is done, and those that wait for it are taken from d + 1 on
            e >= d  it ends: the trace's end; its tokens are pushed. One instruction a cycle.

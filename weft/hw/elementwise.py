@@ -3,7 +3,8 @@
     issue    the loops give a micro-op's address
     uop      the micro-op is there
     index    the loops' offsets are added
-    check    it is found out which steps before it this one must wait for
+    check    its indices are compared with those of the steps before it
+    weigh    it is found out whether it must wait for one of them
     read     ACC and QNT are read; the step waits here if it must, and those behind it stand still
     fetched  their elements are there, or what is on its way to ACC
     operate  min, max, add; the others begin
@@ -65,7 +66,8 @@ class Elementwise(wiring.Component):
         m.d.comb += [self.ready.eq(~self.issuing | loops.last & ~stall), loops.begin.eq(self.begin), loops.word.eq(self.word),
                      loops.advance.eq(self.issuing & ~stall), self.uop_address.eq(loops.uop), self.uop_enable.eq(self.issuing & ~stall),
                      self.first_uop.eq(loops.first), self.last_uop.eq(loops.after),
-                     issue.eq(current), issue.valid.eq(self.issuing), issue.last.eq(self.issuing & loops.last)]
+                     issue.eq(current), issue.valid.eq(self.issuing), issue.last.eq(self.issuing & loops.last),
+                     issue.long.eq(self.issuing & current.long)]  # what is not there must not be waited for
         with m.If(self.issuing & loops.last & ~stall):
             m.d.sync += self.issuing.eq(0)
         with m.If(self.begin):
@@ -73,12 +75,13 @@ class Elementwise(wiring.Component):
             m.d.sync += [getattr(current, name).eq(getattr(self.head, name)) for name in
                          ("confined", "upper", "clear", "long", "lut", "slow", "op", "use_imm", "imm")]
 
-        early = {name: Signal(ALU_STEP, name=f"{name}_step") for name in ("uop", "index", "check", "read")}
-        offsets, given, found, indices = (Signal(index_layout(config), name=name, reset_less=True) for name in ("offsets", "given", "found", "indices"))
+        early = {name: Signal(ALU_STEP, name=f"{name}_step") for name in ("uop", "index", "check", "weigh", "read")}
+        offsets, given, found, weighed, indices = (Signal(index_layout(config), name=name, reset_less=True)
+                                                   for name in ("offsets", "given", "found", "weighed", "indices"))
         uop = Signal(micro_op(config), name="micro_op", reset_less=True)
         with m.If(~stall):
             m.d.sync += [after.eq(before) for before, after in zip([issue, *early.values()], early.values())]
-            m.d.sync += [uop.eq(self.uop), given.eq(loops.offsets), offsets.eq(given), indices.eq(found)]
+            m.d.sync += [uop.eq(self.uop), given.eq(loops.offsets), offsets.eq(given), weighed.eq(found), indices.eq(weighed)]
             m.d.sync += [getattr(found, name).eq(getattr(uop, name) + getattr(offsets, name)) for name in ("dst", "src")]
         read = early["read"]
         step = {name: Signal(ALU_STEP, name=f"{name}_step") for name in STAGES}
@@ -91,7 +94,8 @@ class Elementwise(wiring.Component):
         last = LONG_STAGES[-1]
         m.d.sync += [step["write"].eq(Mux(step[last].valid, step[last], Mux(step["operate"].long, 0, step["operate"]))),
                      dst["write"].eq(Mux(step[last].valid, dst[last], dst["operate"]))]
-        m.d.comb += stall.eq(self._waits(m, early["check"], found, read, indices, step, dst, stall))
+        ahead = [(early["weigh"], weighed.dst), (read, indices.dst), *((step[name], dst[name]) for name in STAGES[:-1])]
+        m.d.comb += stall.eq(self._waits(m, early, found, ahead, stall))
         self._read(m, read, indices, stall)
         self._lanes(m, read, indices, stall, step, dst)
         done = step["write"]
@@ -99,21 +103,25 @@ class Elementwise(wiring.Component):
                      self.write_enable.eq(done.valid), self.write_address.eq(dst["write"])]
         return m
 
-    def _waits(self, m, check, found, read, indices, step, dst, stall):
-        """Whether the step in `read` waits: a register, for everything hangs on it.
+    def _waits(self, m, early, found, ahead, stall):
+        """Whether the step in `read` waits: a register, for everything hangs on it. ahead: [(step, dst)] of the stages `weigh`, `read`
+        and so on to the last that goes to `write`.
 
-        Long steps go on by a stage a cycle, whoever waits. So it is enough to know, as a step comes to `read`, in which stages
-        there are some that it must wait for: a bit each, which moves along with them."""
-        ahead, waits = Signal(len(STAGES)), Signal(len(STAGES))
-        long_ahead = [(read, indices.dst), *((step[name], dst[name]) for name in STAGES[:-1])]
-        reads_src = check.slow & ~check.use_imm
-        m.d.comb += ahead.eq(Cat(its.valid & its.long & check.valid & (~check.long | (its_dst == found.dst) | reads_src & (its_dst == found.src[:len(its_dst)]))
-                                 for its, its_dst in long_ahead))
-        waiting = Signal()
-        with m.If(stall):
+        Long steps go on by a stage a cycle, whoever waits. So it is enough to know of a step in which stages before it there
+        are some that write what it uses, and then that it must wait for: a bit each, which moves along with them."""
+        check, weigh = early["check"], early["weigh"]
+        same_dst, same_src = (Signal(len(ahead), name=f"same_{name}", reset_less=True) for name in ("dst", "src"))  # of `weigh`
+        waits, waiting, must = Signal(len(ahead) - 1), Signal(), Signal(len(ahead) - 1)
+        with m.If(stall):  # what is in `read` stays there
+            m.d.sync += [same.eq(Cat(same[0], 0, same[1:-1])) for same in (same_dst, same_src)]
             m.d.sync += [waits.eq(waits << 1), waiting.eq(waits[:-1].any())]
         with m.Else():
-            m.d.sync += [waits.eq(ahead), waiting.eq(ahead.any())]
+            with m.If(check.long):
+                m.d.sync += same_dst.eq(Cat(dst == found.dst for _, dst in ahead))
+                m.d.sync += same_src.eq(Cat(check.slow & ~check.use_imm & (dst == found.src[:len(dst)]) for _, dst in ahead))
+            m.d.sync += [waits.eq(must), waiting.eq(must.any())]
+        with m.If(weigh.valid):
+            m.d.comb += must.eq(Cat(step.long & (~weigh.long | same_dst[n] | same_src[n]) for n, (step, _) in enumerate(ahead[1:])))
         return waiting
 
     def _read(self, m, read, indices, stall):

@@ -4,7 +4,7 @@ They begin in order and end in order; between, those of different engines run be
 the older ones of other engines that use what it uses; within an engine order is kept anyway. So the meaning stays sequential.
 """
 
-from amaranth import Array, Const, Module, Mux, Signal
+from amaranth import Cat, Const, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -33,7 +33,7 @@ class InFlight(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         pending, done, count = Signal(ENTRIES), Signal(ENTRIES), Signal(range(ENTRIES + 1))
-        oldest, newest = Signal(ENTRY_BITS), Signal(ENTRY_BITS)
+        oldest, newest = Signal(ENTRIES, init=1), Signal(ENTRY_BITS)  # oldest: a bit an entry
         engines = [Signal(2, name=f"engine_{k}", reset_less=True) for k in range(ENTRIES)]
         uses = [Signal.like(self.head.uses, name=f"uses_{k}", reset_less=True) for k in range(ENTRIES)]
         tokens = [Signal(3, name=f"tokens_{k}", reset_less=True) for k in range(ENTRIES)]
@@ -47,8 +47,8 @@ class InFlight(wiring.Component):
                          self.waits_for[k].eq(self.still[k] & (uses[k] & self.head.uses).any() & (engines[k] != self.head.engine))]
         m.d.sync += pending.eq(self.still)
         m.d.comb += [self.space.eq(~count[ENTRY_BITS]), self.index.eq(newest), self.busy.eq(count != 0),
-                     self.end.eq(self.busy & ~self.still.bit_select(oldest, 1))]
-        ends = Array(tokens)[oldest]
+                     self.end.eq(self.busy & ~(self.still & oldest).any())]
+        ends = [(Cat(token[k] for token in tokens) & oldest).any() for k in range(3)]
         m.d.comb += [output.eq(self.end & ends[k]) for k, output in enumerate((self.push_prev, self.push_next, self.finish))]
         with m.If(self.give):
             m.d.sync += [newest.eq(newest + 1), pending.bit_select(newest, 1).eq(self.head.engine != Engine.NONE)]
@@ -58,7 +58,7 @@ class InFlight(wiring.Component):
                         m.d.sync += [engines[k].eq(self.head.engine), uses[k].eq(self.head.uses), tokens[k][0].eq(self.head.push_prev),
                                      tokens[k][1].eq(self.head.push_next), tokens[k][2].eq(self.head.finish)]
         with m.If(self.end):
-            m.d.sync += oldest.eq(oldest + 1)
+            m.d.sync += oldest.eq(oldest.rotate_left(1))
         m.d.sync += count.eq(count + self.give - self.end)
         return m
 

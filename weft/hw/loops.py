@@ -88,7 +88,7 @@ class Loops(wiring.Component):
         with m.If(self.begin):
             taps, stride = Mux(is_windows, insn.taps, 1), insn.src_factor_in
             m.d.sync += [self.windows.eq(is_windows), self.taps.eq(taps), missing.eq(taps - 1), full.eq(taps == 1), first.eq(1), still.eq(stride == 0),
-                         moves.eq(Mux(~is_windows | (stride == 0), 0, Mux(stride < taps, stride, taps) - 1))]
+                         moves.eq(Mux(~is_windows | (stride == 0), 0, Mux(stride < insn.taps, stride - 1, insn.taps - 1)))]
 
     def _offset(self, m, name, x_moves, y_moves, last_x):
         """offset = y * factor_out + x * factor_in, kept by adding."""

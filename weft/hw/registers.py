@@ -13,7 +13,7 @@ READ = tuple(r.name for r in REGISTERS.values() if r.access == "ro")
 
 
 class Registers(wiring.Component):
-    """A read takes a cycle, a write is taken when address and data are both there. Unknown offsets read 0.
+    """A read takes two cycles, a write is taken when address and data are both there. Unknown offsets read 0.
 
     Members
     -------
@@ -56,8 +56,10 @@ class Registers(wiring.Component):
 
     def _read(self, m):
         bus, taken, value = self.bus, Signal(), Signal(32)
-        m.d.comb += [taken.eq(bus.arvalid & (~bus.rvalid | bus.rready)), bus.arready.eq(taken)]
-        with m.Switch(bus.araddr[2:]):
+        asked, address = Signal(), Signal(len(bus.araddr) - 2, reset_less=True)
+        m.d.comb += [taken.eq(bus.arvalid & ~asked & (~bus.rvalid | bus.rready)), bus.arready.eq(taken)]
+        m.d.sync += [asked.eq(taken), address.eq(bus.araddr[2:])]
+        with m.Switch(address):
             for name, register in REGISTERS.items():
                 with m.Case(register.offset >> 2):
                     if name == "control":
@@ -67,5 +69,5 @@ class Registers(wiring.Component):
                         m.d.comb += value.eq(getattr(self.written if register.access == "rw" else self.read, name))
         with m.If(bus.rready):
             m.d.sync += bus.rvalid.eq(0)
-        with m.If(taken):
+        with m.If(asked):
             m.d.sync += [bus.rvalid.eq(1), bus.rdata.eq(value)]

@@ -59,7 +59,8 @@ class RequantLane(wiring.Component):
         product = Signal(signed(PRODUCT_BITS), reset_less=True)
         by_eights, shifted = (Signal(signed(PRODUCT_BITS + 1), name=name, reset_less=True) for name in ("by_eights", "shifted"))
         dropped, below = Signal(reset_less=True), Signal(reset_less=True)  # anything below the bit worth a half
-        rounded = Signal(signed(10), reset_less=True)  # saturated: beyond this the clip decides, whatever the zero point
+        rounded = Signal(signed(10), reset_less=True)
+        above, beneath = Signal(reset_less=True), Signal(reset_less=True)  # beyond this the clip decides, whatever the zero point
         moved = Signal(signed(11), reset_less=True)
         with m.If(self.enables[BIAS]):
             m.d.sync += total.eq(self.x + self.bias)
@@ -78,10 +79,9 @@ class RequantLane(wiring.Component):
         rounding = self._control(ROUND).rounding
         tie_stays = (rounding == HALF_EVEN) & ~quotient[0] | (rounding == HALF_AWAY) & (shifted < 0)
         with m.If(self.enables[ROUND]):
-            m.d.sync += rounded.eq(Mux(quotient > 510, 511, Mux(quotient < -512, -512,
-                                                                quotient[:10].as_signed() + (half & (below | ~tie_stays)))))
+            m.d.sync += [above.eq(quotient > 510), beneath.eq(quotient < -512), rounded.eq(quotient[:10].as_signed() + (half & (below | ~tie_stays)))]
         with m.If(self.enables[MOVE]):
-            m.d.sync += moved.eq(rounded + self._control(MOVE).zero_point)
+            m.d.sync += moved.eq(Mux(above, 511, Mux(beneath, -512, rounded)) + self._control(MOVE).zero_point)
         least, most = self._control(CLIP).minimum, self._control(CLIP).maximum
         with m.If(self.enables[CLIP]):
             m.d.sync += self.result.eq(Mux((moved > most) | (least > most), most, Mux(moved < least, least, moved[:8].as_signed())))

@@ -143,18 +143,19 @@ class Store(wiring.Component):
         """Counts the bursts asked for and answered: an instruction ends with the answer to its last burst."""
         bits = BURSTS_AHEAD.bit_length() + 1
         asked, answered = Signal(bits), Signal(bits)
-        fired, room, ended = Signal(), Signal(), Signal()
+        fired, room, ended = Signal(), Signal(init=1), Signal()
         push_prev = Signal(reset_less=True)
         m.submodules.ends = ends = fifo.SyncFIFO(width=bits + 1, depth=ENDS_AHEAD)
         at, pushes = ends.r_data[:bits], ends.r_data[bits]
         m.d.comb += [
-            room.eq((asked - answered)[:bits] != BURSTS_AHEAD), fired.eq(self.bursts.valid & self.bursts.ready),
+            fired.eq(self.bursts.valid & self.bursts.ready),
             self.bursts.payload.eq(splitter.bursts.payload), self.bursts.valid.eq(splitter.bursts.valid & room),
             splitter.bursts.ready.eq(self.bursts.ready & room),
             gate.ready.eq(~active | walked & ends.w_rdy), ends.w_en.eq(walked), ends.w_data.eq(Cat(asked, push_prev)),
             ended.eq(ends.r_rdy & ~(answered - at)[bits - 1]), ends.r_en.eq(ended),  # at or beyond, as counters wrap
             self.to_compute.push.eq(ended & pushes), self.busy.eq(active | gate.start | ends.r_rdy)]
-        m.d.sync += [asked.eq(asked + fired), answered.eq(answered + self.done)]
+        m.d.sync += [asked.eq(asked + fired), answered.eq(answered + self.done),
+                     room.eq((asked - answered)[:bits] != BURSTS_AHEAD)]  # a cycle late: no burst follows another so soon
         with m.If(walked & ends.w_rdy):
             m.d.sync += active.eq(0)
         with m.If(gate.start):

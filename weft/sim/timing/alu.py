@@ -8,7 +8,7 @@ still too: a pause. Steps wait for those before them only, so all of an instruct
 from .jit import compiled
 from .state import KEPT
 
-STAGES = 4
+STAGES = 5
 TO_WRITE = 3
 LONG_TO_WRITE = 10
 TO_DONE = 1  # cycles from a write

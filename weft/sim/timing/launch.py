@@ -45,6 +45,7 @@ class Launch:
         s.rate = max(1, round(timing.bandwidth * ONE))
         s.arready = s.awready = s.wready = 1
         s.read_credit = s.write_credit = ONE
+        s.room = 1
         s.launching, s.stream = 1, insn_address
         s.parts, s.slots = max(1, INSTRUCTION_BYTES // s.bus_bytes), max(1, s.bus_bytes // INSTRUCTION_BYTES)
         s.clients["parts"] = s.clients["slots"] = 1

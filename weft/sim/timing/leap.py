@@ -12,7 +12,7 @@ from .jit import compiled
 from .machine import compute_moves, is_counted, load_moves, store_moves
 from .state import (ALU, COMPUTE, COMPUTES, ENTRIES, FETCH, LOAD, LOADS, MOVE, MULTIPLY, READERS, REQUESTS, STORE,
                     STORE_ENDS, STORES)
-from .store import asks_burst, is_walked, may_store, shows_beat
+from .store import asks_burst, is_walked, may_ask, may_store, shows_beat
 from .tokens import gate, has_room
 from .unpack import in_padding
 
@@ -168,7 +168,7 @@ def still_unpacker(s, which):
 def still_writes(s):
     """The store module and the write channels."""
     client, cycles = s.clients[STORE], EVER
-    if s.bvalid or s.awvalid and s.awready or client.left == 0 and client.rows or client.left and client.age < KNOWN:
+    if s.bvalid or s.awvalid and s.awready or client.left == 0 and client.rows or client.left and client.age < KNOWN or s.room != may_ask(s):
         return 0
     if s.answers_count:
         cycles = s.answers[s.answers_first] - 1 - s.now

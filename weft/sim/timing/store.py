@@ -45,10 +45,16 @@ def shows_beat(s):
 
 
 @compiled
+def may_ask(s):
+    """In the next cycle a burst may be asked for."""
+    return s.asked - s.answered < BURSTS_AHEAD
+
+
+@compiled
 def asks_burst(s, given):
     """Beats of the burst that the memory engine takes in this cycle, in which a beat is `given` or not; 0: none."""
     takes = (not s.awvalid or s.awready) and (s.write_left == 0 or given and s.write_left == 1)
-    return asks(s, STORE) if takes and s.asked - s.answered < BURSTS_AHEAD else 0
+    return asks(s, STORE) if takes and s.room else 0
 
 
 @compiled
@@ -57,6 +63,7 @@ def write_cycle(s, times):
     shows = shows_beat(s)
     given = shows and s.wready and s.write_left > 0
     granted = asks_burst(s, given)
+    s.room = may_ask(s)
     pack(s, not shows or given)
     s.answered += s.bvalid
     s.write_beats += given
