@@ -88,7 +88,7 @@ def test_tables(config):
     """A step a cycle, whatever the table; padding is a table of zeros."""
     lut = {"alu_opcode": ALU_BY_NAME["lut"].code, "dst_factor_in": 1}
     compute = [Instruction(Opcode.ALU, {**lut, "uop_bgn": k, "uop_end": k + 1, "iter_out": 1, "iter_in": n})
-               for k, n in ((1, 5), (2, 20), (0, 9))]  # the latter two follow without a gap
+               for k, n in ((1, 9), (2, 20), (0, 9))]  # the latter two follow without a gap
     compute.append(Instruction(Opcode.ALU, {"alu_opcode": ALU_BY_NAME["max"].code, "use_imm": 1, "imm": -7, "dst_factor_in": 1,
                                             "uop_end": 1, "iter_out": 1, "iter_in": ELEMENTS}))  # what the signs are
     assert run(config, compute, ([0, 2, 12], [0, 1, 1], [0, 0, 0]))[:2] == [20, 9]
