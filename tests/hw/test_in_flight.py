@@ -84,6 +84,6 @@ def test_those_that_wait_begin_in_order():
                     queue.append([number, waits])
                     number += 1
                 pending = still or (1 << ENTRIES) - 1
-            assert begun > CYCLES // 20
+            assert begun > CYCLES // 25
 
         run_bench(dut, bench)

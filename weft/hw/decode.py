@@ -18,7 +18,7 @@ SLOW_OPS = tuple(ALU_BY_NAME[name].code for name in SLOW)
 SIZE_BITS = 12  # a block that LOAD fills in ACC and that is wider or higher than these bits tell is taken to use all of it
 
 
-SETTLED = 5  # cycles from when an instruction leaves its queue until all that is known of it stands in registers
+SETTLED = 7  # cycles from when an instruction leaves its queue until all that is known of it stands in registers
 
 
 class Decode(wiring.Component):
@@ -67,10 +67,11 @@ class Decode(wiring.Component):
         is_load = (load.opcode == Opcode.LOAD) | (load.opcode == Opcode.LOAD_PAD)
         is_gemm, is_alu, is_finish, is_depthwise = (load.opcode == opcode for opcode in
                                                     (Opcode.GEMM, Opcode.ALU, Opcode.FINISH, Opcode.DEPTHWISE))
-        known_taps = (depthwise.taps != 0) & (depthwise.taps <= max_taps(self.config))
+        known_taps, some = Signal(reset_less=True), Signal(reset_less=True)
+        m.d.sync += [known_taps.eq((depthwise.taps != 0) & (depthwise.taps <= max_taps(self.config))),
+                     some.eq((gemm.iter_out != 0) & (gemm.iter_in != 0) & (gemm.uop_bgn < gemm.uop_end))]
         known_memory = Cat(load.memory_type == memory for memory in self.memories).any()
         known_op = Cat(alu.alu_opcode == code for code in ALU_OPS).any()
-        some = (gemm.iter_out != 0) & (gemm.iter_in != 0) & (gemm.uop_bgn < gemm.uop_end)
         clears, sums, loads, operates = is_gemm & gemm.reset, is_gemm & ~gemm.reset | is_depthwise & known_taps, Signal(), is_alu & known_op
         lut, requant, slow = (operates & Cat(alu.alu_opcode == code for code in codes).any() for codes in ((LUT,), (REQUANT,), SLOW_OPS))
         m.d.comb += loads.eq(is_load & known_memory & (load.x_size != 0))
@@ -91,9 +92,13 @@ class Decode(wiring.Component):
     def _loaded(self, m, load):
         """Of a LOAD: whether it fills something below the middle of ACC, something above it, and ACC at all."""
         half, area = self.config.acc_depth // 2, Signal(2 * SIZE_BITS, reset_less=True)
+        pads = [Signal(5, reset_less=True, name=f"{axis}_pads") for axis in ("y", "x")]
+        lower, above = Signal(reset_less=True), Signal(reset_less=True)
         rows, columns = (Signal(17, reset_less=True, name=name) for name in ("rows", "columns"))
         end = Signal(2 * SIZE_BITS + 1, reset_less=True)
-        m.d.sync += [rows.eq(load.y_pad_0 + load.y_size + load.y_pad_1), columns.eq(load.x_pad_0 + load.x_size + load.x_pad_1),
-                     area.eq(rows[:SIZE_BITS] * columns[:SIZE_BITS]), end.eq(load.sram_base + area)]
         large = rows[SIZE_BITS:].any() | columns[SIZE_BITS:].any()
-        return load.sram_base < half, large | (end > half), (load.memory_type == Memory.ACC) | (load.memory_type == Memory.ACC_8BIT)
+        m.d.sync += [pads[0].eq(load.y_pad_0 + load.y_pad_1), pads[1].eq(load.x_pad_0 + load.x_pad_1),
+                     rows.eq(pads[0] + load.y_size), columns.eq(pads[1] + load.x_size),
+                     area.eq(rows[:SIZE_BITS] * columns[:SIZE_BITS]), end.eq(load.sram_base + area),
+                     lower.eq(load.sram_base < half), above.eq(large | (end > half))]
+        return lower, above, (load.memory_type == Memory.ACC) | (load.memory_type == Memory.ACC_8BIT)

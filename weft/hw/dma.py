@@ -94,13 +94,14 @@ class RowWalker(wiring.Component):
         address = Signal(ADDRESS_BITS, reset_less=True)
         left = Signal(16, reset_less=True)
         beats = choose(command.kind, [shape.row_beats(address, command.x_size) for shape in self.shapes])
-        stride = choose(command.kind, [command.x_stride << shape.element_bits for shape in self.shapes])
+        stride = Signal(ADDRESS_BITS, reset_less=True)
         m.d.comb += [self.rows.valid.eq(self.busy), self.rows.p.beats.eq(beats[:ROW_BITS]),
                      self.rows.p.address.eq(address[exact_log2(self.config.bus_bits // 8):])]
         with m.If(self.rows.valid & self.rows.ready):
             m.d.sync += [left.eq(left - 1), self.busy.eq(left != 1), address.eq(address + stride)]
         with m.If(self.begin):
             m.d.sync += [address.eq(self.command.address), left.eq(self.command.y_size),
+                         stride.eq(choose(self.command.kind, [self.command.x_stride << shape.element_bits for shape in self.shapes])),
                          self.busy.eq((self.command.x_size != 0) & (self.command.y_size != 0))]
         return m
 
@@ -112,7 +113,7 @@ class Unpacker(wiring.Component):
 
     Members
     -------
-    begin: a command stands in `command`; only while `ready`. It runs from the second cycle after.
+    begin: a command stands in `command`; only while `ready`. It runs from the third cycle after.
     write: into the scratchpads. done: the last of a command is written; push_next is its token, index its index.
     busy: there is a command.
     """
@@ -127,7 +128,7 @@ class Unpacker(wiring.Component):
         m = Module()
         shapes = self.shapes
         command = keep(m, self.begin, self.command, "held")
-        running, empty, begun = Signal(), Signal(reset_less=True), Signal()
+        running, works, empty, begun = Signal(), Signal(), Signal(reset_less=True), Signal(2)  # works: it runs and is not empty
         address = Signal(16, reset_less=True)
         slot_bits = exact_log2(max(shape.slots for shape in shapes))
         slot, row_slot = Signal(slot_bits, reset_less=True), Signal(slot_bits, reset_less=True)
@@ -135,13 +136,13 @@ class Unpacker(wiring.Component):
         padding, at_once, element, moved = Signal(), Signal(), Signal(), Signal()
         x = self._axis(m, "x", begun, element, command.x_pad_0, command.x_size, command.x_pad_1)
         y = self._axis(m, "y", begun, element & x.last, command.y_pad_0, command.y_size, command.y_pad_1)
-        part, last_part = self._parts(m, begun, moved & ~at_once, command)
+        part, last_part = self._parts(m, begun[1], moved & ~at_once, command)
         last = Signal()
         m.d.comb += [
             padding.eq(~x.inside | ~y.inside), at_once.eq(padding & ~deep), last.eq(at_once | last_part),
-            moved.eq(running & ~empty & (padding | self.beats.valid)), element.eq(moved & last),
-            self.beats.ready.eq(running & ~empty & ~padding & ((slot == wrap) | x.ends)),
-            self.done.eq(running & (empty | element & x.last & y.last)), self.busy.eq(running | begun), self.ready.eq(~self.busy),
+            moved.eq(works & (padding | self.beats.valid)), element.eq(moved & last),
+            self.beats.ready.eq(works & ~padding & ((slot == wrap) | x.ends)),
+            self.done.eq(running & ~works | element & x.last & y.last), self.busy.eq(running | begun.any()), self.ready.eq(~self.busy),
             self.push_next.eq(self.done & command.push_next), self.index.eq(command.index),
             self.write.valid.eq(moved), self.write.kind.eq(command.kind), self.write.address.eq(address),
             self.write.part.eq(part), self.write.every.eq(at_once), self.write.last.eq(last),
@@ -156,36 +157,37 @@ class Unpacker(wiring.Component):
             with m.If(x.last & y.begun):
                 m.d.sync += [slot.eq(row_slot), row_slot.eq((row_slot + command.x_stride) & wrap)]
         with m.If(self.done):
-            m.d.sync += running.eq(0)
-        m.d.sync += begun.eq(self.begin)
+            m.d.sync += [running.eq(0), works.eq(0)]
+        m.d.sync += begun.eq(Cat(self.begin, begun))
         with m.If(self.begin):
             new = self.command
             m.d.sync += [slot.eq(choose(new.kind, [shape.first_slot(new.address) for shape in shapes])), address.eq(new.sram),
                          wrap.eq(choose(new.kind, [shape.slots - 1 for shape in shapes])),
                          deep.eq(choose(new.kind, [Const(shape.deep) for shape in shapes])),
                          empty.eq((new.x_size == 0) | (new.y_size == 0) & (new.y_pad_0 == 0) & (new.y_pad_1 == 0))]
-        with m.If(begun):
-            m.d.sync += [running.eq(1), row_slot.eq((slot + command.x_stride) & wrap)]
+        with m.If(begun[1]):
+            m.d.sync += [running.eq(1), works.eq(~empty), row_slot.eq((slot + command.x_stride) & wrap)]
         return m
 
     def _axis(self, m, name, begun, moves, before, size, behind):
         """Where the element at hand is in its row, or the row in the block: `inside` what is not padding, the `last`, the last
         that is inside (`ends`), and not in the padding before (`begun`)."""
-        at = {what: Signal(17, reset_less=True, name=f"{name}_{what}") for what in ("next", "last", "end")}
+        at = {what: Signal(17, reset_less=True, name=f"{name}_{what}") for what in ("next", "size", "last", "end", "final")}
         is_ = SimpleNamespace(**{what: Signal(reset_less=True, name=f"{name}_is_{what}") for what in ("inside", "last", "ends", "begun")})
         first = SimpleNamespace(**{what: Signal(reset_less=True, name=f"{name}_first_{what}") for what in ("inside", "last", "ends", "begun")})
         with m.If(moves):
             m.d.sync += [is_.inside.eq((at["next"] >= before) & (at["next"] < at["end"])), is_.last.eq(at["next"] == at["last"]),
-                         is_.ends.eq(at["next"] + 1 == at["end"]), is_.begun.eq(at["next"] >= before), at["next"].eq(at["next"] + 1)]
+                         is_.ends.eq(at["next"] == at["final"]), is_.begun.eq(at["next"] >= before), at["next"].eq(at["next"] + 1)]
             with m.If(is_.last):
                 m.d.sync += [mine.eq(its) for mine, its in zip(vars(is_).values(), vars(first).values())]
                 m.d.sync += at["next"].eq(1)
-        with m.If(begun):
-            inside = (before == 0) & (size != 0)
-            start = {"inside": inside, "last": before + size + behind == 1, "ends": (before + size) == 1, "begun": before == 0}
+        with m.If(begun[0]):
+            m.d.sync += [at["end"].eq(before + size), at["size"].eq(before + size + behind)]
+        with m.If(begun[1]):
+            start = {"inside": (before == 0) & (size != 0), "last": at["size"] == 1, "ends": at["end"] == 1, "begun": before == 0}
             for flags in (is_, first):
                 m.d.sync += [getattr(flags, what).eq(value) for what, value in start.items()]
-            m.d.sync += [at["next"].eq(1), at["last"].eq(before + size + behind - 1), at["end"].eq(before + size)]
+            m.d.sync += [at["next"].eq(1), at["last"].eq(at["size"] - 1), at["final"].eq(at["end"] - 1)]
         return is_
 
     def _parts(self, m, begun, moves, command):

@@ -67,11 +67,13 @@ class Elementwise(wiring.Component):
                      loops.advance.eq(self.issuing & ~stall), self.uop_address.eq(loops.uop), self.uop_enable.eq(self.issuing & ~stall),
                      self.first_uop.eq(loops.first), self.last_uop.eq(loops.after),
                      issue.eq(current), issue.valid.eq(self.issuing), issue.last.eq(self.issuing & loops.last),
+                     issue.reads_dst.eq(self.issuing & current.reads_dst), issue.reads_src.eq(self.issuing & current.reads_src),
                      issue.long.eq(self.issuing & current.long)]  # what is not there must not be waited for
         with m.If(self.issuing & loops.last & ~stall):
             m.d.sync += self.issuing.eq(0)
         with m.If(self.begin):
-            m.d.sync += [self.issuing.eq(1), current.index.eq(self.index)]
+            m.d.sync += [self.issuing.eq(1), current.index.eq(self.index), current.reads_dst.eq(~self.head.clear),
+                         current.reads_src.eq(~self.head.clear & ~self.head.use_imm & (~self.head.long | self.head.slow))]
             m.d.sync += [getattr(current, name).eq(getattr(self.head, name)) for name in
                          ("confined", "upper", "clear", "long", "lut", "slow", "op", "use_imm", "imm")]
 
@@ -96,7 +98,7 @@ class Elementwise(wiring.Component):
                      dst["write"].eq(Mux(step[last].valid, dst[last], dst["operate"]))]
         ahead = [(early["weigh"], weighed.dst), (read, indices.dst), *((step[name], dst[name]) for name in STAGES[:-1])]
         m.d.comb += stall.eq(self._waits(m, early, found, ahead, stall))
-        self._read(m, read, indices, stall)
+        self._read(m, read, indices)
         self._lanes(m, read, indices, stall, step, dst)
         done = step["write"]
         m.d.comb += [self.done.valid.eq(done.last), self.done.index.eq(done.index), self.stepped.eq(done.valid & ~done.clear),
@@ -124,22 +126,22 @@ class Elementwise(wiring.Component):
             m.d.comb += must.eq(Cat(step.long & (~weigh.long | same_dst[n] | same_src[n]) for n, (step, _) in enumerate(ahead[1:])))
         return waiting
 
-    def _read(self, m, read, indices, stall):
-        reads = read.valid & ~read.clear & ~stall
-        takes_src, strays = reads & ~read.use_imm & (~read.long | read.slow), Signal()
+    def _read(self, m, read, indices):
+        """Reads ACC, also while the step waits: the last time is what counts."""
+        strays = Signal()
         m.d.comb += [
-            self.dst_address.eq(indices.dst), self.dst_enable.eq(reads), self.src_address.eq(indices.src), self.src_enable.eq(takes_src),
-            self.strays.eq(strays)]
-        m.d.sync += strays.eq(read.confined & (read.valid & (indices.dst[-1] != read.upper) | takes_src & (self.src_address[-1] != read.upper)))
+            self.dst_address.eq(indices.dst), self.dst_enable.eq(read.reads_dst), self.src_address.eq(indices.src),
+            self.src_enable.eq(read.reads_src), self.strays.eq(strays)]
+        m.d.sync += strays.eq(read.confined & (read.valid & (indices.dst[-1] != read.upper) | read.reads_src & (self.src_address[-1] != read.upper)))
 
-    def _operands(self, m, step, dst, results, written):
+    def _operands(self, m, step, dst, stall, results, written):
         """What `dst` and `src` are in ACC, for `operate`."""
         ahead = [(step[name], dst[name]) for name in ("fetched", "operate", "write")]
         operands = []
         for port in ("dst", "src"):
             m.submodules[port] = fresh = Fresh(self.config, self.lanes)
             address = getattr(self, f"{port}_address")
-            m.d.comb += [fresh.enable.eq(getattr(self, f"{port}_enable")), fresh.upper.eq(address[-1]), fresh.again.eq(again(address, ahead))]
+            m.d.comb += [fresh.enable.eq(getattr(self, f"{port}_enable") & ~stall), fresh.upper.eq(address[-1]), fresh.again.eq(again(address, ahead))]
             for mine, its in ((fresh.lower_data, getattr(self, f"{port}_lower")), (fresh.upper_data, getattr(self, f"{port}_upper")),
                               (fresh.result, results), (fresh.written, written)):
                 m.d.comb += [word.eq(value) for word, value in zip(mine, its)]
@@ -152,7 +154,7 @@ class Elementwise(wiring.Component):
         m.submodules.tables = tables = Tables(config, self.memories.index(Memory.LUT))
         results, written = ([Signal(signed(config.acc_bits), name=f"{name}_{lane}", reset_less=True) for lane in range(self.lanes)]
                             for name in ("result", "written"))
-        changed, other = self._operands(m, step, dst, results, written)
+        changed, other = self._operands(m, step, dst, stall, results, written)
         parameters = self._parameters(m, read, indices, stall, step)
         channels = [self._channel(m, words, step, channel) for channel, words in enumerate(parameters)]
         self._tables(m, tables, read, indices, step, changed)

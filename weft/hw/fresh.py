@@ -9,7 +9,6 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 AHEAD = 3  # steps that may have an address and have not yet written: in the cycles of a read's first word, its operation, its write
-LOWER, UPPER, RESULT, WRITTEN = range(4)  # where an operand comes from
 
 
 def again(address, ahead):
@@ -31,14 +30,13 @@ class Fresh(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        source, fetched, nearest = Signal(range(4), reset_less=True), Signal(), Signal(reset_less=True)
+        fetched, upper, on_its_way, in_result, nearest = Signal(), *(Signal(name=name, reset_less=True) for name in
+                                                                     ("is_upper", "on_its_way", "in_result", "is_nearest"))
         m.d.sync += fetched.eq(self.enable)
         with m.If(self.enable):
-            m.d.sync += [source.eq(Mux(self.again[1], RESULT, Mux(self.again[2], WRITTEN, self.upper))), nearest.eq(self.again[0])]
+            m.d.sync += [upper.eq(self.upper), on_its_way.eq(self.again[1] | self.again[2]), in_result.eq(self.again[1]), nearest.eq(self.again[0])]
         with m.If(fetched):
             m.d.sync += self.nearest.eq(nearest)
-            with m.Switch(source):
-                for number, values in enumerate((self.lower_data, self.upper_data, self.result, self.written)):
-                    with m.Case(number):
-                        m.d.sync += [mine.eq(its) for mine, its in zip(self.data, values)]
+            for mine, low, high, result, written in zip(self.data, self.lower_data, self.upper_data, self.result, self.written):
+                m.d.sync += mine.eq(Mux(on_its_way, Mux(in_result, result, written), Mux(upper, high, low)))
         return m

@@ -64,8 +64,9 @@ class Windows(wiring.Component):
         width, count = self.config.inp_bits, max_taps(self.config)
         keeps, takes = ([Signal(self.bits, name=f"{name}_{word}", reset_less=True) for word in range(self.words)]
                         for name in ("keeps", "takes"))  # masks: of the taps that take their neighbour's element, and the new one
-        all_keeps = Cat((self.taps > tap + 1).replicate(width) for tap in range(count))
-        all_takes = Cat((self.taps == tap + 1).replicate(width) for tap in range(count))
+        newest = [self.taps == tap + 1 for tap in range(count)]
+        all_keeps = Cat(Cat(newest[tap + 1:]).any().replicate(width) for tap in range(count))
+        all_takes = Cat(is_newest.replicate(width) for is_newest in newest)
         with m.If(self.prepare):
             m.d.sync += [Cat(keeps).eq(all_keeps), Cat(takes).eq(all_takes)]
         for b in range(self.config.batch):
@@ -91,15 +92,15 @@ class DotProducts(wiring.Component):
 
     Members
     -------
-    take: the operands are there. windowed: the first is a window. multiply, add: what was taken a cycle, two cycles before.
-    inp, wgt: elements as words, row by row. windows: as `lanes` of Windows. sums: three cycles after `take`.
+    takes: the operands are there. windowed: the first is a window. multiplies, adds: what was taken a cycle, two cycles before.
+    inp, wgt: elements as words, row by row. windows: as `lanes` of Windows. sums: three cycles after `takes`.
     """
 
     def __init__(self, config):
         self.config = config
         words, bits = row_words(config)
         tap_count, tap_bits = tap_words(config)
-        super().__init__({"take": In(1), "windowed": In(1), "multiply": In(1), "add": In(1), "inp": In(bits).array(config.batch * words),
+        super().__init__({"takes": In(1), "windowed": In(1), "multiplies": In(1), "adds": In(1), "inp": In(bits).array(config.batch * words),
                           "windows": In(tap_bits).array(config.batch * config.block_out * tap_count),
                           "wgt": In(bits).array(config.block_out * words),
                           "sums": Out(signed(sum_bits(config))).array(config.batch * config.block_out)})
@@ -109,7 +110,7 @@ class DotProducts(wiring.Component):
         config = self.config
         words, bits = row_words(config)
         wgt = [Signal(bits, name=f"wgt_{index}", reset_less=True) for index in range(config.block_out * words)]
-        with m.If(self.take):
+        with m.If(self.takes):
             m.d.sync += [mine.eq(its) for mine, its in zip(wgt, self.wgt)]
         for lane in range(config.batch * config.block_out):
             row = lane % config.block_out
@@ -117,9 +118,9 @@ class DotProducts(wiring.Component):
             products = [Signal(signed(config.inp_bits + config.wgt_bits), name=f"product_{lane}_{index}", reset_less=True)
                         for index in range(config.block_in)]
             total = Signal(signed(sum_bits(config)), reset_less=True, name=f"sum_{lane}")
-            with m.If(self.multiply):
+            with m.If(self.multiplies):
                 m.d.sync += [product.eq(a * b) for product, (a, b) in zip(products, factors)]
-            with m.If(self.add):
+            with m.If(self.adds):
                 m.d.sync += total.eq(balanced_sum(products))
             m.d.comb += self.sums[lane].eq(total)
         return m
@@ -129,7 +130,7 @@ class DotProducts(wiring.Component):
         (words, bits), (tap_count, _) = row_words(self.config), tap_words(self.config)
         row = lane // self.config.block_out
         operand = [Signal(bits, name=f"operand_{lane}_{index}", reset_less=True) for index in range(words)]
-        with m.If(self.take):
+        with m.If(self.takes):
             m.d.sync += [mine.eq(its) for mine, its in zip(operand, self.inp[row * words:(row + 1) * words])]
             with m.If(self.windowed):
                 m.d.sync += [word.eq(self.windows[lane * tap_count + index] if index < tap_count else 0) for index, word in enumerate(operand)]

@@ -21,7 +21,7 @@ class InFlight(wiring.Component):
     -------
     give: the instruction `head` begins and takes entry `index`; only while `space`.
     waits_for: entries that it must wait for. multiply, alu, load: an engine does an entry's last write; it counts as done in the
-    next cycle. still: entries that are not done, this cycle's taken into account.
+    next cycle. still: entries that are not done.
     end: the oldest instruction ends, with these tokens, and `finish`; one a cycle, in order.
     """
 
@@ -32,7 +32,7 @@ class InFlight(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        pending, done, count = Signal(ENTRIES), Signal(ENTRIES), Signal(range(ENTRIES + 1))
+        count = Signal(range(ENTRIES + 1))
         oldest, newest = Signal(ENTRIES, init=1), Signal(ENTRY_BITS)  # oldest: a bit an entry
         engines = [Signal(2, name=f"engine_{k}", reset_less=True) for k in range(ENTRIES)]
         uses = [Signal.like(self.head.uses, name=f"uses_{k}", reset_less=True) for k in range(ENTRIES)]
@@ -42,16 +42,15 @@ class InFlight(wiring.Component):
             writes = 0
             for each in dones:
                 writes = writes | each.valid & (each.index == k)
-            m.d.sync += done[k].eq(writes)
-            m.d.comb += [self.still[k].eq(pending[k] & ~done[k]),
-                         self.waits_for[k].eq(self.still[k] & (uses[k] & self.head.uses).any() & (engines[k] != self.head.engine))]
-        m.d.sync += pending.eq(self.still)
+            with m.If(writes):
+                m.d.sync += self.still[k].eq(0)
+            m.d.comb += [self.waits_for[k].eq(self.still[k] & (uses[k] & self.head.uses).any() & (engines[k] != self.head.engine))]
         m.d.comb += [self.space.eq(~count[ENTRY_BITS]), self.index.eq(newest), self.busy.eq(count != 0),
                      self.end.eq(self.busy & ~(self.still & oldest).any())]
         ends = [(Cat(token[k] for token in tokens) & oldest).any() for k in range(3)]
         m.d.comb += [output.eq(self.end & ends[k]) for k, output in enumerate((self.push_prev, self.push_next, self.finish))]
         with m.If(self.give):
-            m.d.sync += [newest.eq(newest + 1), pending.bit_select(newest, 1).eq(self.head.engine != Engine.NONE)]
+            m.d.sync += [newest.eq(newest + 1), self.still.bit_select(newest, 1).eq(self.head.engine != Engine.NONE)]
             with m.Switch(newest):
                 for k in range(ENTRIES):
                     with m.Case(k):

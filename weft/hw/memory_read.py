@@ -49,18 +49,18 @@ class MemoryRead(wiring.Component):
                                  axi.araddr.eq(client.bursts.p.address << exact_log2(beat_bytes)),
                                  axi.arlen.eq(client.bursts.p.beats - 1)]
         taken = 0
-        full, held, owner = Signal(), Signal(self.config.bus_bits, reset_less=True), Signal(ID_BITS, reset_less=True)
+        full, held, mine = Signal(), Signal(self.config.bus_bits, reset_less=True), Signal(len(CLIENTS))  # mine: a bit a client
         for index, client in enumerate(self._clients()):
             m.d.comb += [client.bursts.ready.eq(free & ~taken), client.beats.payload.eq(held),
-                         client.beats.valid.eq(full & (owner == index))]
+                         client.beats.valid.eq(mine[index])]
             taken = taken | client.bursts.valid
         leaves = Cat(client.beats.valid & client.beats.ready for client in self._clients()).any()
         m.d.comb += [axi.rready.eq(~full | leaves), self.beat.eq(axi.rvalid & axi.rready),
                      self.error.eq(self.beat & (axi.rresp != 0))]
         with m.If(leaves):
-            m.d.sync += full.eq(0)
+            m.d.sync += [full.eq(0), mine.eq(0)]
         with m.If(self.beat):
-            m.d.sync += [full.eq(1), held.eq(axi.rdata), owner.eq(axi.rid)]
+            m.d.sync += [full.eq(1), held.eq(axi.rdata), mine.eq(Cat(axi.rid == index for index in range(len(CLIENTS))))]
         return m
 
     def _clients(self):

@@ -114,8 +114,8 @@ class Multiply(wiring.Component):
         m.d.comb += [
             inp.read_address.eq(indices.src), inp.read_enable.eq(reads), wgt.read_address.eq(wgt_index), wgt.read_enable.eq(step["fetched"].valid),
             windows.used.eq(now.used), windows.slides.eq(now.slides), windows.taps.eq(window["fetched"].taps),
-            windows.prepare.eq(window["fetched"].slides), dots.take.eq(step["window"].valid), dots.windowed.eq(now.used),
-            dots.multiply.eq(step["product"].valid), dots.add.eq(step["sum"].valid)]
+            windows.prepare.eq(window["fetched"].slides), dots.takes.eq(step["window"].valid), dots.windowed.eq(now.used),
+            dots.multiplies.eq(step["product"].valid), dots.adds.eq(step["sum"].valid)]
         m.d.comb += [mine.eq(its) for pair in (zip(dots.inp, fetched), zip(dots.wgt, wgt.read_data),
                                                zip(windows.inp, fetched), zip(dots.windows, windows.lanes)) for mine, its in pair]
         return dots.sums

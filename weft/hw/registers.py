@@ -1,6 +1,9 @@
 """The host's registers behind AXI4-Lite, generated from weft.isa.registers."""
 
-from amaranth import Module, Signal
+from functools import reduce
+from operator import or_
+
+from amaranth import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -55,18 +58,19 @@ class Registers(wiring.Component):
                 m.d.comb += getattr(self, name).eq(to_control & bus.wstrb[low // 8] & bus.wdata[low])
 
     def _read(self, m):
-        bus, taken, value = self.bus, Signal(), Signal(32)
-        asked, address = Signal(), Signal(len(bus.araddr) - 2, reset_less=True)
+        bus, taken, asked, value = self.bus, Signal(), Signal(), Signal(32)
         m.d.comb += [taken.eq(bus.arvalid & ~asked & (~bus.rvalid | bus.rready)), bus.arready.eq(taken)]
-        m.d.sync += [asked.eq(taken), address.eq(bus.araddr[2:])]
-        with m.Switch(address):
-            for name, register in REGISTERS.items():
-                with m.Case(register.offset >> 2):
-                    if name == "control":
-                        finish = next(low for bit, low, _ in register.bits if bit == "finish")
-                        m.d.comb += value[finish].eq(self.finish)
-                    else:
-                        m.d.comb += value.eq(getattr(self.written if register.access == "rw" else self.read, name))
+        m.d.sync += asked.eq(taken)
+        values = []
+        for name, register in REGISTERS.items():
+            chosen = Signal(name=f"reads_{name}", reset_less=True)
+            m.d.sync += chosen.eq(bus.araddr[2:] == register.offset >> 2)
+            if name == "control":
+                finish = next(low for bit, low, _ in register.bits if bit == "finish")
+                values.append(Mux(chosen, self.finish << finish, 0))
+            else:
+                values.append(Mux(chosen, getattr(self.written if register.access == "rw" else self.read, name), 0))
+        m.d.comb += value.eq(reduce(or_, values))
         with m.If(bus.rready):
             m.d.sync += bus.rvalid.eq(0)
         with m.If(asked):

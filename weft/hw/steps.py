@@ -30,7 +30,9 @@ HEAD = data.StructLayout({"engine": 2, "uses": len(Use), "push_prev": 1, "push_n
 # `valid`: it writes ACC; `last`: its instruction, of entry `index`, ends with it.
 _STEP = {"valid": 1, "last": 1, "index": ENTRY_BITS, "confined": 1, "upper": 1}
 STEP = data.StructLayout(_STEP)
-ALU_STEP = data.StructLayout(_STEP | {"clear": 1, "long": 1, "lut": 1, "slow": 1, "op": 3, "use_imm": 1, "imm": 16})
+ALU_STEP = data.StructLayout(_STEP | {"reads_dst": 1, "reads_src": 1, "clear": 1, "long": 1, "lut": 1, "slow": 1, "op": 3, "use_imm": 1, "imm": 16})
+
+# `reads_*`: it is valid, and reads that of ACC.
 
 # What DEPTHWISE adds. `used`: the GEMM core's operands are the window; `slides`: an element of INP enters it in this step
 # (which may be no `valid` one: the window is not full, or not far enough).

@@ -50,12 +50,14 @@ class Packer(wiring.Component):
         read, step, moves, last_part = Signal(), Signal(), Signal(), Signal()
         got, full = Signal(), Signal()
         got_at, full_at = ([Signal.like(s, reset_less=True, name=f"{stage}_{s.name}") for s in (part, slot, last_x)] for stage in ("got", "full"))
+        complete = Signal(reset_less=True)  # the beat, with the element that stage 3 has
         element = Signal(self.config.out_bits * len(self.data), reset_less=True)
         m.d.comb += [moves.eq(~full | self.beats.ready | ~self.beats.valid), step.eq(read & (~got | moves)),
                      last_part.eq(part == shape.parts - 1), self.address.eq(address), self.enable.eq(step), self.ready.eq(~read)]
         with m.If(moves):
             m.d.sync += [full.eq(got), got.eq(0)]
             with m.If(got):
+                m.d.sync += complete.eq(got_at[2] | (got_at[1] == shape.slots - 1))
                 m.d.sync += [element.eq(Cat(*self.data)), *(mine.eq(its) for mine, its in zip(full_at, got_at))]
         with m.If(step):
             m.d.sync += [got.eq(1), *(mine.eq(its) for mine, its in zip(got_at, (part, slot, last_x))), part.eq(part + 1)]
@@ -74,10 +76,10 @@ class Packer(wiring.Component):
             m.d.comb += [self.beats.valid.eq(full), self.beats.p.strobe.eq(-1),
                          self.beats.p.data.eq(element.word_select(full_at[0], self.config.bus_bits))]
         else:
-            self._collect(m, element, full, *full_at[1:])
+            self._collect(m, element, full, full_at[1], complete)
         return m
 
-    def _collect(self, m, element, full, slot, last):
+    def _collect(self, m, element, full, slot, complete):
         """Several elements a beat: they gather in a register until the beat or the row is full."""
         bits, width = self.shape.bytes * 8, self.shape.bytes
         gathered = Signal(self.config.bus_bits, reset_less=True)
@@ -86,7 +88,7 @@ class Packer(wiring.Component):
         m.d.comb += [
             new.eq(gathered), new.word_select(slot, bits).eq(element),
             new_strobe.eq(strobe), new_strobe.word_select(slot, width).eq((1 << width) - 1),
-            self.beats.valid.eq(full & (last | (slot == self.shape.slots - 1))),
+            self.beats.valid.eq(full & complete),
             self.beats.p.data.eq(new), self.beats.p.strobe.eq(new_strobe)]
         with m.If(full):
             m.d.sync += [gathered.eq(new), strobe.eq(new_strobe)]
@@ -143,7 +145,7 @@ class Store(wiring.Component):
         """Counts the bursts asked for and answered: an instruction ends with the answer to its last burst."""
         bits = BURSTS_AHEAD.bit_length() + 1
         asked, answered = Signal(bits), Signal(bits)
-        fired, room, ended = Signal(), Signal(init=1), Signal()
+        fired, room, ended = Signal(), Signal(init=1), Signal()  # the latter two are a cycle old
         push_prev = Signal(reset_less=True)
         m.submodules.ends = ends = fifo.SyncFIFO(width=bits + 1, depth=ENDS_AHEAD)
         at, pushes = ends.r_data[:bits], ends.r_data[bits]
@@ -152,10 +154,11 @@ class Store(wiring.Component):
             self.bursts.payload.eq(splitter.bursts.payload), self.bursts.valid.eq(splitter.bursts.valid & room),
             splitter.bursts.ready.eq(self.bursts.ready & room),
             gate.ready.eq(~active | walked & ends.w_rdy), ends.w_en.eq(walked), ends.w_data.eq(Cat(asked, push_prev)),
-            ended.eq(ends.r_rdy & ~(answered - at)[bits - 1]), ends.r_en.eq(ended),  # at or beyond, as counters wrap
+            ends.r_en.eq(ended),
             self.to_compute.push.eq(ended & pushes), self.busy.eq(active | gate.start | ends.r_rdy)]
         m.d.sync += [asked.eq(asked + fired), answered.eq(answered + self.done),
-                     room.eq((asked - answered)[:bits] != BURSTS_AHEAD)]  # a cycle late: no burst follows another so soon
+                     room.eq((asked - answered)[:bits] != BURSTS_AHEAD),  # no burst follows another so soon
+                     ended.eq(ends.r_rdy & ~ended & ~(answered - at)[bits - 1])]  # at or beyond, as counters wrap
         with m.If(walked & ends.w_rdy):
             m.d.sync += active.eq(0)
         with m.If(gate.start):

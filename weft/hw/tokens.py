@@ -39,7 +39,8 @@ class TokenQueue(wiring.Component):
 
 
 class TokenGate(wiring.Component):
-    """Lets the instruction at the head of a module's queue begin: first both its pops, then the places of its pushes.
+    """Lets the instruction at the head of a module's queue begin: first both its pops, then, from the next cycle on, the places of its
+    pushes.
 
     Members
     -------
@@ -79,7 +80,7 @@ class TokenGate(wiring.Component):
             self.from_next.pop.eq(pop & self.pop_next),
             self.full_prev.eq(self.valid & self.push_prev & ~self.to_prev.space),
             self.full_next.eq(self.valid & self.push_next & ~self.to_next.space),
-            self.start.eq((pop | popped & self.valid & self.ready) & ~self.full_prev & ~self.full_next),
+            self.start.eq(popped & self.valid & self.ready & ~self.full_prev & ~self.full_next),
             self.to_prev.reserve.eq(self.start & self.push_prev),
             self.to_next.reserve.eq(self.start & self.push_next),
         ]

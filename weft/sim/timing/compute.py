@@ -9,7 +9,7 @@ from .alu import operate
 from .jit import compiled
 from .state import ALONE, ALU, COMPUTE, COMPUTES, ENGINES, ENTRIES, LOWER, MOVE, MULTIPLY, NEVER, PLACES, UPPER, WAITING
 
-DECODED = 5  # cycles from when an instruction leaves its queue until it may begin
+DECODED = 7  # cycles from when an instruction leaves its queue until it may begin
 MULTIPLY_TO_DONE = 10  # cycles from a step's issue: a cycle behind its write
 MOVE_TO_DONE = 2  # from when the unpacker is through
 

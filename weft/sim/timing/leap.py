@@ -12,7 +12,7 @@ from .jit import compiled
 from .machine import compute_moves, is_counted, load_moves, store_moves
 from .state import (ALU, COMPUTE, COMPUTES, ENTRIES, FETCH, LOAD, LOADS, MOVE, MULTIPLY, READERS, REQUESTS, STORE,
                     STORE_ENDS, STORES)
-from .store import asks_burst, is_walked, may_ask, may_store, shows_beat
+from .store import asks_burst, is_reached, is_walked, may_ask, may_store, shows_beat
 from .tokens import gate, has_room
 from .unpack import in_padding
 
@@ -100,7 +100,7 @@ def still_modules(s, insns):
     if (passes(s, LOADS, s.modules[LOADS].shown, load.rows == 0 and not load.waiting)
             or passes(s, STORES, s.modules[STORES].shown, may_store(s, walked))):
         return 0
-    if walked and s.waits_count < STORE_ENDS or s.waits_count and s.answered >= s.waits[s.waits_first].asked:
+    if walked and s.waits_count < STORE_ENDS or s.reached or is_reached(s):
         return 0
     return still_compute(s, insns)
 

@@ -12,7 +12,7 @@ from .jit import compiled
 from .state import ALU, COMPUTE, COMPUTES, ENTRIES, FETCH, LOAD, LOADS, MOVE, MULTIPLY, READERS, STORES
 from .store import begin_store, end_store, is_walked, may_store, write_cycle
 from .tokens import end, gate, move_queue, pass_gate, take_head
-from .unpack import begin_unpack, unpack
+from .unpack import BEGUN, begin_unpack, unpack
 
 
 @compiled
@@ -49,8 +49,10 @@ def unpack_cycle(s, which):
             u.running, u.ended = 0, u.index + 1
             if which == COMPUTE:
                 s.entries[u.entry].done = s.now + MOVE_TO_DONE
-    if u.begun:
+    if u.begun == BEGUN:
         u.begun, u.running = 0, 1
+    elif u.begun:
+        u.begun += 1
     return takes, ended
 
 

@@ -74,7 +74,7 @@ MACHINE = record(
                "arvalid ar_client ar_beats full owner awvalid aw_beats write_left "  # the memory engine
                "launching stream left inner level part whole handed parts slots "  # fetch
                "decoded ready was_read in_flight oldest newest newest_long loads_uop uop_entry late "  # compute
-               "active index asked answered room waits_first waits_count "  # store, and its packer
+               "active index asked answered room reached waits_first waits_count "  # store, and its packer
                "pack_x pack_y pack_part pack_slot pack_row_slot pack_got got_slot got_last pack_full full_slot full_last "
                "read_beats write_beats load_busy compute_busy store_busy"),  # counters
     clients=(CLIENT, 4), unpackers=(UNPACKER, READERS), modules=(MODULE, 3), tokens=(TOKEN, 4),

@@ -21,11 +21,16 @@ def may_store(s, walked):
 
 
 @compiled
+def is_reached(s):
+    """The first that waits for answers has all of its own, and ends in the next cycle."""
+    return not s.reached and s.waits_count > 0 and s.answered >= s.waits[s.waits_first].asked
+
+
+@compiled
 def end_store(s, walked):
     """The instruction that is walked waits for answers from now on. Returns the one that has all of its own; -1: none."""
-    ended = -1
-    if s.waits_count and s.answered >= s.waits[s.waits_first].asked:
-        ended = s.waits[s.waits_first].index
+    ended = s.waits[s.waits_first].index if s.reached else -1
+    s.reached = is_reached(s)
     if walked and s.waits_count < STORE_ENDS:
         wait = s.waits[s.waits_first + s.waits_count & STORE_ENDS - 1]
         wait.asked, wait.index = s.asked, s.index

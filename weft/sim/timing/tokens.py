@@ -31,15 +31,13 @@ def gate(s, module, valid, free):
     me = s.modules[module]
     if not valid or not free:
         return False, False
-    pops = False
     if not me.popped:
         pops = not (me.pop_prev and s.tokens[POP_PREV[module]].count == 0
                     or me.pop_next and s.tokens[POP_NEXT[module]].count == 0)
-    if not pops and not me.popped:
-        return False, False
+        return pops, False
     begins = not (me.push_prev and s.tokens[PUSH_PREV[module]].reserved == TOKEN_QUEUE_DEPTH
                   or me.push_next and s.tokens[PUSH_NEXT[module]].reserved == TOKEN_QUEUE_DEPTH)
-    return pops, begins
+    return False, begins
 
 
 @compiled

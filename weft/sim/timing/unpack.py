@@ -2,10 +2,12 @@
 
 from .jit import compiled
 
+BEGUN = 2  # cycles from when the unpacker takes a command until it runs
+
 
 @compiled
 def begin_unpack(s, insns, which, index, entry):
-    """An instruction is the unpacker's from the next cycle on, and runs from the one after that."""
+    """An instruction is the unpacker's from the next cycle on, and runs BEGUN cycles later."""
     insn, u = insns[index], s.unpackers[which]
     u.begun, u.index, u.entry, u.empty = 1, index, entry, insn.empty
     u.x = u.y = u.part = 0
