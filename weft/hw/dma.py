@@ -45,11 +45,10 @@ class Shape:
             return Const(0, 0)
         return address[self.element_bits:exact_log2(self.beat_bytes)]
 
-    def row_beats(self, address, elements):
-        """Beats that a row of so many elements from that byte address touches."""
-        if self.slots == 1:
-            return elements << exact_log2(self.parts)
-        return (self.first_slot(address) + elements + (self.slots - 1)) >> exact_log2(self.slots)
+    @property
+    def slot_bytes(self):
+        """The bits of an address that tell the slot; none of those within an element, and none where an element fills a beat."""
+        return self.beat_bytes - self.bytes if self.slots > 1 else 0
 
 
 COMMAND = {"kind": 3, "address": ADDRESS_BITS, "sram": 16, "x_size": 16, "y_size": 16, "x_stride": 16, "x_pad_0": 4,
@@ -93,7 +92,9 @@ class RowWalker(wiring.Component):
         command = keep(m, self.begin, self.command, "held")
         address = Signal(ADDRESS_BITS, reset_less=True)
         left = Signal(16, reset_less=True)
-        beats = choose(command.kind, [shape.row_beats(address, command.x_size) for shape in self.shapes])
+        beat_bits = exact_log2(self.config.bus_bits // 8)
+        size, within = Signal(32, reset_less=True), Signal(beat_bits, reset_less=True)  # bytes of a row; what of an address is within a beat
+        beats = (size + (address[:beat_bits] & within) + ((1 << beat_bits) - 1)) >> beat_bits
         stride = Signal(ADDRESS_BITS, reset_less=True)
         m.d.comb += [self.rows.valid.eq(self.busy), self.rows.p.beats.eq(beats[:ROW_BITS]),
                      self.rows.p.address.eq(address[exact_log2(self.config.bus_bits // 8):])]
@@ -101,6 +102,8 @@ class RowWalker(wiring.Component):
             m.d.sync += [left.eq(left - 1), self.busy.eq(left != 1), address.eq(address + stride)]
         with m.If(self.begin):
             m.d.sync += [address.eq(self.command.address), left.eq(self.command.y_size),
+                         size.eq(choose(self.command.kind, [self.command.x_size << shape.element_bits for shape in self.shapes])),
+                         within.eq(choose(self.command.kind, [shape.slot_bytes for shape in self.shapes])),
                          stride.eq(choose(self.command.kind, [self.command.x_stride << shape.element_bits for shape in self.shapes])),
                          self.busy.eq((self.command.x_size != 0) & (self.command.y_size != 0))]
         return m
@@ -133,13 +136,13 @@ class Unpacker(wiring.Component):
         slot_bits = exact_log2(max(shape.slots for shape in shapes))
         slot, row_slot = Signal(slot_bits, reset_less=True), Signal(slot_bits, reset_less=True)
         wrap, deep = Signal(slot_bits, reset_less=True), Signal(reset_less=True)  # the last slot of a beat
-        padding, at_once, element, moved = Signal(), Signal(), Signal(), Signal()
+        padding, at_once, element, moved = Signal(reset_less=True), Signal(), Signal(), Signal()
         x = self._axis(m, "x", begun, element, command.x_pad_0, command.x_size, command.x_pad_1)
         y = self._axis(m, "y", begun, element & x.last, command.y_pad_0, command.y_size, command.y_pad_1)
         part, last_part = self._parts(m, begun[1], moved & ~at_once, command)
         last = Signal()
         m.d.comb += [
-            padding.eq(~x.inside | ~y.inside), at_once.eq(padding & ~deep), last.eq(at_once | last_part),
+            at_once.eq(padding & ~deep), last.eq(at_once | last_part),
             moved.eq(works & (padding | self.beats.valid)), element.eq(moved & last),
             self.beats.ready.eq(works & ~padding & ((slot == wrap) | x.ends)),
             self.done.eq(running & ~works | element & x.last & y.last), self.busy.eq(running | begun.any()), self.ready.eq(~self.busy),
@@ -153,6 +156,7 @@ class Unpacker(wiring.Component):
             with m.If(moved & ~at_once & (wrap != 0)):
                 m.d.sync += slot.eq((slot + 1) & wrap)
         with m.If(element):
+            m.d.sync += padding.eq(~Mux(x.last, x.first_inside & y.next_inside, x.next_inside & y.inside))
             m.d.sync += address.eq(address + 1)
             with m.If(x.last & y.begun):
                 m.d.sync += [slot.eq(row_slot), row_slot.eq((row_slot + command.x_stride) & wrap)]
@@ -166,7 +170,7 @@ class Unpacker(wiring.Component):
                          deep.eq(choose(new.kind, [Const(shape.deep) for shape in shapes])),
                          empty.eq((new.x_size == 0) | (new.y_size == 0) & (new.y_pad_0 == 0) & (new.y_pad_1 == 0))]
         with m.If(begun[1]):
-            m.d.sync += [running.eq(1), works.eq(~empty), row_slot.eq((slot + command.x_stride) & wrap)]
+            m.d.sync += [running.eq(1), padding.eq(~(x.starts_inside & y.starts_inside)), works.eq(~empty), row_slot.eq((slot + command.x_stride) & wrap)]
         return m
 
     def _axis(self, m, name, begun, moves, before, size, behind):
@@ -175,8 +179,11 @@ class Unpacker(wiring.Component):
         at = {what: Signal(17, reset_less=True, name=f"{name}_{what}") for what in ("next", "size", "last", "end", "final")}
         is_ = SimpleNamespace(**{what: Signal(reset_less=True, name=f"{name}_is_{what}") for what in ("inside", "last", "ends", "begun")})
         first = SimpleNamespace(**{what: Signal(reset_less=True, name=f"{name}_first_{what}") for what in ("inside", "last", "ends", "begun")})
+        next_inside, starts_inside = Signal(name=f"{name}_next_inside"), Signal(name=f"{name}_starts_inside")
+        m.d.comb += [starts_inside.eq((before == 0) & (size != 0)),
+                     next_inside.eq(Mux(is_.last, first.inside, (at["next"] >= before) & (at["next"] < at["end"])))]
         with m.If(moves):
-            m.d.sync += [is_.inside.eq((at["next"] >= before) & (at["next"] < at["end"])), is_.last.eq(at["next"] == at["last"]),
+            m.d.sync += [is_.inside.eq(next_inside), is_.last.eq(at["next"] == at["last"]),
                          is_.ends.eq(at["next"] == at["final"]), is_.begun.eq(at["next"] >= before), at["next"].eq(at["next"] + 1)]
             with m.If(is_.last):
                 m.d.sync += [mine.eq(its) for mine, its in zip(vars(is_).values(), vars(first).values())]
@@ -184,11 +191,11 @@ class Unpacker(wiring.Component):
         with m.If(begun[0]):
             m.d.sync += [at["end"].eq(before + size), at["size"].eq(before + size + behind)]
         with m.If(begun[1]):
-            start = {"inside": (before == 0) & (size != 0), "last": at["size"] == 1, "ends": at["end"] == 1, "begun": before == 0}
+            start = {"inside": starts_inside, "last": at["size"] == 1, "ends": at["end"] == 1, "begun": before == 0}
             for flags in (is_, first):
                 m.d.sync += [getattr(flags, what).eq(value) for what, value in start.items()]
             m.d.sync += [at["next"].eq(1), at["last"].eq(at["size"] - 1), at["final"].eq(at["end"] - 1)]
-        return is_
+        return SimpleNamespace(**vars(is_), next_inside=next_inside, first_inside=first.inside, starts_inside=starts_inside)
 
     def _parts(self, m, begun, moves, command):
         """(the part of an element that the beat at hand is, whether it is the last)."""

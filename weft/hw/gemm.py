@@ -10,6 +10,7 @@ from weft.isa.table import MAX_TAPS
 
 from .loops import TAP_BITS
 
+TERMS = 4  # products that are added in a cycle
 WORD_BITS = 64  # widest word of INP and WGT memories
 
 
@@ -87,20 +88,21 @@ class Windows(wiring.Component):
 class DotProducts(wiring.Component):
     """sums[b * block_out + o] = inp row b times wgt row o, or with `windowed` window b * block_out + o times wgt row o.
 
-    Operands, products and sums are registers, each of a cycle: multipliers of an FPGA have none of their own that synthesis
+    Operands, products, parts of sums and sums are registers, each of a cycle: multipliers of an FPGA have none of their own that synthesis
     would use, and each takes half of a cycle there.
 
     Members
     -------
-    takes: the operands are there. windowed: the first is a window. multiplies, adds: what was taken a cycle, two cycles before.
-    inp, wgt: elements as words, row by row. windows: as `lanes` of Windows. sums: three cycles after `takes`.
+    takes: the operands are there. windowed: the first is a window. multiplies, adds, totals: what was taken a cycle, two,
+    three cycles before.
+    inp, wgt: elements as words, row by row. windows: as `lanes` of Windows. sums: four cycles after `takes`.
     """
 
     def __init__(self, config):
         self.config = config
         words, bits = row_words(config)
         tap_count, tap_bits = tap_words(config)
-        super().__init__({"takes": In(1), "windowed": In(1), "multiplies": In(1), "adds": In(1), "inp": In(bits).array(config.batch * words),
+        super().__init__({"takes": In(1), "windowed": In(1), "multiplies": In(1), "adds": In(1), "totals": In(1), "inp": In(bits).array(config.batch * words),
                           "windows": In(tap_bits).array(config.batch * config.block_out * tap_count),
                           "wgt": In(bits).array(config.block_out * words),
                           "sums": Out(signed(sum_bits(config))).array(config.batch * config.block_out)})
@@ -117,11 +119,14 @@ class DotProducts(wiring.Component):
             factors = zip(word_lanes(config, self._operand(m, lane)), row_lanes(config, wgt, row))
             products = [Signal(signed(config.inp_bits + config.wgt_bits), name=f"product_{lane}_{index}", reset_less=True)
                         for index in range(config.block_in)]
+            parts = [Signal(signed(sum_bits(config)), reset_less=True, name=f"part_{lane}_{index}") for index in range(0, config.block_in, TERMS)]
             total = Signal(signed(sum_bits(config)), reset_less=True, name=f"sum_{lane}")
             with m.If(self.multiplies):
                 m.d.sync += [product.eq(a * b) for product, (a, b) in zip(products, factors)]
             with m.If(self.adds):
-                m.d.sync += total.eq(balanced_sum(products))
+                m.d.sync += [part.eq(balanced_sum(products[index * TERMS:(index + 1) * TERMS])) for index, part in enumerate(parts)]
+            with m.If(self.totals):
+                m.d.sync += total.eq(balanced_sum(parts))
             m.d.comb += self.sums[lane].eq(total)
         return m
 

@@ -22,7 +22,7 @@ class InFlight(wiring.Component):
     give: the instruction `head` begins and takes entry `index`; only while `space`.
     waits_for: entries that it must wait for. multiply, alu, load: an engine does an entry's last write; it counts as done in the
     next cycle. still: entries that are not done.
-    end: the oldest instruction ends, with these tokens, and `finish`; one a cycle, in order.
+    end: the instruction ends that was the oldest in the cycle before, with these tokens, and `finish`; one a cycle, in order.
     """
 
     def __init__(self):
@@ -37,7 +37,7 @@ class InFlight(wiring.Component):
         engines = [Signal(2, name=f"engine_{k}", reset_less=True) for k in range(ENTRIES)]
         uses = [Signal.like(self.head.uses, name=f"uses_{k}", reset_less=True) for k in range(ENTRIES)]
         tokens = [Signal(3, name=f"tokens_{k}", reset_less=True) for k in range(ENTRIES)]
-        dones = [getattr(self, name) for name in ENGINES]
+        ends, dones = Signal(), [getattr(self, name) for name in ENGINES]
         for k in range(ENTRIES):
             writes = 0
             for each in dones:
@@ -45,10 +45,11 @@ class InFlight(wiring.Component):
             with m.If(writes):
                 m.d.sync += self.still[k].eq(0)
             m.d.comb += [self.waits_for[k].eq(self.still[k] & (uses[k] & self.head.uses).any() & (engines[k] != self.head.engine))]
-        m.d.comb += [self.space.eq(~count[ENTRY_BITS]), self.index.eq(newest), self.busy.eq(count != 0),
-                     self.end.eq(self.busy & ~(self.still & oldest).any())]
-        ends = [(Cat(token[k] for token in tokens) & oldest).any() for k in range(3)]
-        m.d.comb += [output.eq(self.end & ends[k]) for k, output in enumerate((self.push_prev, self.push_next, self.finish))]
+        m.d.comb += [self.space.eq(~count[ENTRY_BITS]), self.index.eq(newest), self.busy.eq((count != 0) | self.end),
+                     ends.eq((count != 0) & ~(self.still & oldest).any())]
+        told = [(Cat(token[k] for token in tokens) & oldest).any() for k in range(3)]
+        m.d.sync += self.end.eq(ends)
+        m.d.sync += [output.eq(ends & told[k]) for k, output in enumerate((self.push_prev, self.push_next, self.finish))]
         with m.If(self.give):
             m.d.sync += [newest.eq(newest + 1), self.still.bit_select(newest, 1).eq(self.head.engine != Engine.NONE)]
             with m.Switch(newest):
@@ -56,9 +57,12 @@ class InFlight(wiring.Component):
                     with m.Case(k):
                         m.d.sync += [engines[k].eq(self.head.engine), uses[k].eq(self.head.uses), tokens[k][0].eq(self.head.push_prev),
                                      tokens[k][1].eq(self.head.push_next), tokens[k][2].eq(self.head.finish)]
-        with m.If(self.end):
+        with m.If(ends):
             m.d.sync += oldest.eq(oldest.rotate_left(1))
-        m.d.sync += count.eq(count + self.give - self.end)
+        with m.If(self.give & ~ends):
+            m.d.sync += count.eq(count + 1)
+        with m.Elif(~self.give & ends):
+            m.d.sync += count.eq(count - 1)
         return m
 
 

@@ -1,6 +1,6 @@
 """The load module: LOAD of INP and WGT. The next instruction's reads begin while the last one's data still comes."""
 
-from amaranth import Module
+from amaranth import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -43,14 +43,15 @@ class Load(wiring.Component):
         m = Module()
         m.submodules.gate = gate = TokenGate()
         m.submodules.dma = dma = LoadDma(self.config, LOAD_MEMORIES)
-        word = self.instructions.payload
+        word, ready = self.instructions.payload, Signal()
+        m.d.sync += ready.eq(dma.ready)  # what is so stays so until the next begins
         insn = view(self.config, Opcode.LOAD, word)
         fill_command(m, dma.command, self.config, LOAD_MEMORIES, word, named_bases(self.bases))
         wiring.connect(m, dma.write, wiring.flipped(self.write))
         wiring.connect(m, dma.memory, wiring.flipped(self.memory))
         wiring.connect(m, gate.from_next, wiring.flipped(self.from_compute))
         m.d.comb += [
-            gate.valid.eq(self.instructions.valid), gate.ready.eq(dma.ready), gate.clear.eq(self.clear),
+            gate.valid.eq(self.instructions.valid), gate.ready.eq(ready), gate.clear.eq(self.clear),
             gate.pop_next.eq(insn.pop_next), gate.push_next.eq(insn.push_next),
             gate.from_prev.available.eq(1), gate.to_prev.space.eq(1),
             gate.to_next.space.eq(self.to_compute.space), self.to_compute.reserve.eq(gate.to_next.reserve),

@@ -6,7 +6,8 @@
     operands INP is read
     fetched  its element is there; WGT is read
     window   the element enters the window; WGT's is there
-    product  the rows' products; ACC is read
+    product  the rows' products
+    part     some of them are added; ACC is read
     sum      their sums; ACC's element is there, or what is on its way to it
     add      the two are added
     write    the sum goes to ACC
@@ -32,7 +33,7 @@ from .scratchpad import Scratchpad
 from .steps import ENTRY_BITS, HEAD, STEP, WINDOW
 from .writing import fill_words
 
-STAGES = ("uop", "index", "operands", "fetched", "window", "product", "sum", "add", "write")  # behind `issue`
+STAGES = ("uop", "index", "operands", "fetched", "window", "product", "part", "sum", "add", "write")  # behind `issue`
 WINDOW_STAGES = STAGES[:STAGES.index("window") + 1]
 DST_STAGES = STAGES[STAGES.index("operands"):]  # those that know where the step writes
 
@@ -80,8 +81,8 @@ class Multiply(wiring.Component):
         dst = {name: Signal(exact_log2(config.acc_depth), name=f"{name}_dst", reset_less=True) for name in DST_STAGES[1:]}
         m.d.sync += [after.eq(before) for before, after in zip([indices.dst, *dst.values()], dst.values())]
         m.d.sync += strays.eq(step["operands"].valid & step["operands"].confined & (indices.dst[-1] != step["operands"].upper))
-        m.d.comb += [self.acc_address.eq(dst["product"]), self.write_address.eq(dst["write"]), self.strays.eq(strays),
-                     self.acc_enable.eq(step["product"].valid), self.write_enable.eq(step["write"].valid),
+        m.d.comb += [self.acc_address.eq(dst["part"]), self.write_address.eq(dst["write"]), self.strays.eq(strays),
+                     self.acc_enable.eq(step["part"].valid), self.write_enable.eq(step["write"].valid),
                      self.stepped.eq(step["write"].valid), self.done.valid.eq(step["write"].last), self.done.index.eq(step["write"].index)]
         self._accumulate(m, step, dst, self._sums(m, step, window, indices))
         return m
@@ -115,16 +116,17 @@ class Multiply(wiring.Component):
             inp.read_address.eq(indices.src), inp.read_enable.eq(reads), wgt.read_address.eq(wgt_index), wgt.read_enable.eq(step["fetched"].valid),
             windows.used.eq(now.used), windows.slides.eq(now.slides), windows.taps.eq(window["fetched"].taps),
             windows.prepare.eq(window["fetched"].slides), dots.takes.eq(step["window"].valid), dots.windowed.eq(now.used),
-            dots.multiplies.eq(step["product"].valid), dots.adds.eq(step["sum"].valid)]
+            dots.multiplies.eq(step["product"].valid), dots.adds.eq(step["part"].valid),
+            dots.totals.eq(step["sum"].valid)]
         m.d.comb += [mine.eq(its) for pair in (zip(dots.inp, fetched), zip(dots.wgt, wgt.read_data),
                                                zip(windows.inp, fetched), zip(dots.windows, windows.lanes)) for mine, its in pair]
         return dots.sums
 
     def _accumulate(self, m, step, dst, sums):
-        """Stages from `product` on: ACC is read, added to, and written."""
+        """Stages from `part` on: ACC is read, added to, and written."""
         m.submodules.old = old = Fresh(self.config, self.lanes)
         ahead = [(step[name], dst[name]) for name in ("sum", "add", "write")]
-        m.d.comb += [old.enable.eq(step["product"].valid), old.upper.eq(dst["product"][-1]), old.again.eq(again(dst["product"], ahead))]
+        m.d.comb += [old.enable.eq(step["part"].valid), old.upper.eq(dst["part"][-1]), old.again.eq(again(dst["part"], ahead))]
         for lane, total in enumerate(sums):
             result, written = (Signal(self.config.acc_bits, name=f"{name}_{lane}", reset_less=True) for name in ("result", "written"))
             with m.If(step["add"].valid):

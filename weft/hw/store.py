@@ -143,7 +143,7 @@ class Store(wiring.Component):
 
     def _answers(self, m, splitter, walked, active, gate, insn):
         """Counts the bursts asked for and answered: an instruction ends with the answer to its last burst."""
-        bits = BURSTS_AHEAD.bit_length() + 1
+        bits, ready = BURSTS_AHEAD.bit_length() + 1, Signal()
         asked, answered = Signal(bits), Signal(bits)
         fired, room, ended = Signal(), Signal(init=1), Signal()  # the latter two are a cycle old
         push_prev = Signal(reset_less=True)
@@ -153,9 +153,10 @@ class Store(wiring.Component):
             fired.eq(self.bursts.valid & self.bursts.ready),
             self.bursts.payload.eq(splitter.bursts.payload), self.bursts.valid.eq(splitter.bursts.valid & room),
             splitter.bursts.ready.eq(self.bursts.ready & room),
-            gate.ready.eq(~active | walked & ends.w_rdy), ends.w_en.eq(walked), ends.w_data.eq(Cat(asked, push_prev)),
+            gate.ready.eq(ready), ends.w_en.eq(walked), ends.w_data.eq(Cat(asked, push_prev)),
             ends.r_en.eq(ended),
             self.to_compute.push.eq(ended & pushes), self.busy.eq(active | gate.start | ends.r_rdy)]
+        m.d.sync += ready.eq(~active | walked & ends.w_rdy)  # what is so stays so until the next begins
         m.d.sync += [asked.eq(asked + fired), answered.eq(answered + self.done),
                      room.eq((asked - answered)[:bits] != BURSTS_AHEAD),  # no burst follows another so soon
                      ended.eq(ends.r_rdy & ~ended & ~(answered - at)[bits - 1])]  # at or beyond, as counters wrap

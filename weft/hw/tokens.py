@@ -26,12 +26,14 @@ class TokenQueue(wiring.Component):
         reserved = Signal(range(self.depth + 1))
         some, full = Signal(), Signal()  # count != 0, reserved == depth; registers, since whatever begins hangs on them
         m.d.comb += [self.sink.available.eq(some), self.source.space.eq(~full)]
-        m.d.sync += [self.count.eq(self.count + self.source.push - self.sink.pop),
-                     reserved.eq(reserved + self.source.reserve - self.sink.pop)]
-        with m.If(self.source.push != self.sink.pop):
-            m.d.sync += some.eq(self.source.push | (self.count != 1))
-        with m.If(self.source.reserve != self.sink.pop):
-            m.d.sync += full.eq(self.source.reserve & (reserved == self.depth - 1))
+        with m.If(self.source.push & ~self.sink.pop):
+            m.d.sync += [self.count.eq(self.count + 1), some.eq(1)]
+        with m.Elif(~self.source.push & self.sink.pop):
+            m.d.sync += [self.count.eq(self.count - 1), some.eq(self.count != 1)]
+        with m.If(self.source.reserve & ~self.sink.pop):
+            m.d.sync += [reserved.eq(reserved + 1), full.eq(reserved == self.depth - 1)]
+        with m.Elif(~self.source.reserve & self.sink.pop):
+            m.d.sync += [reserved.eq(reserved - 1), full.eq(0)]
         with m.If(self.clear):
             m.d.sync += [self.count.eq(self.source.push), reserved.eq(reserved - self.count + self.source.reserve), some.eq(self.source.push),
                          full.eq((self.count == 0) & (full | self.source.reserve & (reserved == self.depth - 1)))]

@@ -9,7 +9,7 @@ from .compute import DECODED, is_done, is_taken, may_begin, must_not_fill
 from .dram import ONE, sample_reads
 from .fetch import COLLECTED
 from .jit import compiled
-from .machine import compute_moves, is_counted, load_moves, store_moves
+from .machine import compute_moves, is_counted, load_moves, may_load, store_moves
 from .state import (ALU, COMPUTE, COMPUTES, ENTRIES, FETCH, LOAD, LOADS, MOVE, MULTIPLY, READERS, REQUESTS, STORE,
                     STORE_ENDS, STORES)
 from .store import asks_burst, is_reached, is_walked, may_ask, may_store, shows_beat
@@ -62,7 +62,7 @@ def still_compute(s, insns):
         return 0
     if s.decoded and (s.decoded < DECODED or s.was_read != must_not_fill(s, insns) or s.ready != may_begin(s, insns)):
         return 0
-    if s.lines[MULTIPLY].leaves or s.lines[ALU].leaves or s.lines[MOVE].leaves:
+    if s.ended or s.lines[MULTIPLY].leaves or s.lines[ALU].leaves or s.lines[MOVE].leaves:
         return 0
     for n in range(s.in_flight):
         done = s.entries[s.oldest + n & ENTRIES - 1].done
@@ -96,9 +96,10 @@ def still_modules(s, insns):
         me = s.modules[module]
         if me.inner and not me.ready or me.ready and not me.shown:
             return 0
-    load, walked = s.clients[LOAD], is_walked(s)
-    if (passes(s, LOADS, s.modules[LOADS].shown, load.rows == 0 and not load.waiting)
-            or passes(s, STORES, s.modules[STORES].shown, may_store(s, walked))):
+    load, store, walked = s.clients[LOAD], s.clients[STORE], is_walked(s)
+    if load.ready != may_load(s) or store.ready != may_store(s, walked):
+        return 0
+    if passes(s, LOADS, s.modules[LOADS].shown, load.ready) or passes(s, STORES, s.modules[STORES].shown, store.ready):
         return 0
     if walked and s.waits_count < STORE_ENDS or s.reached or is_reached(s):
         return 0

@@ -9,7 +9,7 @@ from .compute import DECODED, MOVE_TO_DONE, begin_compute, decode_cycle, end_old
 from .dram import drive_reads, drive_writes, sample_reads
 from .fetch import BUFFER_BEATS, begin_fetch, hand_out, move_buffer
 from .jit import compiled
-from .state import ALU, COMPUTE, COMPUTES, ENTRIES, FETCH, LOAD, LOADS, MOVE, MULTIPLY, READERS, STORES
+from .state import ALU, COMPUTE, COMPUTES, ENTRIES, FETCH, LOAD, LOADS, MOVE, MULTIPLY, READERS, STORE, STORES
 from .store import begin_store, end_store, is_walked, may_store, write_cycle
 from .tokens import end, gate, move_queue, pass_gate, take_head
 from .unpack import BEGUN, begin_unpack, unpack
@@ -23,7 +23,7 @@ def load_moves(s):
 
 @compiled
 def compute_moves(s):
-    return s.in_flight > 0
+    return s.in_flight > 0 or s.ended > 0
 
 
 @compiled
@@ -54,6 +54,12 @@ def unpack_cycle(s, which):
     elif u.begun:
         u.begun += 1
     return takes, ended
+
+
+@compiled
+def may_load(s):
+    """The load module can begin an instruction, in the next cycle then."""
+    return s.clients[LOAD].rows == 0 and not s.clients[LOAD].waiting
 
 
 @compiled
@@ -127,16 +133,18 @@ def cycle(s, insns, own, times, uops, dram):
     load_takes_over, compute_takes_over = takes_over(s, LOAD), takes_over(s, COMPUTE)
     takes_load, loaded = unpack_cycle(s, LOAD)
     takes_compute, _ = unpack_cycle(s, COMPUTE)
-    computed = end_oldest(s)
+    computed, ends = s.ended - 1, end_oldest(s)
+    s.ended = ends + 1
     if computed >= 0 and insns[computed].finish and s.finished < 0:
         s.finished = s.now
     counted, launches = is_counted(s), s.launching and s.left == 0
     multiplies, operates, moves = is_taken(s, MULTIPLY), is_taken(s, ALU), is_taken(s, MOVE)
     walked = is_walked(s)
     load_queue, compute_queue, store_queue = s.modules[LOADS], s.modules[COMPUTES], s.modules[STORES]
-    load_pops, load_begins = gate(s, LOADS, load_queue.shown, s.clients[LOAD].rows == 0 and not s.clients[LOAD].waiting)
+    load_pops, load_begins = gate(s, LOADS, load_queue.shown, s.clients[LOAD].ready)
     compute_pops, compute_begins = gate(s, COMPUTES, s.decoded == DECODED, s.ready)
-    store_pops, store_begins = gate(s, STORES, store_queue.shown, may_store(s, walked))
+    store_pops, store_begins = gate(s, STORES, store_queue.shown, s.clients[STORE].ready)
+    s.clients[LOAD].ready, s.clients[STORE].ready = may_load(s), may_store(s, walked)
     stored = end_store(s, walked)
     if counted:
         s.load_busy += load_begins or not load_idle
@@ -172,6 +180,7 @@ def cycle(s, insns, own, times, uops, dram):
     leave_line(s, MOVE, moves)
     if computed >= 0:
         end(s, insns, times, COMPUTES, computed)
+    if ends >= 0:
         s.oldest = s.oldest + 1 & ENTRIES - 1
         s.in_flight -= 1
     if loaded >= 0:

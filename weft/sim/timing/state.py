@@ -45,7 +45,7 @@ TIMES = record(**integers("fetched start issued end beats"))
 
 # A walker of `rows` that are left, from byte `address`; a splitter of `left` beats from beat `at`; what waits to be unpacked.
 CLIENT = record(**integers(
-    "rows address x_size stride parts slots element_bits index left at age enough credits max_burst waiting next entry"))
+    "rows address x_size stride parts slots element_bits index left at age enough credits max_burst waiting ready next entry"))
 
 # ended: the instruction that was done in the cycle before, and one; 0: none.
 UNPACKER = record(**integers(
@@ -73,7 +73,7 @@ MACHINE = record(
                "awready wready bvalid writes_first writes_count answers_first answers_count unmatched write_credit "
                "arvalid ar_client ar_beats full owner awvalid aw_beats write_left "  # the memory engine
                "launching stream left inner level part whole handed parts slots "  # fetch
-               "decoded ready was_read in_flight oldest newest newest_long loads_uop uop_entry late "  # compute
+               "decoded ready was_read ended in_flight oldest newest newest_long loads_uop uop_entry late "  # compute
                "active index asked answered room reached waits_first waits_count "  # store, and its packer
                "pack_x pack_y pack_part pack_slot pack_row_slot pack_got got_slot got_last pack_full full_slot full_last "
                "read_beats write_beats load_busy compute_busy store_busy"),  # counters
