@@ -140,7 +140,7 @@ def test_a_program_that_stands_still_without_outputs():
     device = TimingDevice(DEFAULT, SIZE, outputs=False)
     device.write(STREAM, encode([load(Memory.ACC, pop_prev=1), FINISH], DEFAULT))
     assert refused(device.launch, STREAM, 2) == (
-        "device 'timing': a program must finish, but found it stands still in cycle 27 with 2 of 2 instructions left; "
+        "device 'timing': a program must finish, but found it stands still in cycle 39 with 2 of 2 instructions left; "
         "try: a push for each pop, in an order that lets every module go on; `weft check` on the program")
 
 
