@@ -19,8 +19,11 @@ from .te import Axis, Reduce, Tensor
 
 @dataclass(frozen=True, eq=False)
 class Loop:
+    """One loop around a stage. thread: the GPU's thread that its turns are, if they are."""
+
     axis: Axis
     extent: Extent
+    thread: str = ""
 
 
 @dataclass
@@ -48,7 +51,8 @@ class _Lowering:
         self.root: list[Placed] = []
         self.buffers: dict[Tensor, Buffer] = {}
         for tensor in arguments.values():
-            self.buffers[tensor] = Buffer(tensor.name, tensor.shape, tensor.dtype, "dram", tensor.element_rank)
+            self.buffers[tensor] = Buffer(tensor.name, tensor.shape, tensor.dtype, "dram", tensor.element_rank,
+                                          strides=tensor.strides, low=tensor.low)
 
     # Bound inference
 
@@ -103,7 +107,10 @@ class _Lowering:
         if loops[:len(around)] != around:
             raise stage.refuse("all readers of a stage are within the loop that it is computed at",
                                f"'{reader.stage.tensor.name}' is not", "compute_at an outer loop, or at the root")
-        relaxed = [(loop.axis, loop.extent) for loop in loops[len(around):]]
+        inside = loops[len(around):]
+        if stage.scope == "shared":  # what the threads of a block need together
+            inside = [loop for loop in around if loop.thread.startswith("threadIdx")] + inside
+        relaxed = [(loop.axis, loop.extent) for loop in inside]
         element = len(stage.tensor.shape) - (stage.tensor.element_rank if stage.scope == "wgt" else 0)
         for d, (index, size) in enumerate(zip(load.indices, stage.tensor.shape)):
             linear = Linear.of(substitute(index, reader.values))
@@ -139,7 +146,8 @@ class _Lowering:
         self._values(placed, extents)
         for leaf in stage.leaves:
             if placed.values[leaf] is leaf:
-                placed.loops.append(Loop(leaf, self._over_leaves(placed, leaf, extents[leaf])))
+                thread = stage.bound.get(leaf, "")
+                placed.loops.append(Loop(leaf, self._over_leaves(placed, leaf, extents[leaf]), thread))
         for axis, low in zip(stage.data_axes, placed.low):
             placed.values[axis] = _sum(low.expr(), placed.values[axis])
 

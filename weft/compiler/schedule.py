@@ -14,7 +14,8 @@ from .expr import Cast, Expr, Load, substitute
 from .stmt import SCOPES
 from .te import Axis, Reduce, Tensor
 
-TENSORIZE = ("gemm", "depthwise", "alu", "reset", "load", "store")
+TENSORIZE = ("gemm", "depthwise", "alu", "reset", "load", "store", "dp4a", "mma")
+THREADS = tuple(f"{of}.{along}" for of in ("blockIdx", "threadIdx") for along in "xyz")  # a GPU's blocks, and a block's threads
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +52,8 @@ class Stage:
         self.attach: None | str | tuple[Stage, Axis] = None
         self.tensorized: dict[Axis, str] = {}
         self.vthreads: set[Axis] = set()
+        self.bound: dict[Axis, str] = {}
+        self.pitch: int | None = None
         self.is_output = False
 
     @property
@@ -187,6 +190,31 @@ class Stage:
         if axis.reduce:
             raise self.refuse("a virtual thread is a loop over data", f"reduction axis '{axis.name}'", "a data axis")
         self.vthreads.add(axis)
+
+    def bind(self, axis: Axis, thread: str):
+        """Makes a loop's turns blocks of threads of a GPU, or the threads of a block: one of THREADS.
+
+        Loops of several stages may have one name: each thread does its own turn of each, where the loop has so many turns.
+
+        for i in range(4):          blockIdx.x i in range(4):
+          for j in range(8):   ->     threadIdx.x j in range(8):
+            S(i, j)                     S(i, j)
+        """
+        self._leaf(axis, "bind")
+        if thread not in THREADS:
+            raise self.refuse(f"bind takes one of {', '.join(THREADS)}", f"'{thread}'", "one of these")
+        if axis.reduce:
+            raise self.refuse("a thread is a turn of a loop over data", f"reduction axis '{axis.name}'", "a data axis")
+        if thread in self.bound.values():
+            raise self.refuse("two loops of a stage are two threads", f"{thread} for both", "fuse the loops, or another name")
+        self.bound[axis] = thread
+
+    def set_pitch(self, values: int):
+        """Keeps the rows of the stage's buffer so many values apart; what lies between them is not used.
+
+        alloc b: int8[8, 32]     ->  alloc b: int8[8, 32], rows 36 apart
+        """
+        self.pitch = values
 
 
 class Schedule:
