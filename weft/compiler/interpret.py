@@ -15,7 +15,7 @@ from weft.isa.table import shift_right
 from weft.runtime.layout import LUT_TABLE
 
 from .expr import Binary, Cast, Const, Expr, Load, Select, Var, walk
-from .stmt import Alloc, Buffer, For, LoopProgram, Seq, Stmt, Store
+from .stmt import Alloc, Buffer, For, If, LoopProgram, Seq, Stmt, Store
 
 DTYPES = {"int8": np.dtype(np.int8), "int32": np.dtype(np.int32), "qnt": QNT_LANE, "lut": LUT_TABLE}
 UNWRITTEN = 0x5A
@@ -41,18 +41,23 @@ def run(program: LoopProgram, arrays: Mapping[str, np.ndarray]):
     ------
     IndexError: where the program leaves a buffer.
     """
+    Interpreter(bind(program, arrays)).run(program.body, {})
+
+
+def bind(program: LoopProgram, arrays: Mapping[str, np.ndarray]) -> dict[Buffer, np.ndarray]:
+    """The arguments' memory by their buffers. ValueError for an array of another dtype or size."""
     memory = {}
     for name, buffer in program.arguments.items():
         array = arrays[name]
-        if array.dtype != DTYPES[buffer.dtype] or array.size != prod(buffer.shape):
+        if array.dtype != DTYPES[buffer.dtype] or array.size != buffer.span:
             raise ValueError(f"{name} must be {buffer.dtype} of shape {buffer.shape}, not {array.dtype} of {array.shape}")
         view = array.view()
-        view.shape = buffer.shape  # a copy would lose what is written; this raises instead
+        view.shape = (buffer.span,) if buffer.strides else buffer.shape  # a copy would lose what is written; this raises instead
         memory[buffer] = view
-    _Interpreter(memory).run(program.body, {})
+    return memory
 
 
-class _Interpreter:
+class Interpreter:
     def __init__(self, memory: dict[Buffer, np.ndarray]):
         self.memory = memory
 
@@ -62,11 +67,14 @@ class _Interpreter:
                 for s in body:
                     self.run(s, at)
             case Alloc(buffer, body):
-                self.memory[buffer] = _unwritten(buffer)
+                self.memory[buffer] = unwritten(buffer)
                 self.run(body, at)
                 del self.memory[buffer]
             case For():
                 self._loop(stmt, at)
+            case If(condition, body):
+                if self._value(condition, at):
+                    self.run(body, at)
             case Store():
                 self._store(stmt, at, (), ())
             case _:
@@ -98,7 +106,7 @@ class _Interpreter:
         value, operation = store.value, None
         own = [e.indices for e in walk(value) if isinstance(e, Load) and e.buffer is store.buffer]
         if variables and (reduced or any(indices != store.indices for indices in own)):
-            operation, value = _accumulation(store)
+            operation, value = accumulation(store)
             if operation is None:
                 return False
         env = {**at, **grid}
@@ -120,8 +128,11 @@ class _Interpreter:
             index = np.asarray(index)
             if index.size and (index.min() < 0 or index.max() >= size):
                 raise IndexError(f"{buffer.name}: index {index.min()} to {index.max()} on axis {d} of {size}")
-            flat = flat * size + index
+            flat = flat + index * buffer.strides[d] if buffer.strides else flat * size + index
         return flat
+
+    def _load(self, buffer: Buffer, indices, where) -> np.ndarray:
+        return self.memory[buffer].reshape(-1)[self._flat(buffer, indices)]
 
     def _value(self, e: Expr, env: Environment, where=None):
         match e:
@@ -133,7 +144,7 @@ class _Interpreter:
                 index = [self._value(i, env) for i in indices]
                 if where is not None:
                     index = [np.where(where, i, 0) for i in index]
-                return self.memory[buffer].reshape(-1)[self._flat(buffer, index)]
+                return self._load(buffer, index, where)
             case Cast(to, a):
                 return np.asarray(self._value(a, env, where)).astype(DTYPES[to])
             case Select(condition, then, otherwise):
@@ -170,7 +181,7 @@ def _nest(loop: For) -> tuple[list[For], Store | None]:
     return loops, inner if isinstance(inner, Store) else None
 
 
-def _accumulation(store: Store):
+def accumulation(store: Store):
     """(ufunc, value) of `b[i] = op(b[i], value)`, if value does not read b; else (None, _)."""
     value = store.value
     if isinstance(value, Binary) and value.op in _REDUCTIONS and value.a == Load(store.buffer, store.indices):
@@ -187,6 +198,6 @@ def _distinct(flat: np.ndarray, size: int) -> bool:
     return int(seen.sum()) == flat.size
 
 
-def _unwritten(buffer: Buffer) -> np.ndarray:
-    count = prod(buffer.shape) * DTYPES[buffer.dtype].itemsize
-    return np.full(count, UNWRITTEN, np.uint8).view(DTYPES[buffer.dtype]).reshape(buffer.shape)
+def unwritten(buffer: Buffer) -> np.ndarray:
+    values = np.full(buffer.span * DTYPES[buffer.dtype].itemsize, UNWRITTEN, np.uint8).view(DTYPES[buffer.dtype])
+    return values if buffer.strides else values.reshape(buffer.shape)

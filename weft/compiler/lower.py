@@ -13,7 +13,7 @@ from . import te
 from .bounds import Extent, Linear, constant, extent_expr, interval, maximum, prune
 from .expr import Const, Expr, Load, binary, substitute
 from .schedule import Schedule, Split, Stage
-from .stmt import Alloc, Buffer, For, LoopProgram, Seq, Stmt, Store
+from .stmt import Alloc, Buffer, For, If, LoopProgram, Seq, Stmt, Store
 from .te import Axis, Reduce, Tensor
 
 
@@ -51,7 +51,7 @@ class _Lowering:
         self.root: list[Placed] = []
         self.buffers: dict[Tensor, Buffer] = {}
         for tensor in arguments.values():
-            self.buffers[tensor] = Buffer(tensor.name, tensor.shape, tensor.dtype, "dram", tensor.element_rank,
+            self.buffers[tensor] = Buffer(tensor.name, tensor.kept or tensor.shape, tensor.dtype, "dram", tensor.element_rank,
                                           strides=tensor.strides, low=tensor.low)
 
     # Bound inference
@@ -75,7 +75,8 @@ class _Lowering:
         shape = tuple(maximum(e, self.last) for e in extents)
         buffer = self.buffers.get(stage.tensor)
         if buffer is None:
-            buffer = Buffer(stage.tensor.name, shape, stage.tensor.dtype, stage.scope, stage.tensor.element_rank)
+            buffer = Buffer(stage.tensor.name, shape, stage.tensor.dtype, stage.scope, stage.tensor.element_rank,
+                            strides=_pitched(stage, shape))
         placed = self.placed[stage] = Placed(stage, around, low, buffer)
         self.loops(placed, dict(zip(stage.data_axes, extents)))
         inside.append(placed)
@@ -205,18 +206,20 @@ class _Lowering:
                 body = Alloc(inner.buffer, _seq(self.statement(inner), body))
             if leaf not in extents:
                 return body
-            kind = "vthread" if leaf in stage.vthreads else "serial"
+            kind = "vthread" if leaf in stage.vthreads else stage.bound.get(leaf, "serial")
             return For(leaf, extent_expr(extents[leaf]), body, kind, stage.tensorized.get(leaf))
 
         return nest(0)
 
-    def _store(self, placed: Placed) -> Store:
+    def _store(self, placed: Placed) -> Stmt:
         value = te.value_of(placed.stage.body)
         target, indices = placed.buffer, self._own_indices(placed)
         value = self._lower_expr(value, placed)
         if isinstance(placed.stage.body, Reduce):
             value = binary(placed.stage.body.op, Load(target, indices), value)
-        return Store(target, indices, value)
+        conditions = [index.lt(kept) for index, axis, kept in zip(indices, placed.stage.data_axes, placed.stage.tensor.kept)
+                      if kept < axis.extent]
+        return _guarded(conditions, Store(target, indices, value))
 
     def _own_indices(self, placed: Placed) -> tuple[Expr, ...]:
         return tuple(_affine_or_same(_minus(placed.values[axis], low))
@@ -298,6 +301,21 @@ def _hull(stage, low, high, begin, ends, last) -> tuple[Linear, Extent]:
 def _seq(*statements: Stmt) -> Stmt:
     flat = [s for one in statements for s in (one.body if isinstance(one, Seq) else [one])]
     return flat[0] if len(flat) == 1 else Seq(flat)
+
+
+def _guarded(conditions: list[Expr], stmt: Stmt) -> Stmt:
+    for condition in reversed(conditions):
+        stmt = If(condition, stmt)
+    return stmt
+
+
+def _pitched(stage: Stage, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Strides of the stage's buffer; () where none was asked for."""
+    strides, values = [], 1
+    for axis, extent in zip(reversed(stage.data_axes), reversed(shape)):
+        strides.insert(0, max(values, stage.pitch.get(axis, 1)))
+        values = strides[0] * extent
+    return tuple(strides) if stage.pitch else ()
 
 
 def _sum(a: Expr, b: Expr) -> Expr:

@@ -53,7 +53,7 @@ class Stage:
         self.tensorized: dict[Axis, str] = {}
         self.vthreads: set[Axis] = set()
         self.bound: dict[Axis, str] = {}
-        self.pitch: int | None = None
+        self.pitch: dict[Axis, int] = {}
         self.is_output = False
 
     @property
@@ -209,12 +209,15 @@ class Stage:
             raise self.refuse("two loops of a stage are two threads", f"{thread} for both", "fuse the loops, or another name")
         self.bound[axis] = thread
 
-    def set_pitch(self, values: int):
-        """Keeps the rows of the stage's buffer so many values apart; what lies between them is not used.
+    def set_pitch(self, axis: Axis, values: int):
+        """Keeps what is one apart along an axis of the stage's tensor so many values apart in its buffer.
 
-        alloc b: int8[8, 32]     ->  alloc b: int8[8, 32], rows 36 apart
+        alloc b: int8[8, 32]     ->  alloc b: int8[8, 32] with strides 36, 1
         """
-        self.pitch = values
+        if axis not in self.data_axes:
+            raise self.refuse("set_pitch takes one of the tensor's own axes", f"'{axis.name}'",
+                              f"one of {', '.join(a.name for a in self.data_axes)}")
+        self.pitch[axis] = values
 
 
 class Schedule:

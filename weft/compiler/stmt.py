@@ -6,12 +6,13 @@ the shape of the tree stays. Any stage prints as text.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import prod
 
 from .expr import Expr, Var
 
 # where a buffer lives; OUT is no scope of its own, being ACC's shadow; the CPU has memory (dram), a function's own (local), and
-# registers (reg)
-SCOPES = ("dram", "inp", "wgt", "acc", "qnt", "lut", "local", "reg")
+# registers (reg); a GPU has memory (dram), that of a block of threads (shared), and each thread's own (local)
+SCOPES = ("dram", "inp", "wgt", "acc", "qnt", "lut", "local", "reg", "shared")
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +36,13 @@ class Buffer:
     threads: int = 1
     strides: tuple[int, ...] = ()
     low: tuple[int, ...] = ()
+
+    @property
+    def span(self) -> int:
+        """Values from the first to the last, those that strides leave out included."""
+        if not self.strides:
+            return prod(self.shape)
+        return 1 + sum((size - 1) * stride for size, stride in zip(self.shape, self.strides))
 
     @property
     def elements(self) -> int:
@@ -64,7 +72,7 @@ class Store(Stmt):
 class For(Stmt):
     """for var in range(extent): body. `extent` may depend on outer variables (the tail of a split), and may be 0 or less.
 
-    kind: 'serial', or 'vthread': the iterations are woven into one stream, statement by statement, and each has its own copy
+    kind: 'serial', one of schedule.THREADS, or 'vthread': the iterations are woven into one stream, statement by statement, and each has its own copy
         of every buffer allocated inside.
     tensorize: name of the tensor instruction that the body must equal, if the schedule asked for one ('gemm', 'depthwise',
         'alu',
@@ -76,6 +84,14 @@ class For(Stmt):
     body: Stmt
     kind: str = "serial"
     tensorize: str | None = None
+
+
+@dataclass(eq=False)
+class If(Stmt):
+    """body, where the condition holds."""
+
+    condition: Expr
+    body: Stmt
 
 
 @dataclass(eq=False)
@@ -120,6 +136,9 @@ def _lines(stmt: Stmt, depth: int) -> Iterator[str]:
         case Alloc(buffer, body):
             yield f"{pad}alloc {buffer}"
             yield from _lines(body, depth)
+        case If(condition, body):
+            yield f"{pad}if {condition}:"
+            yield from _lines(body, depth + 1)
         case Store(buffer, indices, value):
             yield f"{pad}{buffer.name}[{', '.join(map(str, indices))}] = {value}"
         case _:  # leaves that the passes add print themselves

@@ -44,7 +44,8 @@ class Tensor:
     """An array: a placeholder where `body` is None, else defined as body at every point of `axes`.
 
     `tensor[i, j]` is the expression of one value of it. The trailing `element_rank` axes are one element. strides, low: of an
-    argument, as in stmt.Buffer.
+    argument, as in stmt.Buffer. kept: of an output, how far along each axis values are stored, () for all: what a tile computes
+    beyond is dropped.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Tensor:
     element_rank: int = 2
     strides: tuple[int, ...] = ()
     low: tuple[int, ...] = ()
+    kept: tuple[int, ...] = ()
 
     def __getitem__(self, indices) -> Load:
         indices = indices if isinstance(indices, tuple) else (indices,)
@@ -86,7 +88,7 @@ def max(value: Expr, axes: Iterable[Axis], init: int) -> Reduce:
 
 
 def compute(name: str, axes: dict[str, int], define: Callable[..., Expr | Reduce], element_rank: int = 2,
-            strides: tuple[int, ...] = (), low: tuple[int, ...] = ()) -> Tensor:
+            strides: tuple[int, ...] = (), low: tuple[int, ...] = (), kept: tuple[int, ...] = ()) -> Tensor:
     """A tensor defined point by point: `axes` gives names and extents, `define` the value at a point.
 
     Raises
@@ -104,7 +106,7 @@ def compute(name: str, axes: dict[str, int], define: Callable[..., Expr | Reduce
         if isinstance(e, Var) and e not in bound:
             raise WeftError(f"tensor '{name}'", "every axis used must be its own or reduced over", f"'{e}'",
                             "sum(..., [axis])")
-    return Tensor(name, tuple(axes.values()), body.dtype, variables, body, element_rank, strides, low)
+    return Tensor(name, tuple(axes.values()), body.dtype, variables, body, element_rank, strides, low, kept)
 
 
 def value_of(body: Expr | Reduce) -> Expr:
