@@ -48,7 +48,8 @@ class _Lowering:
         self.root: list[Placed] = []
         self.buffers: dict[Tensor, Buffer] = {}
         for tensor in arguments.values():
-            self.buffers[tensor] = Buffer(tensor.name, tensor.shape, tensor.dtype, "dram", tensor.element_rank)
+            self.buffers[tensor] = Buffer(tensor.name, tensor.shape, tensor.dtype, "dram", tensor.element_rank,
+                                          strides=tensor.strides, low=tensor.low)
 
     # Bound inference
 

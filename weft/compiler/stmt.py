@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 
 from .expr import Expr, Var
 
-SCOPES = ("dram", "inp", "wgt", "acc", "qnt", "lut")  # where a buffer lives; OUT is no scope of its own, being ACC's shadow
+# where a buffer lives; OUT is no scope of its own, being ACC's shadow; the CPU has memory (dram), a function's own (local), and
+# registers (reg)
+SCOPES = ("dram", "inp", "wgt", "acc", "qnt", "lut", "local", "reg")
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,8 +21,10 @@ class Buffer:
     shape: ints, the element's axes included: (..., batch, block) for inp, acc and activations in DRAM,
         (..., block_out, block_in) for wgt and weights in DRAM, (..., block_out) of dtype qnt for qnt, (...) of dtype lut for
         lut.
-    dtype: 'int8', 'int32', 'qnt' or 'lut' (a table of 256 int8).
+    dtype: 'int8', 'int32', 'qnt' or 'lut' (a table of 256 int8); on the CPU also 'uint8', 'int64', 'float32', 'float64'.
     threads: above 1, the first axis is over so many virtual threads, each with memory of its own.
+    strides: in values, for each axis; () means one value after the other, the last axis fastest.
+    low: for each axis how many indices below 0 have memory too; () for none. shape counts from 0.
     """
 
     name: str
@@ -29,6 +33,8 @@ class Buffer:
     scope: str = "dram"
     element_rank: int = 2
     threads: int = 1
+    strides: tuple[int, ...] = ()
+    low: tuple[int, ...] = ()
 
     @property
     def elements(self) -> int:

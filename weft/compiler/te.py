@@ -43,7 +43,8 @@ class Reduce:
 class Tensor:
     """An array: a placeholder where `body` is None, else defined as body at every point of `axes`.
 
-    `tensor[i, j]` is the expression of one value of it. The trailing `element_rank` axes are one element.
+    `tensor[i, j]` is the expression of one value of it. The trailing `element_rank` axes are one element. strides, low: of an
+    argument, as in stmt.Buffer.
     """
 
     name: str
@@ -52,6 +53,8 @@ class Tensor:
     axes: tuple[Axis, ...] = ()
     body: Expr | Reduce | None = None
     element_rank: int = 2
+    strides: tuple[int, ...] = ()
+    low: tuple[int, ...] = ()
 
     def __getitem__(self, indices) -> Load:
         indices = indices if isinstance(indices, tuple) else (indices,)
@@ -61,9 +64,10 @@ class Tensor:
         return Load(self, tuple(as_expr(i) for i in indices))
 
 
-def placeholder(name: str, axes: dict[str, int], dtype: str, element_rank: int = 2) -> Tensor:
-    """A tensor that is given: int8, int32 or qnt. The axes' names are for the loops of its copies."""
-    return Tensor(name, tuple(axes.values()), dtype, tuple(Axis(*axis) for axis in axes.items()), None, element_rank)
+def placeholder(name: str, axes: dict[str, int], dtype: str, element_rank: int = 2, strides: tuple[int, ...] = (),
+                low: tuple[int, ...] = ()) -> Tensor:
+    """A tensor that is given. The axes' names are for the loops of its copies."""
+    return Tensor(name, tuple(axes.values()), dtype, tuple(Axis(*axis) for axis in axes.items()), None, element_rank, strides, low)
 
 
 def reduce_axis(name: str, extent: int) -> Axis:
@@ -81,7 +85,8 @@ def max(value: Expr, axes: Iterable[Axis], init: int) -> Reduce:
     return Reduce("max", init, value, tuple(axes))
 
 
-def compute(name: str, axes: dict[str, int], define: Callable[..., Expr | Reduce], element_rank: int = 2) -> Tensor:
+def compute(name: str, axes: dict[str, int], define: Callable[..., Expr | Reduce], element_rank: int = 2,
+            strides: tuple[int, ...] = (), low: tuple[int, ...] = ()) -> Tensor:
     """A tensor defined point by point: `axes` gives names and extents, `define` the value at a point.
 
     Raises
@@ -99,7 +104,7 @@ def compute(name: str, axes: dict[str, int], define: Callable[..., Expr | Reduce
         if isinstance(e, Var) and e not in bound:
             raise WeftError(f"tensor '{name}'", "every axis used must be its own or reduced over", f"'{e}'",
                             "sum(..., [axis])")
-    return Tensor(name, tuple(axes.values()), body.dtype, variables, body, element_rank)
+    return Tensor(name, tuple(axes.values()), body.dtype, variables, body, element_rank, strides, low)
 
 
 def value_of(body: Expr | Reduce) -> Expr:
