@@ -10,7 +10,7 @@ FPGA := $(VENV)/.fpga-from-$(SUM)
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test conform cocotb bench acceptance torch compare fuzz fmax verilog docs clean
+.PHONY: help setup demo test conform agreement cocotb bench acceptance torch compare fuzz fmax verilog docs clean
 
 help: ## lists the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -46,6 +46,9 @@ conform: setup ## runs the conformance programs on every device, and compares th
 	$(BIN)/weft conform tests/vectors --device functional
 	$(BIN)/weft conform tests/vectors --device rtl
 	$(BIN)/weft conform tests/vectors --device timing --against rtl
+
+agreement: setup ## the timing model against RTL on vectors, 10,000 random programs and whole networks, at 3 latencies and 2 buses: half an hour
+	$(BIN)/python -m tests.agreement
 
 cocotb: setup ## runs whole networks in cocotb against the RTL
 	$(BIN)/python -m tests.cocotb.networks

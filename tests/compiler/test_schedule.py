@@ -219,7 +219,7 @@ REFUSED = [
      "fuse takes two neighbouring loops, both of data or both of reduction, the outer one first, but found j, i; try: "
      "reorder first"),
     (lambda e: e.s[e.c].set_scope("heap"),
-     "a scope is one of dram, inp, wgt, acc, qnt, lut, but found 'heap'; try: one of these"),
+     "a scope is one of dram, inp, wgt, acc, qnt, lut, local, reg, but found 'heap'; try: one of these"),
     (lambda e: e.s[e.c].set_scope("acc"),
      "an output lives in dram, but found 'acc'; try: cache_write for a copy in a scratchpad"),
     (lambda e: e.s[e.c].compute_inline(),

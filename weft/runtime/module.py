@@ -4,13 +4,14 @@
     bytes 8-11    format version, little-endian
     bytes 12-19   length of the header
     header        JSON: everything but arrays, and where each array lies in the blob; the role of constants that the image holds
-    blob          the arrays, each at a multiple of 64 bytes from the blob's start; of the image its pages that are not all 0
+    blob          the arrays and object files, each at a multiple of 64 bytes from the blob's start; of the image its pages that are not all 0
     last 32       SHA-256 of all bytes before
 """
 
 import hashlib
 import json
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from weft.isa.table import INSTRUCTION_BYTES
 
 from .unpack import can_unpack, unpack_constant
 
-MAGIC, FORMAT_VERSION = b"WEFTMOD\0", 2
+MAGIC, FORMAT_VERSION = b"WEFTMOD\0", 3
 PAGE = 4096  # bytes
 _PREFIX = struct.Struct("<8sIQ")
 
@@ -41,8 +42,8 @@ class TensorInfo:
 class Operator:
     """One node of the compiled graph, and where it runs.
 
-    where: 'accel', and `reason` says if it is slow there; 'host', and `reason` says why; or 'view', which is no work by
-        itself, and `reason` says what does it: 'folded into packing', 'folded into unpacking', or 'the same bytes'.
+    where: 'accel', and `reason` says if it is slow there; 'cpu', compiled, or 'host', by NumPy, and `reason` says why; or
+        'view', which is no work by itself, and `reason` says what does it: 'folded into packing', 'folded into unpacking', or 'the same bytes'.
     """
 
     name: str
@@ -65,6 +66,24 @@ class Launch:
     layers: np.ndarray  # int32 [insn_count]: for each instruction, a position in `operators`
 
 
+@dataclass(frozen=True)
+class CpuFunction:
+    """A run of operators (indices) on the CPU as one function of machine code, the symbol `symbol` of the module's code.
+
+    inputs, outputs: names of tensors that it takes and gives, row-major and of the dtypes that the graph says. arena_size:
+        bytes that it works in, of any content. constants: uint8, what it reads besides.
+    layers: int32 [phases]: for each phase, between two barriers, a position in `operators`.
+    """
+
+    operators: tuple[int, ...]
+    symbol: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    arena_size: int
+    constants: np.ndarray
+    layers: np.ndarray
+
+
 @dataclass
 class Module:
     """A compiled network.
@@ -72,6 +91,7 @@ class Module:
     image: uint8, DRAM contents from offset 0 of the module's memory: constants, micro-ops, instructions.
     memory_size: bytes that the module needs in all; addresses: byte offset of each tensor that lies in DRAM.
     constants: logical arrays of operators, by name. packed: the roles (of `unpack`) of those that the image holds too.
+    functions: those for the CPU. code: their object files, by form (weft.llvm.machine) and by the symbol that each defines.
     Operators stand in an order in which they can run.
     """
 
@@ -88,6 +108,8 @@ class Module:
     outputs: list[str]
     options: dict = field(default_factory=dict)
     packed: dict[str, str] = field(default_factory=dict)
+    functions: list[CpuFunction] = field(default_factory=list)
+    code: dict[str, dict[str, bytes]] = field(default_factory=dict)
 
     @property
     def macs(self) -> int:
@@ -103,6 +125,14 @@ class Module:
         """The instructions of a launch: uint8 [insn_count, 16]."""
         size = launch.insn_count * INSTRUCTION_BYTES
         return self.image[launch.insn_address:launch.insn_address + size].reshape(-1, INSTRUCTION_BYTES)
+
+    def __getitem__(self, name: str) -> Callable:
+        """The function of that name, callable on arrays; a module has one, "main". See `weft.runtime.function.Function`."""
+        from .function import Function
+
+        if name != "main":
+            raise WeftError(f"module '{self.name}'", "its functions are 'main'", repr(name), 'module["main"](x)')
+        return Function(self)
 
     def run(self, *inputs: np.ndarray, device: "str | object" = "functional", **options):
         """(outputs, RunReport) of one input; see `weft.run`."""
@@ -129,6 +159,10 @@ def to_bytes(module: Module) -> bytes:
     packed = {name: role for name, role in module.packed.items() if _is_in_image(module, name, role)}
     arrays = {f"constant:{k}": v for k, v in module.constants.items() if k not in packed}
     arrays |= {f"layers:{k}": launch.layers for k, launch in enumerate(module.launches)}
+    arrays |= {f"cpu-layers:{k}": function.layers for k, function in enumerate(module.functions)}
+    arrays |= {f"cpu-constants:{k}": function.constants for k, function in enumerate(module.functions)}
+    arrays |= {f"code:{form}:{symbol}": np.frombuffer(code, np.uint8) for form, of_form in module.code.items()
+               for symbol, code in of_form.items()}
     arrays["pages"], arrays["filled"] = _filled_pages(module.image)
     blob, places = bytearray(), {}
     for name, array in arrays.items():
@@ -140,6 +174,7 @@ def to_bytes(module: Module) -> bytes:
         "tensors": {k: [t.shape, t.dtype, t.scale, t.zero_point] for k, t in module.tensors.items()},
         "operators": [vars(o) for o in module.operators],
         "launches": [[launch.operators, launch.insn_address, launch.insn_count] for launch in module.launches],
+        "functions": [[f.operators, f.symbol, f.inputs, f.outputs, f.arena_size] for f in module.functions],
         "memory_size": module.memory_size, "addresses": module.addresses, "inputs": module.inputs,
         "outputs": module.outputs, "options": module.options, "arrays": places, "packed": packed,
         "image_size": module.image.size,
@@ -221,4 +256,16 @@ def from_bytes(content: bytes, subject: str = "module") -> Module:
         [Operator(**{k: _tuples(v) for k, v in o.items()}) for o in header["operators"]],
         [Launch(tuple(ops), address, count, arrays[f"layers:{k}"]) for k, (ops, address, count) in enumerate(header["launches"])],
         constants, image, header["memory_size"], header["addresses"], header["inputs"], header["outputs"], header["options"],
-        header["packed"])
+        header["packed"],
+        [CpuFunction(tuple(ops), symbol, tuple(inputs), tuple(outputs), size, arrays[f"cpu-constants:{k}"], arrays[f"cpu-layers:{k}"])
+         for k, (ops, symbol, inputs, outputs, size) in enumerate(header["functions"])],
+        _code(arrays))
+
+
+def _code(arrays: dict[str, np.ndarray]) -> dict[str, dict[str, bytes]]:
+    found: dict[str, dict[str, bytes]] = {}
+    for name, array in arrays.items():
+        if name.startswith("code:"):
+            _, form, symbol = name.split(":", 2)
+            found.setdefault(form, {})[symbol] = array.tobytes()
+    return found
