@@ -227,7 +227,7 @@ REFUSED = [
     (lambda e: e.s[e.c].compute_at(e.s[e.b], e.b.axes[0]),
      "an output is computed at the root, but found compute_at b; try: compute_at for what it reads"),
     (lambda e: e.s[e.c].tensorize(e.c.axes[0], "gem"),
-     "tensorize takes one of gemm, depthwise, alu, reset, load, store, but found 'gem'; try: one of these"),
+     "tensorize takes one of gemm, depthwise, alu, reset, load, store, dot4, but found 'gem'; try: one of these"),
     (lambda e: (e.s[e.c].split(e.c.axes[0], 2), e.s.cache_write(e.c, "acc")),
      "cache_write comes before the loops are changed, but found loops that were split or reordered; try: cache_write first"),
     (lambda e: e.s.cache_read(e.x, "acc", [e.c]),

@@ -11,9 +11,9 @@ from weft.isa import WeftError
 
 from . import te
 from .bounds import Extent, Linear, constant, extent_expr, interval, maximum, prune
-from .expr import Const, Expr, Load, binary, substitute
+from .expr import Const, Expr, Load, as_expr, binary, substitute
 from .schedule import Schedule, Split, Stage
-from .stmt import Alloc, Buffer, For, LoopProgram, Seq, Stmt, Store
+from .stmt import CPU_SCOPES, Alloc, Buffer, For, LoopProgram, Seq, Stmt, Store
 from .te import Axis, Reduce, Tensor
 
 
@@ -198,8 +198,7 @@ class _Lowering:
                 body = Alloc(inner.buffer, _seq(self.statement(inner), body))
             if leaf not in extents:
                 return body
-            kind = "vthread" if leaf in stage.vthreads else "serial"
-            return For(leaf, extent_expr(extents[leaf]), body, kind, stage.tensorized.get(leaf))
+            return For(leaf, extent_expr(extents[leaf]), body, stage.kinds.get(leaf, "serial"), stage.tensorized.get(leaf))
 
         return nest(0)
 
@@ -233,8 +232,13 @@ class _Lowering:
         return te.map_expr(value, change)
 
     def _inits(self, placed: Placed, leaves: list[Axis], extents: dict[Axis, Extent]) -> list[Stmt]:
-        """acc = 0, and acc = acc + init where a reduction begins elsewhere: what the machine has instructions for."""
+        """acc = 0, and acc = acc + init where a reduction begins elsewhere: what the machine has instructions for. On the CPU,
+        acc = init."""
         target, indices, init = placed.buffer, self._own_indices(placed), placed.stage.body.init
+        if isinstance(init, Expr):
+            return [self._init_nest(placed, leaves, extents, target, indices, self._lower_expr(init, placed), None)]
+        if target.scope in CPU_SCOPES or target.dtype != "int32":
+            return [self._init_nest(placed, leaves, extents, target, indices, as_expr(init, target.dtype), None)]
         values = [(Const(0, "int32"), "reset")]
         if init:
             values.append((binary("add", Load(target, indices), init), "alu"))
@@ -246,7 +250,8 @@ class _Lowering:
         body: Stmt = Store(target, tuple(substitute(i, fresh) for i in indices), substitute(value, fresh))
         for leaf, new in reversed(fresh.items()):
             mark = instruction if leaf in placed.stage.tensorized else None
-            body = For(new, substitute(extent_expr(extents[leaf]), fresh), body, tensorize=mark)
+            kind = "vectorise" if placed.stage.tensorized.get(leaf) == "dot4" else placed.stage.kinds.get(leaf, "serial")
+            body = For(new, substitute(extent_expr(extents[leaf]), fresh), body, kind, mark)
         return body
 
 

@@ -14,7 +14,7 @@ from .expr import Cast, Expr, Load, substitute
 from .stmt import SCOPES
 from .te import Axis, Reduce, Tensor
 
-TENSORIZE = ("gemm", "depthwise", "alu", "reset", "load", "store")
+TENSORIZE = ("gemm", "depthwise", "alu", "reset", "load", "store", "dot4")
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +50,7 @@ class Stage:
         self.scope = "dram"
         self.attach: None | str | tuple[Stage, Axis] = None
         self.tensorized: dict[Axis, str] = {}
-        self.vthreads: set[Axis] = set()
+        self.kinds: dict[Axis, str] = {}
         self.is_output = False
 
     @property
@@ -123,7 +123,7 @@ class Stage:
         return fused
 
     def set_scope(self, scope: str):
-        """Keeps the stage's tensor in another memory: 'dram', 'inp', 'wgt', 'acc', 'qnt' or 'lut'.
+        """Keeps the stage's tensor in another memory: 'dram', 'inp', 'wgt', 'acc', 'qnt' or 'lut'; 'local' or 'reg' of a CPU.
 
         alloc b in dram         alloc b in acc
         b[i] = S(i)        ->   b[i] = S(i)
@@ -186,7 +186,36 @@ class Stage:
         self._leaf(axis, "vthread")
         if axis.reduce:
             raise self.refuse("a virtual thread is a loop over data", f"reduction axis '{axis.name}'", "a data axis")
-        self.vthreads.add(axis)
+        self.kinds[axis] = "vthread"
+
+    def unroll(self, axis: Axis):
+        """Writes out a loop's turns one after the other; its extent must be known when code is made.
+
+        for i in range(2):     ->     S(0)
+          S(i)                        S(1)
+        """
+        self._leaf(axis, "unroll")
+        self.kinds[axis] = "unroll"
+
+    def vectorise(self, axis: Axis):
+        """Makes a loop's turns the lanes of a vector. Nothing but statements of values may be within.
+
+        for i in range(16):     ->     S(0:16)
+          S(i)
+        """
+        self._leaf(axis, "vectorise")
+        self.kinds[axis] = "vectorise"
+
+    def parallel(self, axis: Axis):
+        """Lets threads share a loop's turns, which must not depend on one another; the outermost loop of a program.
+
+        for i in range(8):      parallel i in range(8):
+          S(i)              ->    S(i)
+        """
+        self._leaf(axis, "parallel")
+        if axis.reduce:
+            raise self.refuse("a parallel loop is one over data", f"reduction axis '{axis.name}'", "a data axis")
+        self.kinds[axis] = "parallel"
 
 
 class Schedule:

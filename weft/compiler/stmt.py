@@ -11,7 +11,8 @@ from .expr import Expr, Var
 
 # where a buffer lives; OUT is no scope of its own, being ACC's shadow; the CPU has memory (dram), a function's own (local), and
 # registers (reg)
-SCOPES = ("dram", "inp", "wgt", "acc", "qnt", "lut", "local", "reg")
+CPU_SCOPES = ("local", "reg")
+SCOPES = ("dram", "inp", "wgt", "acc", "qnt", "lut", *CPU_SCOPES)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,10 +66,11 @@ class For(Stmt):
     """for var in range(extent): body. `extent` may depend on outer variables (the tail of a split), and may be 0 or less.
 
     kind: 'serial', or 'vthread': the iterations are woven into one stream, statement by statement, and each has its own copy
-        of every buffer allocated inside.
+        of every buffer allocated inside; for the CPU 'parallel' (threads share the turns), 'unroll', and 'vectorise' (all turns
+        at once, a lane each).
     tensorize: name of the tensor instruction that the body must equal, if the schedule asked for one ('gemm', 'depthwise',
         'alu',
-        'reset', 'load', 'store'); None where the passes may choose.
+        'reset', 'load', 'store'; 'dot4' of the CPU); None where the passes may choose.
     """
 
     var: Var
