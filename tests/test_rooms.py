@@ -1,4 +1,4 @@
-"""A room imports only downward: isa, then hw and llvm, then runtime, then sim, compiler and fpga, then bench, then the command."""
+"""A room imports only downward: isa, then hw and llvm, then runtime, then sim, compiler and fpga, then export and bench, then the command."""
 
 import ast
 from pathlib import Path
@@ -13,6 +13,7 @@ ALLOWED = {
     "runtime": {"isa", "llvm", "runtime"},
     "sim": {"isa", "llvm", "runtime", "sim"},
     "compiler": {"isa", "llvm", "runtime", "compiler"},
+    "export": {"isa", "llvm", "runtime", "sim", "export"},
     "fpga": {"isa", "hw", "fpga"},
     "report": {"isa", "runtime", "report"},
 }

@@ -10,7 +10,9 @@ from rich.table import Table
 
 from weft.isa import Config
 from weft.isa.manual import field_rows, size_rows
+from weft.report.figures import loss_label
 from weft.runtime.account import main_wait
+from weft.runtime.losses import LIMIT
 from weft.runtime.module import Module
 from weft.runtime.report import LayerReport, RunReport
 from weft.sim.conform import ConformReport
@@ -125,6 +127,17 @@ def causes_table(shown: dict) -> Table:
             table.add_row(cause["label"], *(f"{n:,} {n / run['cycles']:6.1%}" for n, run in zip(counts, runs)))
     table.add_section()
     table.add_row("all", *(f"{run['cycles']:,} {1:6.1%}" for run in runs), style="bold")
+    return table
+
+
+def losses_table(columns: dict[str, dict[str, int]]) -> Table:
+    """The physical limit, and what the cycles beyond it went to; those that took most first. columns: `losses` by name."""
+    table = _table("cycles beyond the physical limit, by cause", "cause", *columns, right=tuple(columns))
+    every = sum(map(Counter, columns.values()), Counter())
+    for cause in (LIMIT, *(cause for cause, _ in every.most_common() if cause != LIMIT)):
+        table.add_row(loss_label(cause), *(_number(found.get(cause)) for found in columns.values()))
+    table.add_section()
+    table.add_row("all", *(f"{sum(found.values()):,}" for found in columns.values()), style="bold")
     return table
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from weft.compiler import pipeline
 from weft.compiler.graph import Graph
 from weft.isa import Config, WeftError
+from weft.runtime.losses import losses
 from weft.runtime.validate import random_inputs
 
 from . import networks
@@ -25,6 +26,7 @@ class Measurement:
     macs: of the network, without padding. cycles: from launch to done, None on a device without a clock.
     utilisation: macs / (macs a cycle x cycles). seconds: that the device took to run it, compilation and host apart.
     goal: cycles to reach, None where there is none. bit_exact: whether every output byte equals the integer reference's.
+    causes: the physical limit and what the cycles beyond it went to (`weft.runtime.losses`), in all `cycles`; None as cycles.
     """
 
     network: str
@@ -38,6 +40,7 @@ class Measurement:
     compile_seconds: float
     goal: int | None
     bit_exact: bool
+    causes: dict[str, int] | None
 
 
 def measure(network: str, device: str, config: Config, virtual_threads: int = 2,
@@ -61,7 +64,7 @@ def measure(network: str, device: str, config: Config, virtual_threads: int = 2,
     seconds = sum(launch.counters["seconds"] for _, launch in report.launches)
     goal = GOALS.get(network) if config.name == "default" else None
     return Measurement(network, device, config.name, virtual_threads, report.cycles, module.macs, report.utilisation, seconds,
-                       compiled, goal, bool(report.bit_exact))
+                       compiled, goal, bool(report.bit_exact), losses(report, config) if report.cycles else None)
 
 
 def _graph(network: str) -> "Graph | Path":

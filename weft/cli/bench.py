@@ -18,12 +18,17 @@ def bench(networks: Annotated[Optional[list[str]], typer.Argument(help="resnet18
     """Measures whole networks at 224x224: cycles, utilisation, and the seconds that the device took."""
     from weft.bench.measure import measure
     from weft.bench.networks import NETWORKS
-    from weft.tables import bench_table
+    from weft.tables import bench_table, losses_table
 
     machine, options, rows = load_config(config), device_options(device, latency, None), []
     for name in networks or NETWORKS:
         with progress(name) as told:
             rows.append(measure(name, device, machine, virtual_threads, told, **options))
-    print_json([dataclasses.asdict(row) for row in rows]) if as_json else out.print(bench_table(rows))
+    if as_json:
+        print_json([dataclasses.asdict(row) for row in rows])
+    else:
+        out.print(bench_table(rows))
+        if clocked := {row.network: row.causes for row in rows if row.causes}:
+            out.print(losses_table(clocked))
     if not all(row.bit_exact for row in rows):
         raise typer.Exit(1)

@@ -37,9 +37,10 @@ def report(file: Annotated[Path, typer.Argument(help=Help["file"])],
     shown = (svg if output.suffix == ".svg" else page).write(output, runs, about)
     if as_json:
         return print_json({"report": str(output), **shown})
-    from weft.tables import causes_table
+    from weft.tables import causes_table, losses_table
 
     out.print(causes_table(shown))
+    out.print(losses_table({run["label"]: run["losses"] for run in shown["runs"]}))
     out.print(f"{output}: {', '.join(run['label'] for run in shown['runs'])}", highlight=False, soft_wrap=True)
 
 

@@ -11,19 +11,19 @@ from weft.isa import WeftError
 
 from . import te
 from .bounds import Extent, Linear, constant, extent_expr, interval, maximum, prune
-from .expr import Const, Expr, Load, binary, substitute
+from .expr import Const, Expr, Load, as_expr, binary, substitute
 from .schedule import Schedule, Split, Stage
-from .stmt import Alloc, Buffer, For, If, LoopProgram, Seq, Stmt, Store
+from .stmt import CPU_SCOPES, Alloc, Buffer, For, If, LoopProgram, Seq, Stmt, Store
 from .te import Axis, Reduce, Tensor
 
 
 @dataclass(frozen=True, eq=False)
 class Loop:
-    """One loop around a stage. thread: the GPU's thread that its turns are, if they are."""
+    """One loop around a stage; thread: whether its turns are threads of a block."""
 
     axis: Axis
     extent: Extent
-    thread: str = ""
+    thread: bool = False
 
 
 @dataclass
@@ -110,7 +110,7 @@ class _Lowering:
                                f"'{reader.stage.tensor.name}' is not", "compute_at an outer loop, or at the root")
         inside = loops[len(around):]
         if stage.scope == "shared":  # what the threads of a block need together
-            inside = [loop for loop in around if loop.thread.startswith("threadIdx")] + inside
+            inside = [loop for loop in around if loop.thread] + inside
         relaxed = [(loop.axis, loop.extent) for loop in inside]
         element = len(stage.tensor.shape) - (stage.tensor.element_rank if stage.scope == "wgt" else 0)
         for d, (index, size) in enumerate(zip(load.indices, stage.tensor.shape)):
@@ -147,7 +147,7 @@ class _Lowering:
         self._values(placed, extents)
         for leaf in stage.leaves:
             if placed.values[leaf] is leaf:
-                thread = stage.bound.get(leaf, "")
+                thread = stage.kinds.get(leaf, "").startswith("threadIdx")
                 placed.loops.append(Loop(leaf, self._over_leaves(placed, leaf, extents[leaf]), thread))
         for axis, low in zip(stage.data_axes, placed.low):
             placed.values[axis] = _sum(low.expr(), placed.values[axis])
@@ -206,8 +206,7 @@ class _Lowering:
                 body = Alloc(inner.buffer, _seq(self.statement(inner), body))
             if leaf not in extents:
                 return body
-            kind = "vthread" if leaf in stage.vthreads else stage.bound.get(leaf, "serial")
-            return For(leaf, extent_expr(extents[leaf]), body, kind, stage.tensorized.get(leaf))
+            return For(leaf, extent_expr(extents[leaf]), body, stage.kinds.get(leaf, "serial"), stage.tensorized.get(leaf))
 
         return nest(0)
 
@@ -243,8 +242,13 @@ class _Lowering:
         return te.map_expr(value, change)
 
     def _inits(self, placed: Placed, leaves: list[Axis], extents: dict[Axis, Extent]) -> list[Stmt]:
-        """acc = 0, and acc = acc + init where a reduction begins elsewhere: what the machine has instructions for."""
+        """acc = 0, and acc = acc + init where a reduction begins elsewhere: what the machine has instructions for. On the CPU,
+        acc = init."""
         target, indices, init = placed.buffer, self._own_indices(placed), placed.stage.body.init
+        if isinstance(init, Expr):
+            return [self._init_nest(placed, leaves, extents, target, indices, self._lower_expr(init, placed), None)]
+        if target.scope in (*CPU_SCOPES, "shared") or target.dtype != "int32":
+            return [self._init_nest(placed, leaves, extents, target, indices, as_expr(init, target.dtype), None)]
         values = [(Const(0, "int32"), "reset")]
         if init:
             values.append((binary("add", Load(target, indices), init), "alu"))
@@ -256,7 +260,8 @@ class _Lowering:
         body: Stmt = Store(target, tuple(substitute(i, fresh) for i in indices), substitute(value, fresh))
         for leaf, new in reversed(fresh.items()):
             mark = instruction if leaf in placed.stage.tensorized else None
-            body = For(new, substitute(extent_expr(extents[leaf]), fresh), body, tensorize=mark)
+            kind = "vectorise" if placed.stage.tensorized.get(leaf) == "dot4" else placed.stage.kinds.get(leaf, "serial")
+            body = For(new, substitute(extent_expr(extents[leaf]), fresh), body, kind, mark)
         return body
 
 

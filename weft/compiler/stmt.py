@@ -12,7 +12,8 @@ from .expr import Expr, Var
 
 # where a buffer lives; OUT is no scope of its own, being ACC's shadow; the CPU has memory (dram), a function's own (local), and
 # registers (reg); a GPU has memory (dram), that of a block of threads (shared), and each thread's own (local)
-SCOPES = ("dram", "inp", "wgt", "acc", "qnt", "lut", "local", "reg", "shared")
+CPU_SCOPES = ("local", "reg")
+SCOPES = ("dram", "inp", "wgt", "acc", "qnt", "lut", *CPU_SCOPES, "shared")
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,10 +40,11 @@ class Buffer:
 
     @property
     def span(self) -> int:
-        """Values from the first to the last, those that strides leave out included."""
+        """Values from the first that has memory to the last, those that strides leave out included."""
         if not self.strides:
             return prod(self.shape)
-        return 1 + sum((size - 1) * stride for size, stride in zip(self.shape, self.strides))
+        low = self.low or (0,) * len(self.shape)
+        return 1 + sum((size + below - 1) * stride for size, below, stride in zip(self.shape, low, self.strides))
 
     @property
     def elements(self) -> int:
@@ -72,11 +74,12 @@ class Store(Stmt):
 class For(Stmt):
     """for var in range(extent): body. `extent` may depend on outer variables (the tail of a split), and may be 0 or less.
 
-    kind: 'serial', one of schedule.THREADS, or 'vthread': the iterations are woven into one stream, statement by statement, and each has its own copy
-        of every buffer allocated inside.
+    kind: 'serial', or 'vthread': the iterations are woven into one stream, statement by statement, and each has its own copy
+        of every buffer allocated inside; for the CPU 'parallel' (threads share the turns), 'unroll', and 'vectorise' (all turns
+        at once, a lane each); for the GPU schedule.THREADS (each thread does its own turn).
     tensorize: name of the tensor instruction that the body must equal, if the schedule asked for one ('gemm', 'depthwise',
         'alu',
-        'reset', 'load', 'store'); None where the passes may choose.
+        'reset', 'load', 'store'; 'dot4' of the CPU; 'dp4a', 'mma' of the GPU); None where the passes may choose.
     """
 
     var: Var

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from weft.isa import WeftError
 
-from .expr import Binary, Cast, Const, Expr, Load, Select, Var, as_expr, binary, walk
+from .expr import Binary, Call, Cast, Const, Expr, Load, Select, Var, as_expr, binary, walk
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,10 +27,10 @@ class Axis(Var):
 
 @dataclass(frozen=True, eq=False)
 class Reduce:
-    """`value` combined over `axes` by `op` ('add' or 'max') from `init`."""
+    """`value` combined over `axes` by `op` ('add', 'max' or 'min') from `init`, a number or an expression of the other axes."""
 
     op: str
-    init: int
+    init: int | float | Expr
     value: Expr
     axes: tuple[Axis, ...]
 
@@ -77,14 +77,19 @@ def reduce_axis(name: str, extent: int) -> Axis:
     return Axis(name, extent, True)
 
 
-def sum(value: Expr, axes: Iterable[Axis]) -> Reduce:
-    """The sum of `value` over `axes`, from 0."""
-    return Reduce("add", 0, value, tuple(axes))
+def sum(value: Expr, axes: Iterable[Axis], init: int | float | Expr = 0) -> Reduce:
+    """The sum of `init` and of `value` over `axes`."""
+    return Reduce("add", init, value, tuple(axes))
 
 
-def max(value: Expr, axes: Iterable[Axis], init: int) -> Reduce:
+def max(value: Expr, axes: Iterable[Axis], init: int | float | Expr) -> Reduce:
     """The largest of `init` and of `value` over `axes`."""
     return Reduce("max", init, value, tuple(axes))
+
+
+def min(value: Expr, axes: Iterable[Axis], init: int | float | Expr) -> Reduce:
+    """The smallest of `init` and of `value` over `axes`."""
+    return Reduce("min", init, value, tuple(axes))
 
 
 def compute(name: str, axes: dict[str, int], define: Callable[..., Expr | Reduce], element_rank: int = 2,
@@ -102,7 +107,7 @@ def compute(name: str, axes: dict[str, int], define: Callable[..., Expr | Reduce
     variables = tuple(Axis(axis, extent) for axis, extent in axes.items())
     body = define(*variables)
     bound = set(variables) | (set(body.axes) if isinstance(body, Reduce) else set())
-    for e in walk(value_of(body)):
+    for e in _parts(body):
         if isinstance(e, Var) and e not in bound:
             raise WeftError(f"tensor '{name}'", "every axis used must be its own or reduced over", f"'{e}'",
                             "sum(..., [axis])")
@@ -124,13 +129,20 @@ def select(conditions: Iterable[Expr], then: Expr, otherwise: int) -> Expr:
 
 def loads(body: Expr | Reduce) -> list[Load]:
     """Every access of another tensor in a definition."""
-    return [e for e in walk(value_of(body)) if isinstance(e, Load)]
+    return [e for e in _parts(body) if isinstance(e, Load)]
+
+
+def _parts(body: Expr | Reduce) -> list[Expr]:
+    """All expressions in a definition."""
+    first = walk(body.init) if isinstance(body, Reduce) and isinstance(body.init, Expr) else ()
+    return [*first, *walk(value_of(body))]
 
 
 def map_body(body: Expr | Reduce, change: Callable[[Expr], Expr]) -> Expr | Reduce:
     """The definition with its expression changed by `map_expr`."""
     if isinstance(body, Reduce):
-        return Reduce(body.op, body.init, map_expr(body.value, change), body.axes)
+        init = map_expr(body.init, change) if isinstance(body.init, Expr) else body.init
+        return Reduce(body.op, init, map_expr(body.value, change), body.axes)
     return map_expr(body, change)
 
 
@@ -147,4 +159,6 @@ def map_expr(e: Expr, change: Callable[[Expr], Expr]) -> Expr:
             return change(map_expr(a, change).astype(dtype))
         case Load(buffer, indices):
             return change(Load(buffer, tuple(map_expr(i, change) for i in indices)))
+        case Call(name, args, dtype, attrs):
+            return change(Call(name, tuple(map_expr(a, change) for a in args), dtype, attrs))
     return change(e)

@@ -6,7 +6,7 @@ there. A form's object code is the same wherever it is made.
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -76,6 +76,15 @@ def host_forms(architecture: str | None = None, features: dict[str, bool] | None
     return [form for form in FORMS.values() if form.architecture == architecture and has_all(form)]
 
 
+def forms_of(architecture: str) -> list[Form]:
+    """The forms of an architecture, the fastest first. WeftError for one that is not known."""
+    found = [form for form in FORMS.values() if form.architecture == architecture]
+    if not found:
+        raise WeftError(f"architecture '{architecture}'", f"there is code for {', '.join(dict.fromkeys(f.architecture for f in FORMS.values()))}",
+                        repr(architecture), "one of these")
+    return found
+
+
 def choose(name: str | None = None) -> Form:
     """The form of that name, or the fastest that this CPU can run. WeftError where it cannot."""
     found = {form.name: form for form in host_forms()}
@@ -134,12 +143,13 @@ def cached(kind: str, made_of: object, make: Callable[[], bytes]) -> bytes:
 
 
 class Loaded:
-    """Object code in this process' memory, for as long as this object lives."""
+    """Object code in this process' memory, for as long as this object lives. Of several files, each may use what others define."""
 
-    def __init__(self, code: bytes, machine: llvm.TargetMachine | Form):
+    def __init__(self, code: bytes | Iterable[bytes], machine: llvm.TargetMachine | Form):
         machine = target_machine(machine) if isinstance(machine, Form) else machine  # the JIT owns it from here
         self._jit = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
-        self._jit.add_object_file(llvm.ObjectFileRef.from_data(code))
+        for file in [code] if isinstance(code, bytes) else code:
+            self._jit.add_object_file(llvm.ObjectFileRef.from_data(file))
         self._jit.finalize_object()
 
     def address(self, name: str) -> int:

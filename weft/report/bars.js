@@ -56,3 +56,17 @@ function drawModules() {
       ...modules.map((module) => make("td", { class: "n" }, first.stalls[module][key] ? count(first.stalls[module][key]) : ""))))),
     make("tfoot", {}, make("tr", {}, make("td", {}, "all cycles"), ...modules.map((module) => make("td", { class: "n" }, count(sum(Object.values(first.stalls[module]))))))));
 }
+
+// The physical limit, and what took the other cycles; those that took most first.
+function drawLosses() {
+  const most = (key) => sum(report.runs.map((run) => run.losses[key] ?? 0));
+  const keys = Object.keys(report.losses).sort((a, b) => (b === "limit") - (a === "limit") || most(b) - most(a));
+  const cells = (run, cycles) => [make("td", { class: "n" }, cycles ? count(cycles) : ""),
+    make("td", { class: "n muted" }, cycles ? percent(cycles / run.cycles) : "")];
+  byId("losses").append(
+    make("thead", {}, make("tr", {}, make("th", {}, "cause"),
+      ...report.runs.flatMap((run) => [make("th", { class: "n" }, second ? run.label : "cycles"), make("th", { class: "n" }, "share")]))),
+    make("tbody", {}, ...keys.map((key) => make("tr", { "data-loss": key }, make("td", {}, report.losses[key]),
+      ...report.runs.flatMap((run) => cells(run, run.losses[key]))))),
+    make("tfoot", {}, make("tr", {}, make("td", {}, "all cycles"), ...report.runs.flatMap((run) => cells(run, sum(Object.values(run.losses)))))));
+}

@@ -5,4 +5,5 @@ drawLayers();
 drawLayerControls();
 drawRoofline();
 drawModules();
+drawLosses();
 drawTimelines().then(() => selection.choose(rows.length ? rows.reduce((a, b) => (b.cycles > a.cycles ? b : a)).index : null));
