@@ -31,7 +31,7 @@ _OPERATIONS = {
 }
 
 
-def _requantised(acc, scale, rounding, zero_point, minimum, maximum):
+def _requantised(acc, scale, rounding, zero_point, minimum, maximum, bound=math.inf):
     """weft.isa.quantise.requantise with scale = multiplier / 2**shift in float64; the product is exact."""
     product = np.asarray(acc, np.int32) * np.asarray(scale, np.float64)
     whole = {HALF_UP: lambda x: np.floor(x + 0.5), HALF_EVEN: np.rint,
@@ -171,7 +171,7 @@ class Interpreter:
             case Var():
                 return env[e]
             case Load(buffer, indices):
-                index = [self._value(i, env) for i in indices]
+                index = [self._value(i, env, where) for i in indices]
                 if where is not None:
                     index = [np.where(where, i, 0) for i in index]
                 return self._load(buffer, index, where)

@@ -126,6 +126,11 @@ class LoopProgram:
         return "\n".join(lines + list(_lines(self.body, 1)))
 
 
+def text(stmt: Stmt) -> str:
+    """The statement as it prints within a program, in one line."""
+    return "; ".join(line.strip() for line in _lines(stmt, 0))
+
+
 def _lines(stmt: Stmt, depth: int) -> Iterator[str]:
     pad = "  " * depth
     match stmt:
