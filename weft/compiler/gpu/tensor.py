@@ -24,6 +24,7 @@ from ..expr import Binary, Cast, Const, Expr, Load, Var, binary, substitute, wal
 from ..stmt import For, Store
 from .expressions import Expressions, offset
 from .ranges import step
+from .threads import Dimensions
 
 MMA_DEPTH, MMA_THREADS = 32, {"threadIdx.x": 4, "threadIdx.y": 8}
 
@@ -74,19 +75,18 @@ def emit_dp4a(code: Expressions, loop: For):
     if [_turns(n) for n in found.loops] != [4] or not all(_along(found, x, [loop.var], [4]) for x in (found.a, found.b)):
         raise _refuse(loop, "loops that are not one over 4 values that lie one after the other")
     a, b = (_word(code, x, {loop.var: 0}) for x in (found.a, found.b))
-    total = code.register(found.acc.buffer, found.acc.indices)
+    total = _Sum(code, found.acc, {})
     dp4a = declared(code.builder.module, "llvm.nvvm.idp4a.s.s", I32, I32, I32, I32)
     total.set(Value(code.builder, code.builder.call(dp4a, [a.ir, b.ir, total.get().ir])))
 
 
-def emit_mma(code: Expressions, loop: For, threads: dict[Var, str], block: dict[str, int]):
-    """The nest of loops 2, 2, and 32 products as an mma. threads: the names that variables are bound to; block: how many
-    there are of each."""
+def emit_mma(code: Expressions, loop: For, threads: dict[Var, str], sizes: Dimensions):
+    """The nest of loops 2, 2, and 32 products as an mma. threads: the names that variables are bound to."""
     found = matched(loop)
     turns, variables = [_turns(n) for n in found.loops], [n.var for n in found.loops]
     depth, deep = variables[2:], turns[2:]
-    if turns[:2] != [2, 2] or _product(deep) != MMA_DEPTH or any(block[t] != n for t, n in MMA_THREADS.items()):
-        raise _refuse(loop, f"loops of {turns} turns in blocks of {tuple(block.values())}")
+    if turns[:2] != [2, 2] or _product(deep) != MMA_DEPTH or sizes.block[:2] != tuple(MMA_THREADS.values()):
+        raise _refuse(loop, f"loops of {turns} turns in blocks of {sizes.block} threads")
     i, j = variables[:2]
     of = lambda name: {v for v, thread in threads.items() if thread == name}  # noqa: E731
     lane, group = of("threadIdx.x"), of("threadIdx.y")
@@ -94,13 +94,12 @@ def emit_mma(code: Expressions, loop: For, threads: dict[Var, str], block: dict[
     if used_a & (lane | {j}) or used_b & (group | {i}) or not all(_along(found, x, depth, deep) for x in (found.a, found.b)) \
             or {found.a.buffer.scope, found.b.buffer.scope} & {"local", "reg"}:
         raise _refuse(loop, f"{found.a} and {found.b}")
-    t, g = (_any(code, name) for name in MMA_THREADS)
+    t, g = (code.own[name] for name in MMA_THREADS)
     zero = dict.fromkeys(depth, 0)
     a = [_word(code, found.a, {**zero, i: row}, 4, t, half) for half in (0, 16) for row in (0, 1)]
     column = {**zero, **dict.fromkeys(lane, binary("floordiv", g, 2)), j: binary("mod", g, 2)}
     b = [_word(code, found.b, column, 4, t, half) for half in (0, 16)]
-    totals = [code.register(found.acc.buffer, tuple(substitute(x, {i: row, j: c}) for x in found.acc.indices))
-              for row in (0, 1) for c in (0, 1)]
+    totals = [_Sum(code, found.acc, {i: row, j: c}) for row in (0, 1) for c in (0, 1)]
     result = ir.LiteralStructType([I32] * 4)
     mma = declared(code.builder.module, "llvm.nvvm.mma.m16n8k32.row.col.s8", result, *[I32] * 10)
     made = code.builder.call(mma, [x.ir for x in (*a, *b)] + [total.get().ir for total in totals])
@@ -108,16 +107,25 @@ def emit_mma(code: Expressions, loop: For, threads: dict[Var, str], block: dict[
         total.set(Value(code.builder, code.builder.extract_value(made, k)))
 
 
-def _any(code: Expressions, name: str) -> Var:
-    return code.thread_variables[name]
+class _Sum:
+    """The register of one of a thread's sums."""
+
+    def __init__(self, code: Expressions, load: Load, at: dict[Var, int]):
+        self.builder = code.builder
+        self.place = code.register(load.buffer, tuple(substitute(x, at) for x in load.indices))
+
+    def get(self) -> Value:
+        return Value(self.builder, self.builder.load(self.place, typ=I32))
+
+    def set(self, value: Value):
+        self.builder.store(value.ir, self.place)
 
 
 def _word(code: Expressions, load: Load, at: dict[Var, Expr | int], factor: int = 0, thread: Var | None = None, more: int = 0) -> Value:
     """Four int8 from where the variables are `at`, and factor * thread + more on."""
-    indices = [substitute(substitute(e, at), code.fixed) for e in load.indices]
-    place, _ = code.address(load.buffer, tuple(indices), more)
+    place, _ = code.address(load.buffer, tuple(substitute(e, at) for e in load.indices), more)
     if thread is not None:
-        place = place + code.known[thread] * factor
+        place = place + code.env[thread] * factor
     return place.load(I32, 4)
 
 
