@@ -51,8 +51,9 @@ class _Lowering:
         self.root: list[Placed] = []
         self.buffers: dict[Tensor, Buffer] = {}
         for tensor in arguments.values():
-            self.buffers[tensor] = Buffer(tensor.name, tensor.kept or tensor.shape, tensor.dtype, "dram", tensor.element_rank,
-                                          strides=tensor.strides, low=tensor.low)
+            held = tensor.into or tensor
+            self.buffers[tensor] = Buffer(tensor.name, held.kept or held.shape, tensor.dtype, "dram", tensor.element_rank,
+                                          strides=held.strides, low=held.low)
 
     # Bound inference
 
@@ -216,8 +217,10 @@ class _Lowering:
         value = self._lower_expr(value, placed)
         if isinstance(placed.stage.body, Reduce):
             value = binary(placed.stage.body.op, Load(target, indices), value)
-        conditions = [index.lt(kept) for index, axis, kept in zip(indices, placed.stage.data_axes, placed.stage.tensor.kept)
-                      if kept < axis.extent]
+        tensor = placed.stage.tensor
+        conditions = [index.lt(kept) for index, axis, kept in zip(indices, placed.stage.data_axes, tensor.kept) if kept < axis.extent]
+        if tensor.into is not None:
+            indices = tuple(_affine_or_same(substitute(e, placed.values)) for e in tensor.at)
         return _guarded(conditions, Store(target, indices, value))
 
     def _own_indices(self, placed: Placed) -> tuple[Expr, ...]:

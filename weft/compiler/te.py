@@ -45,7 +45,8 @@ class Tensor:
 
     `tensor[i, j]` is the expression of one value of it. The trailing `element_rank` axes are one element. strides, low: of an
     argument, as in stmt.Buffer. kept: of an output, how far along each axis values are stored, () for all: what a tile computes
-    beyond is dropped.
+    beyond is dropped. into, at: of an output, another tensor whose memory it is, and where in that a point lies; None and () for
+    memory of its own shape.
     """
 
     name: str
@@ -57,6 +58,8 @@ class Tensor:
     strides: tuple[int, ...] = ()
     low: tuple[int, ...] = ()
     kept: tuple[int, ...] = ()
+    into: "Tensor | None" = None
+    at: tuple[Expr, ...] = ()
 
     def __getitem__(self, indices) -> Load:
         indices = indices if isinstance(indices, tuple) else (indices,)
@@ -93,7 +96,8 @@ def min(value: Expr, axes: Iterable[Axis], init: int | float | Expr) -> Reduce:
 
 
 def compute(name: str, axes: dict[str, int], define: Callable[..., Expr | Reduce], element_rank: int = 2,
-            strides: tuple[int, ...] = (), low: tuple[int, ...] = (), kept: tuple[int, ...] = ()) -> Tensor:
+            strides: tuple[int, ...] = (), low: tuple[int, ...] = (), kept: tuple[int, ...] = (),
+            into: Tensor | None = None, at: Callable[..., Iterable[Expr]] | None = None) -> Tensor:
     """A tensor defined point by point: `axes` gives names and extents, `define` the value at a point.
 
     Raises
@@ -111,7 +115,8 @@ def compute(name: str, axes: dict[str, int], define: Callable[..., Expr | Reduce
         if isinstance(e, Var) and e not in bound:
             raise WeftError(f"tensor '{name}'", "every axis used must be its own or reduced over", f"'{e}'",
                             "sum(..., [axis])")
-    return Tensor(name, tuple(axes.values()), body.dtype, variables, body, element_rank, strides, low, kept)
+    return Tensor(name, tuple(axes.values()), body.dtype, variables, body, element_rank, strides, low, kept, into,
+                  () if at is None else tuple(as_expr(e) for e in at(*variables)))
 
 
 def value_of(body: Expr | Reduce) -> Expr:

@@ -9,14 +9,15 @@ them needs an address; innermost loops along memory become vectors of up to 16 b
 from llvmlite import ir
 
 from weft.isa import WeftError
-from weft.llvm.values import I1, I32, Pointer, Value, Variable, declared
+from weft.llvm.values import I1, I32, POINTER, Pointer, Value, Variable, declared
 
+from ..cpu.values import TYPES
 from ..expr import Const, Expr, Load, Var, substitute, walk
 from ..schedule import THREADS
 from ..stmt import Alloc, Buffer, For, If, LoopProgram, Seq, Stmt, Store
 from . import tensor
 from .barriers import Barrier
-from .expressions import ALIGNED, OWN, SIZES, Expressions
+from .expressions import ALIGNED, SIZES, Expressions
 from .ranges import interval, step, uniform
 from .threads import dimensions, upper
 
@@ -27,6 +28,7 @@ BARRIER = "llvm.nvvm.barrier.cta.sync.aligned.all"
 MOST_SHARED = 48 << 10  # bytes of shared memory that every GPU gives a block without being asked
 SHORT = 4  # turns of a loop that is written out whatever it holds
 VECTORS = (2, 4, 8, 16)  # lanes
+OWN = ("local", "reg")  # scopes of what is a thread's own
 
 
 def emit(program: LoopProgram, symbol: str, module: ir.Module | None = None) -> ir.Module:
@@ -95,9 +97,16 @@ class _Kernel(Expressions):
                 raise TypeError(f"no code for {stmt}")
 
     def _alloc(self, buffer: Buffer):
-        if buffer.scope in OWN:
-            self.slots.setdefault(buffer, {})
-        elif buffer not in self.places:  # an unrolled loop comes here several times
+        if buffer in self.slots or buffer in self.places:
+            return  # an unrolled loop comes here several times
+        if buffer.scope == "reg":
+            self.slots[buffer] = {}
+        elif buffer.scope == "local":
+            with self.builder.goto_entry_block():
+                place = self.builder.alloca(ir.ArrayType(TYPES[buffer.dtype], buffer.span))
+            place.align, place.type = ALIGNED, POINTER  # llvmlite knows it as one to the whole array
+            self.places[buffer] = Pointer(self.builder, place)
+        else:
             size = buffer.span * SIZES[buffer.dtype]
             self.shared += -(-size // ALIGNED) * ALIGNED
             if self.shared > MOST_SHARED:
@@ -211,7 +220,7 @@ class _Kernel(Expressions):
 
 def _in_registers(loop: For) -> bool:
     """Whether a register's number depends on the loop."""
-    return any(access.buffer.scope in OWN and any(loop.var in set(walk(i)) for i in access.indices)
+    return any(access.buffer.scope == "reg" and any(loop.var in set(walk(i)) for i in access.indices)
                for access in _accesses(loop.body))
 
 

@@ -11,14 +11,13 @@ from weft.llvm.machine import Form
 from weft.llvm.values import I32, Pointer, Value, vector
 
 from ..cpu.values import OPERATIONS, TYPES, Values
-from ..expr import Binary, Call, Cast, Const, Expr, Load, Select, Var, binary, substitute, walk
+from ..expr import Binary, Call, Cast, Const, Expr, Load, Select, Var, binary, substitute
 from ..interpret import strides_of
 from ..stmt import Buffer
 from .ranges import interval, multiple, step, uniform
 
 SIZES = {"int8": 1, "uint8": 1, "bool": 1, "int32": 4, "int64": 8, "float32": 4, "float64": 8}  # bytes of a value
 ALIGNED = 16  # bytes: where every argument and every shared buffer begins; what one access moves at most
-OWN = ("local", "reg")  # scopes of what a thread keeps in registers
 FORM = Form("ptx", "nvptx64-nvidia-cuda", (), 0, 32, "", fma=True)
 
 
@@ -137,10 +136,5 @@ def offset(buffer: Buffer, indices: tuple[Expr, ...]) -> Expr:
     """How many values behind the one at (0, 0, ..) a value lies."""
     at: Expr = Const(0)
     for index, stride in zip(indices, strides_of(buffer), strict=True):
-        at = binary("add", at, binary("mul", _as_index(index), stride))
+        at = binary("add", at, binary("mul", index, stride))
     return at
-
-
-def _as_index(e: Expr) -> Expr:
-    """Whole numbers that were computed may be indices too."""
-    return e if e.dtype == "index" or not any(isinstance(x, Load | Cast | Call) for x in walk(e)) else Cast("index", e)
