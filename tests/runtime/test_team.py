@@ -1,5 +1,7 @@
 import os
 import re
+import subprocess
+import sys
 import threading
 import time
 
@@ -104,6 +106,20 @@ def test_callers_in_several_threads_take_turns(sums):
         caller.join()
     made.close()
     assert cells.tolist() == [150, 300]
+
+
+def test_a_process_ends_while_workers_wait():
+    code = "from weft.runtime.team import team, Team; team(3); Team(2)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (found.returncode, found.stderr) == (0, "")
+
+
+def test_a_forked_process_has_a_team_of_its_own():
+    ours = team(2)
+    process = os.fork()
+    if process == 0:  # nothing but this may happen in the child
+        os._exit(0 if team(2) is not ours and team(2).threads == 2 else 1)
+    assert os.waitpid(process, 0)[1] == 0
 
 
 def test_one_team_for_all():

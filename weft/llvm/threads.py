@@ -8,12 +8,13 @@ team calls it with its own number, and it ends with a barrier. The blocks of mem
       64   i32 barriers passed so far            64   i32 workers that sleep
       128  ptr to times, or null                 128  i32 whether the team ends
                                                  192  the job: ptr function, arena, constants, io, barrier; i64 threads
+                                                 256  i32 workers that have left the job's function
 
 Words that one thread waits for stand in cache lines of their own.
 """
 
 BARRIER_BYTES, TIMES = 192, 128
-TEAM_BYTES, JOB = 256, 192
+TEAM_BYTES, JOB, LEFT = 320, 192, 256
 YIELD_AFTER = 4000  # turns of a barrier's wait, some 50 µs, after which a thread lets others on its core run
 SLEEP_AFTER = 20000  # turns of waiting for a job, some 200 µs, after which a worker sleeps
 FUTEX = {"x86_64": 202, "aarch64": 98, "riscv64": 98, "armv7": 240, "arm": 240}  # numbers of the system call, Linux
@@ -100,14 +101,15 @@ done:
 
 def team(triple: str) -> str:
     """A module with `work(ptr team, i64 thread)`, which a worker runs until the team ends, and `post(ptr team, i32 end)`,
-    which has all workers do the job that stands in the team's block, does thread 0's part and returns when all is done; with
-    end 1 it has the workers return. Linux only: workers that wait for long sleep on a futex.
+    which has all workers do the job that stands in the team's block, does thread 0's part and returns when all have left its
+    function; with end 1 it has the workers return. Linux only: workers that wait for long sleep on a futex.
     """
     machine = architecture(triple)
     declaration, pause = _PAUSE.get(machine, _NO_PAUSE)
     call = _CALL.format(job=JOB)
     return f"""
 {declaration}
+declare i32 @sched_yield()
 declare i64 @syscall(i64, ptr, i64, i64, ptr)
 
 define void @work(ptr %team, i64 %thread) {{
@@ -142,6 +144,8 @@ look:
   br i1 %over, label %leave, label %do
 do:
 {call}
+  %left = getelementptr i8, ptr %team, i64 {LEFT}
+  %l0 = atomicrmw add ptr %left, i32 1 release
   br label %did
 did:
   br label %wait
@@ -151,6 +155,8 @@ leave:
 
 define void @post(ptr %team, i32 %ends) {{
   %end = getelementptr i8, ptr %team, i64 128
+  %left = getelementptr i8, ptr %team, i64 {LEFT}
+  store atomic i32 0, ptr %left monotonic, align 4
   store atomic i32 %ends, ptr %end release, align 4
   %before = atomicrmw add ptr %team, i32 1 seq_cst
   %asleep = getelementptr i8, ptr %team, i64 64
@@ -166,7 +172,26 @@ mine:
 do:
   %thread = add i64 0, 0
 {call}
-  br label %leave
+  %count = trunc i64 %threads to i32
+  %workers = sub i32 %count, 1
+  br label %wait
+wait:
+  %turn = phi i32 [ 0, %do ], [ %turns, %again ]
+  %gone = load atomic i32, ptr %left acquire, align 4
+  %all = icmp eq i32 %gone, %workers
+  br i1 %all, label %leave, label %hold
+hold:
+  %long = icmp sgt i32 %turn, {YIELD_AFTER}
+  br i1 %long, label %yield, label %pause
+yield:
+  %ignored = call i32 @sched_yield()
+  br label %again
+pause:
+  {pause}
+  br label %again
+again:
+  %turns = add i32 %turn, 1
+  br label %wait
 leave:
   ret void
 }}

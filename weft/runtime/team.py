@@ -4,6 +4,7 @@ The workers are asleep in machine code (weft.llvm.threads) between two jobs: fir
 once, then they sleep until they are woken. Python's lock is free all the while.
 """
 
+import atexit
 import ctypes
 import os
 import sys
@@ -57,6 +58,8 @@ class Team:
         self._workers = [threading.Thread(target=self._work, args=(self._address, k), daemon=True) for k in range(1, threads)]
         for worker in self._workers:
             worker.start()
+        self._process = os.getpid()
+        atexit.register(self.close)  # before the code that the workers stand in goes
 
     def run(self, function: int, arena: int, constants: int, io: int, barrier: int) -> None:
         """Has every thread run a network function (weft.llvm.threads); all arguments are addresses. It returns when all is
@@ -70,7 +73,8 @@ class Team:
 
     def close(self) -> None:
         """Ends the workers. The team is not used after this."""
-        if self._workers:
+        atexit.unregister(self.close)
+        if self._workers and self._process == os.getpid():
             self._post(self._address, 1)
             for worker in self._workers:
                 worker.join()

@@ -23,6 +23,7 @@ from .layout import Layout
 from .legalise import Legalise
 from .order import Order
 from .place import Place
+from .place_cpu import PlaceCpu
 from .select import Select
 from .tables import FuseTables
 from .two_axes import TwoAxes
@@ -31,7 +32,7 @@ from .widen_groups import WidenGroups
 
 __all__ = ["PASSES", "AbsorbQuantisation", "Canonicalise", "FoldConstants", "FoldPads", "FuseActivations", "FuseClamps",
            "FuseSums", "FuseTables", "Functions", "GatherInput", "Joins", "Layout", "Legalise", "Order", "Pass", "Place",
-           "Select", "TwoAxes", "Views", "WidenGroups", "run"]
+           "PlaceCpu", "Select", "TwoAxes", "Views", "WidenGroups", "for_targets", "run"]
 
 
 class Pass(Protocol):
@@ -48,6 +49,18 @@ PASSES: tuple[Pass, ...] = (
     FoldPads(), Select(), FuseClamps(), FuseTables(), WidenGroups(), FoldConstants("fold-real-constants", dequantise=True),
     Joins(), Place(), Views(), Order(), FuseSums(), GatherInput(),
 )
+CPU_ALONE: tuple[Pass, ...] = (
+    FoldConstants(), Canonicalise(), FuseActivations(), AbsorbQuantisation(), Functions(), TwoAxes(), Layout(), Legalise(),
+    FoldPads(), FuseClamps(), FuseTables(), WidenGroups(), FoldConstants("fold-real-constants", dequantise=True),
+    PlaceCpu(alone=True), FuseSums(where="cpu"),
+)
+
+
+def for_targets(targets: Sequence[str]) -> tuple[Pass, ...]:
+    """The passes for what `targets.parse` returned."""
+    if "accel" not in targets:
+        return CPU_ALONE
+    return (*PASSES, PlaceCpu()) if "cpu" in targets else PASSES
 
 
 def run(graph: Graph, config: Config, after: Callable[[str, Graph], None] = lambda name, graph: None,
