@@ -103,13 +103,13 @@ def test_import_says_what_would_run_where(weft):
     placed = json.loads(text)
     assert status == 0 and (placed["model"], placed["config"]) == ("digits_int8", "default")
     assert placed["inputs"] == [{"name": "image", "shape": [1, 1, 8, 8], "dtype": "float32", "scale": None, "zero_point": None}]
-    host = {o["op"]: o["reason"] for o in placed["operators"] if o["where"] == "host"}
-    assert host == {"quantize": "makes int8 of real numbers", "dequantize": "makes real numbers of int8"}
+    on_cpu = {o["op"]: o["reason"] for o in placed["operators"] if o["where"] == "cpu"}
+    assert on_cpu == {"quantize": "makes int8 of real numbers", "dequantize": "makes real numbers of int8"}
     assert placed["macs"] == sum(o["macs"] for o in placed["operators"] if o["where"] == "accel") > 0
     status, text, _ = weft("import", DIGITS)
     total = len(placed["operators"])
     assert status == 0 and text.endswith(f"\n{total - 2} of {total} operators and {placed['macs']:,} of {placed['macs']:,} MACs "
-                                         "on the accelerator\n")
+                                         f"on the accelerator\n2 of {total} operators and 0 of {placed['macs']:,} MACs on the CPU, compiled\n")
 
 
 @pytest.mark.parametrize("arguments, message", [

@@ -76,7 +76,7 @@ def placement_table(module: "Module | Placement") -> Table:
                    right=("MACs",))
     for o in module.operators:
         table.add_row(o.name, o.attrs.get("operator", o.op), o.where, "x".join(map(str, module.tensors[o.outputs[0]].shape)), f"{o.macs:,}" if o.macs else "",
-                      o.reason, style="yellow" if o.where == "host" else None)
+                      o.reason, style={"host": "yellow", "cpu": "cyan"}.get(o.where))
     return table
 
 
@@ -101,6 +101,22 @@ def run_table(report: RunReport) -> Table:
     on_host = report.packing + sum(layer.seconds or 0 for layer in report.layers)
     table.add_row("all", "", "", f"{report.macs:,}", _number(report.cycles), _number(report.utilisation, ".1%"),
                   _number(_moved(report.accelerated)), _main_wait(report.accelerated), _milliseconds(on_host), style="bold")
+    return table
+
+
+def seconds_table(report: RunReport) -> Table:
+    """A row a layer and the whole, of a run without the accelerator."""
+    right = ("MACs", "ms", "share", "GMAC/s")
+    table = _table(f"{report.device}, {1000 * report.seconds:.3f} ms", "layer", "operator", "shape", "MACs", "ms", "share", "GMAC/s", right=right)
+    whole = sum(layer.seconds or 0 for layer in report.layers)
+    for layer in report.layers:
+        share = layer.seconds / whole if layer.seconds is not None and whole else None
+        speed = layer.macs / layer.seconds / 1e9 if layer.macs and layer.seconds else None
+        table.add_row(layer.name, layer.op if layer.where == "cpu" else f"{layer.op}, {layer.where}", "x".join(map(str, layer.shape)),
+                      _number(layer.macs or None), _milliseconds(layer.seconds), _number(share, ".1%"), _number(speed, ".1f"))
+    table.add_section()
+    table.add_row("all", "", "", f"{report.macs:,}", _milliseconds(whole), "", _number(report.macs / whole / 1e9 if whole else None, ".1f"),
+                  style="bold")
     return table
 
 
@@ -157,7 +173,8 @@ def bench_table(rows: list[Measurement]) -> Table:
     for row in rows:
         share = row.cycles / row.goal if row.cycles and row.goal else None
         table.add_row(row.network, f"{row.macs / 1e6:,.1f}", _number(row.cycles), _number(row.utilisation, ".1%"), _number(share, ".1%"),
-                      f"{row.compile_seconds:.1f}", f"{row.seconds:.3f}", "yes" if row.bit_exact else "NO")
+                      f"{row.compile_seconds:.1f}", f"{row.seconds:.4f}" if row.device == "cpu" else f"{row.seconds:.3f}",
+                      "yes" if row.bit_exact else "near" if row.agrees else "NO")
     return table
 
 

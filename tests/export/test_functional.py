@@ -1,9 +1,5 @@
 """The functional device as a library for C, in each form of this machine: the same bytes as in Python, and refusals in place of crashes."""
 
-from functools import cache
-from pathlib import Path
-from tempfile import TemporaryDirectory
-
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -11,26 +7,19 @@ from hypothesis import given, settings, strategies as st
 from tests.conftest import EXAMPLES
 from tests.conformance import programs
 from tests.export.c_device import CBases, CDevice
+from tests.export.libraries import device_library
 from tests.random_networks import random_network
 from tests.random_programs import random_program
 from weft.compiler.pipeline import build
 from weft.export.functional import array_bytes, device_tables, export_device
-from weft.isa import DEFAULT, PRESETS, Config, WeftError
+from weft.isa import DEFAULT, PRESETS, WeftError
 from weft.isa.asm import assemble
 from weft.llvm.machine import FORMS, host_forms
 from weft.runtime.device import Bases
 from weft.sim.conform import run_one
 from weft.sim.functional import FunctionalDevice
 
-FOLDER = TemporaryDirectory(prefix="weft-test-")
 NATIVE = [form.name for form in host_forms()]
-
-
-@cache
-def library(config: Config, *forms: str) -> Path:
-    path = Path(FOLDER.name) / f"{config.fingerprint}-{'-'.join(forms)}.so"
-    export_device(path, config, forms)
-    return path
 
 
 @pytest.mark.parametrize("config", dict.fromkeys(p.config for p in programs()), ids=lambda c: c.name)
@@ -38,7 +27,7 @@ def test_conformance(config):
     """Every form for the default machine, and the one that is chosen for others."""
     for form in NATIVE if config == DEFAULT else NATIVE[:1]:
         for program in (p for p in programs() if p.config == config):
-            device = CDevice(library(config, form), config, program.dram_base + program.dram_before.size)
+            device = CDevice(device_library(config, form), config, program.dram_base + program.dram_before.size)
             assert run_one(program, device) == (None, None), (program.name, form)
             device.close()
 
@@ -49,7 +38,7 @@ def test_random_programs(seed):
     program = random_program(DEFAULT, seed)
     size = program.dram_base + program.dram_before.size
     after = []
-    for device in (FunctionalDevice(DEFAULT, size), CDevice(library(DEFAULT), DEFAULT, size)):
+    for device in (FunctionalDevice(DEFAULT, size), CDevice(device_library(DEFAULT), DEFAULT, size)):
         device.write(program.dram_base, program.dram_before)
         device.launch(program.insn_address, len(program.insns))
         device.launch(program.insn_address, len(program.insns))  # scratchpads and tokens survive
@@ -60,7 +49,7 @@ def test_random_programs(seed):
 
 def test_a_network():
     module = build(random_network(7, DEFAULT.batch), DEFAULT)
-    device = CDevice(library(DEFAULT), DEFAULT, module.memory_size)
+    device = CDevice(device_library(DEFAULT), DEFAULT, module.memory_size)
     for seed in range(2):
         x = np.random.default_rng(seed).integers(-128, 128, module.tensors["x"].shape).astype(np.int8)
         assert module.run(x, device=device)[1].bit_exact
@@ -74,7 +63,7 @@ def test_a_network():
 ])
 def test_refusals(text, message):
     program = assemble(".dram 0 4096\n.code 0x800\n" + text, "p", DEFAULT)
-    device = CDevice(library(DEFAULT), DEFAULT, 4096)
+    device = CDevice(device_library(DEFAULT), DEFAULT, 4096)
     device.write(0, program.dram_before)
     with pytest.raises(WeftError) as caught:
         device.launch(program.insn_address, len(program.insns))
@@ -83,7 +72,7 @@ def test_refusals(text, message):
 
 
 def test_refuses_unknown_opcodes_and_what_lies_outside():
-    device = CDevice(library(DEFAULT), DEFAULT, 4096)
+    device = CDevice(device_library(DEFAULT), DEFAULT, 4096)
     device.write(0, np.full(16, 7, np.uint8))
     for act, found in ((lambda: device.launch(0, 1), "status 4: the stream at 0x0 holds an unknown opcode"),
                        (lambda: device.launch(4080, 2), "status 2: a stream must lie within DRAM, but at 0xff0 are 2 instructions"),
@@ -98,7 +87,7 @@ def test_refuses_unknown_opcodes_and_what_lies_outside():
 
 def test_many_streams_are_forgotten_and_decoded_again():
     program = assemble(".dram 0 4096\n.code 0x800\nfinish", "p", DEFAULT)
-    device = CDevice(library(DEFAULT), DEFAULT, 1 << 16)
+    device = CDevice(device_library(DEFAULT), DEFAULT, 1 << 16)
     for turn in range(2):
         for place in range(100):
             device.write(256 * place, program.insns)
@@ -108,7 +97,7 @@ def test_many_streams_are_forgotten_and_decoded_again():
 
 def test_the_header_speaks_of_the_machine_as_python_does():
     assert [name for name, _ in CBases._fields_] == list(Bases.__dataclass_fields__)
-    assert CDevice(library(DEFAULT), DEFAULT, 64).struct.fingerprint == int(DEFAULT.fingerprint, 16) & 0xFFFFFFFF
+    assert CDevice(device_library(DEFAULT), DEFAULT, 64).struct.fingerprint == int(DEFAULT.fingerprint, 16) & 0xFFFFFFFF
 
 
 @pytest.mark.parametrize("config", PRESETS.values(), ids=PRESETS)

@@ -19,10 +19,10 @@ def digits():
 X = np.random.default_rng(3).random((1, 1, 8, 8)).astype(np.float32)
 
 
-def test_host_and_accelerator_take_turns(digits):
+def test_cpu_and_accelerator_take_turns(digits):
     outputs, report = digits.run(X)
     assert report.bit_exact and report.cycles is None and report.macs == digits.macs == 230720
-    assert [layer.where for layer in report.layers] == ["host"] + ["accel"] * 7 + ["host"]
+    assert [layer.where for layer in report.layers] == ["cpu"] + ["accel"] * 7 + ["cpu"]
     assert np.array_equal(outputs["logits"], reference(digits, [X])["logits"])
 
 

@@ -28,7 +28,7 @@ def pass_names() -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def compile(model: "str | Path | Graph", config: Config, *, target: str = targets.DEFAULT, cpu: str | None = None,
+def compile(model: "str | Path | Graph", config: Config, *, target: str | None = None, cpu: str | None = None,
             virtual_threads: int = 2, print_after: str | None = None, show: Callable[[str], None] = print,
             progress: Progress = lambda done, total, name: None) -> Module:
     """Compiles a network for a machine.
@@ -79,7 +79,7 @@ class Placement:
         return sum(o.macs for o in self.operators)
 
 
-def place(model: "str | Path | Graph", config: Config, target: str = targets.DEFAULT) -> Placement:
+def place(model: "str | Path | Graph", config: Config, target: str | None = None) -> Placement:
     """What `compile` would put where, and why; it generates no code. Arguments and errors as of `compile`."""
     where = targets.parse(target)
     graph = model if isinstance(model, Graph) else frontends.load(model)

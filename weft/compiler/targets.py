@@ -11,12 +11,13 @@ from weft.llvm import machine
 from weft.llvm.machine import Form
 
 TARGETS = (("accel",), ("accel", "cpu"), ("cpu",))
-DEFAULT = "accel"
+DEFAULT = "accel,cpu"
 NATIVE = "native"
 
 
-def parse(text: "str | tuple[str, ...]") -> tuple[str, ...]:
-    """The targets of a list with commas, in their order. WeftError for one that is none of TARGETS."""
+def parse(text: "str | tuple[str, ...] | None") -> tuple[str, ...]:
+    """The targets of a list with commas, in their order; None is DEFAULT. WeftError for one that is none of TARGETS."""
+    text = DEFAULT if text is None else text
     names = tuple(part.strip() for part in text.split(",")) if isinstance(text, str) else tuple(text)
     if names not in TARGETS:
         raise WeftError(f"target '{','.join(names)}'", f"a target is one of {'; '.join(map(','.join, TARGETS))}",

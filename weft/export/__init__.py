@@ -1,1 +1,6 @@
 """Networks and the functional device as libraries for C. Imports isa, llvm, runtime and sim."""
+
+from .functional import export_device
+from .network import export_library
+
+__all__ = ["export_device", "export_library"]

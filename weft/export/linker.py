@@ -19,7 +19,7 @@ COMPILERS = ("gcc", "cc", "clang")
 ZIG = {"x86_64": ("x86_64-linux-musl",), "aarch64": ("aarch64-linux-musl",), "riscv64": ("riscv64-linux-musl",),
        "armv7": ("arm-linux-musleabihf", "-mcpu=cortex_a9")}  # targets of `zig cc`
 HOW = {".so": ("-shared", "-fPIC"), ".o": ("-r", "-fPIC")}
-FLAGS = ("-std=c11", "-D_GNU_SOURCE", "-O2", "-g0", "-Wall", "-Wextra", "-Werror")
+FLAGS = ("-std=c11", "-D_GNU_SOURCE", "-O2", "-g0")
 
 
 def host_architecture() -> str:

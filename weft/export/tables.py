@@ -14,9 +14,9 @@ def identifier(text: str) -> str:
     return f"_{name}" if not name or name[0].isdigit() else name
 
 
-def string(text: str) -> str:
-    """A string literal."""
-    return '"' + "".join(c if " " <= c <= "~" and c not in '"\\?' else "".join(f"\\{b:03o}" for b in c.encode()) for c in text) + '"'
+def comment(text: str) -> str:
+    """`text` within a comment: ASCII, and nothing that ends it."""
+    return text.encode("ascii", "replace").decode().replace("*/", "* /").replace("\n", " ").replace("\\", "/")
 
 
 def row(values: Iterable) -> str:
@@ -24,7 +24,7 @@ def row(values: Iterable) -> str:
     return "{" + ", ".join(v if isinstance(v, str) else row(v) if isinstance(v, Sequence) else str(int(v)) for v in values) + "}"
 
 
-def table(declaration: str, rows: Iterable[Iterable], never: str = "{0}") -> str:
+def table(declaration: str, rows: Iterable[Iterable], never: str = "") -> str:
     """A constant array, declared as 'int name[]'. C has no empty ones, so there is a row `never` where there are none."""
     lines = [f"    {row(r)}," for r in rows] or [f"    {never},"]
     return "\n".join([f"static const {declaration} = {{", *lines, "};\n"])

@@ -1,0 +1,112 @@
+import re
+
+import numpy as np
+import pytest
+
+from tests.compiler.cpu.test_plan import relus
+from weft.compiler import pipeline, reference
+from weft.compiler.graph import Graph, Node, TensorType
+from weft.isa import DEFAULT, WeftError
+from weft.llvm import machine
+from weft.runtime import module as modules
+from weft.runtime.executor import Executor
+from weft.runtime.function import Function
+
+
+def branches() -> Graph:
+    """Three outputs of two inputs; one is read inside too. Shapes broadcast."""
+    graph = Graph("branches", inputs=["x", "y"], outputs=["a", "c", "d"])
+    graph.tensors = {name: TensorType((2, 3, 5, 7), "float32") for name in "xabcd"} | {"y": TensorType((1, 3, 1, 1), "float32")}
+    two = graph.add_constant("two", np.full((1,), 2, np.float32))
+    graph.nodes = [Node("a", "Relu", ["x"], ["a"]), Node("b", "Add", ["a", "y"], ["b"]), Node("c", "Mul", ["b", two], ["c"]),
+                   Node("d", "Sub", ["c", "x"], ["d"])]
+    return graph
+
+
+def values(graph: Graph, seed: int = 0) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return {name: rng.standard_normal(graph.tensors[name].shape).astype(np.float32) for name in graph.inputs}
+
+
+@pytest.fixture(scope="module")
+def compiled():
+    return pipeline.compile(branches(), DEFAULT, target="cpu")
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("form", [form.name for form in machine.host_forms()])
+def test_every_form_gives_what_the_reference_gives(compiled, form, threads):
+    module = modules.from_bytes(modules.to_bytes(compiled))
+    module.code = {form: module.code[form]}
+    given = values(branches())
+    outputs, report = module.run(*given.values(), threads=threads)
+    assert report.agrees and report.difference < 1e-6 and report.device == "cpu" and report.cycles is None
+    for name, expected in reference.run(branches(), given).items():
+        assert outputs[name].dtype == expected.dtype and np.allclose(outputs[name], expected, rtol=1e-6, atol=1e-6)
+
+
+def test_layers_share_the_functions_time(compiled):
+    _, report = compiled.run(*values(branches()).values())
+    assert [(layer.name, layer.where) for layer in report.layers] == [(name, "cpu") for name in "abcd"]
+    assert all(layer.seconds >= 0 for layer in report.layers) and sum(layer.seconds for layer in report.layers) <= report.seconds
+
+
+def test_a_function_is_called_and_called_again(compiled):
+    main = compiled["main"]
+    for seed in range(3):
+        given = values(branches(), seed)
+        expected = reference.run(branches(), given)
+        found = main(*given.values())
+        assert [np.allclose(y, expected[name], atol=1e-6) for y, name in zip(found, "acd")] == [True] * 3
+    assert np.allclose(Function(compiled, threads=2)(*given.values())[1], expected["c"], atol=1e-6)
+
+
+def test_one_output_comes_without_a_tuple():
+    graph = relus(2)
+    x = values(graph)["t0"]
+    assert np.array_equal(pipeline.compile(graph, DEFAULT, target="cpu", cpu="native")["main"](x), np.maximum(x, 0))
+
+
+def test_there_is_no_other_function(compiled):
+    with pytest.raises(WeftError, match="^" + re.escape("module 'branches': its functions are 'main', but found 'side'; try: module[\"main\"](x)") + "$"):
+        compiled["side"]
+
+
+def test_equal_kernels_are_one():
+    module = pipeline.compile(relus(6, op="Tanh"), DEFAULT, target="cpu", cpu="native")
+    (files,) = module.code.values()
+    assert len(files) == 2  # one of the kernels' and the network function
+    assert len(module.functions[0].layers) == 6
+
+
+def test_code_for_other_machines_is_refused(compiled):
+    module = modules.from_bytes(modules.to_bytes(compiled))
+    module.code = {"armv9": module.code["plain"]}
+    able = ", ".join(form.name for form in machine.host_forms())
+    with pytest.raises(WeftError, match="^" + re.escape(
+            f"module 'branches': it must have code of a form that this CPU can run: {able}, but found armv9; "
+            "try: to compile it here, or with `--cpu x86-64`") + "$"):
+        module["main"](*values(branches()).values())
+
+
+def test_a_machine_without_the_features_of_native_code_refuses_it(compiled, monkeypatch):
+    module = pipeline.compile(branches(), DEFAULT, target="cpu", cpu="native")
+    best = machine.choose()
+    monkeypatch.setattr(machine, "host_features", lambda: {feature: feature not in best.features[1:] for feature in best.features})
+    if machine.host_forms() and machine.host_forms()[0] == best:
+        pytest.skip("this machine has but one form")
+    with pytest.raises(WeftError, match=f"but found {best.name}; try: to compile it here"):
+        Executor(module, None)
+
+
+def test_launches_need_a_device(compiled):
+    module = modules.from_bytes(modules.to_bytes(compiled))
+    module.launches = [modules.Launch((0,), 0, 1, np.zeros(1, np.int32))]
+    with pytest.raises(WeftError, match="^module 'branches': its launches need a device, but found none; try: a device, by name or open$"):
+        Executor(module, None)
+
+
+def test_progress_tells_of_each_operator():
+    told = []
+    pipeline.compile(branches(), DEFAULT, target="cpu", cpu="native", progress=lambda done, total, name: told.append((done, total, name)))
+    assert told[:4] == [(k, 5, name) for k, name in enumerate("abcd")] and told[-1] == (5, 5, "")
