@@ -43,7 +43,7 @@ class Program:
     code: dict[str, dict[str, bytes]]
 
 
-class _Constants:
+class Constants:
     """One blob of all constants, each once."""
 
     def __init__(self):
@@ -72,7 +72,7 @@ def build(graph: Graph, nodes: Sequence[Node], outputs: Iterable[str], forms: Se
     forms: those to make code for; constants are shared by all.
     told: called before each node is compiled, once for all forms.
     """
-    planned, constants = plan(graph, nodes, outputs), _Constants()
+    planned, constants = plan(graph, nodes, outputs), Constants()
     code: dict[str, dict[str, bytes]] = {form.name: {} for form in forms}
     kernels: dict[str, list[list[Kernel]]] = {form.name: [] for form in forms}
     symbols: dict[str, list[list[str]]] = {form.name: [] for form in forms}
@@ -83,7 +83,7 @@ def build(graph: Graph, nodes: Sequence[Node], outputs: Iterable[str], forms: Se
             made = operators.build(node, planned.graph, views, form)
             kernels[form.name].append(made)
             symbols[form.name].append([_compiled(kernel, form, code[form.name]) for kernel in made])
-    offsets, size = _arena(planned, kernels)
+    offsets, size = arena(planned, kernels)
     mains = {form.name: _Main(planned, kernels[form.name], symbols[form.name], offsets, constants).text() for form in forms}
     symbol = _symbol("".join(mains.values()))
     for form in forms:
@@ -109,7 +109,7 @@ def _compiled(kernel: Kernel, form: Form, code: dict[str, bytes]) -> str:
     return symbol
 
 
-def _arena(planned: Plan, kernels: Mapping[str, list[list[Kernel]]]) -> tuple[dict[str, int], int]:
+def arena(planned: Plan, kernels: Mapping[str, list[list[Kernel]]]) -> tuple[dict[str, int], int]:
     """Offsets of all that lies in the arena, and its size. What a kernel takes that is no tensor of the graph and no constant
     is working memory of its node."""
     sizes: dict[tuple[int, str], int] = {}
@@ -120,14 +120,14 @@ def _arena(planned: Plan, kernels: Mapping[str, list[list[Kernel]]]) -> tuple[di
                     if name not in planned.views and name not in kernel.constants:
                         size = int(np.prod(buffer.shape)) * np.dtype(buffer.dtype).itemsize
                         sizes[position, name] = max(sizes.get((position, name), 0), size)
-    working = [Buffer(_working(position, name), "activation", (), position, position, size + SLACK)
+    extra = [Buffer(working(position, name), "activation", (), position, position, size + SLACK)
                for (position, name), size in sizes.items()]
-    buffers = [*planned.buffers, *working]
+    buffers = [*planned.buffers, *extra]
     offsets = arrange(buffers)
     return offsets, peak(buffers, offsets)
 
 
-def _working(position: int, name: str) -> str:
+def working(position: int, name: str) -> str:
     return f"{position}:{name}"
 
 
@@ -135,7 +135,7 @@ class _Main:
     """The text of the network function, called `network` still."""
 
     def __init__(self, planned: Plan, kernels: list[list[Kernel]], symbols: list[list[str]], offsets: dict[str, int],
-                 constants: _Constants):
+                 constants: Constants):
         self.planned, self.kernels, self.symbols, self.offsets, self.constants = planned, kernels, symbols, offsets, constants
         self.caller = {name: k for k, name in enumerate((*planned.inputs, *planned.outputs))}
         self.lines: list[str] = []
@@ -178,7 +178,7 @@ class _Main:
         if name in kernel.constants:
             return self._at("%constants", self.constants.place(kernel.constants[name]))
         if name not in self.planned.views:
-            return self._at("%arena", self.offsets[_working(position, name)])
+            return self._at("%arena", self.offsets[working(position, name)])
         view = self.planned.views[name]
         if name not in self.caller:
             return self._at("%arena", self.offsets[name] + view.offset)

@@ -6,6 +6,8 @@ Loops over blocks and threads become registers of the GPU; loops around register
 them needs an address; innermost loops along memory become vectors of up to 16 bytes.
 """
 
+from math import gcd
+
 from llvmlite import ir
 
 from weft.isa import WeftError
@@ -13,6 +15,7 @@ from weft.llvm.values import I1, I32, POINTER, Pointer, Value, Variable, declare
 
 from ..cpu.values import TYPES
 from ..expr import Const, Expr, Load, Var, substitute, walk
+from ..interpret import strides_of
 from ..schedule import THREADS
 from ..stmt import Alloc, Buffer, For, If, LoopProgram, Seq, Stmt, Store
 from . import tensor
@@ -59,7 +62,8 @@ class _Kernel(Expressions):
         written = {store.buffer for store in _stores(program.body)}
         for argument, buffer in zip(self.function.args, arguments):
             argument.add_attribute("noalias")
-            argument.attributes.align = ALIGNED
+            before = sum(low * stride for low, stride in zip(buffer.low, strides_of(buffer))) * SIZES[buffer.dtype]
+            argument.attributes.align = self.aligned[buffer] = gcd(before, ALIGNED)
             if buffer not in written:
                 set.add(argument.attributes, "readonly")
             self.places[buffer] = Pointer(self.builder, argument)
@@ -105,7 +109,7 @@ class _Kernel(Expressions):
             with self.builder.goto_entry_block():
                 place = self.builder.alloca(ir.ArrayType(TYPES[buffer.dtype], buffer.span))
             place.align, place.type = ALIGNED, POINTER  # llvmlite knows it as one to the whole array
-            self.places[buffer] = Pointer(self.builder, place)
+            self.places[buffer], self.aligned[buffer] = Pointer(self.builder, place), ALIGNED
         else:
             size = buffer.span * SIZES[buffer.dtype]
             self.shared += -(-size // ALIGNED) * ALIGNED
@@ -116,6 +120,7 @@ class _Kernel(Expressions):
             place = ir.GlobalVariable(self.module, ir.ArrayType(ir.IntType(8), size), name, addrspace=3)
             place.linkage, place.align, place.initializer = "internal", ALIGNED, ir.Constant(place.value_type, ir.Undefined)
             self.places[buffer] = Pointer(self.builder, ir.FormattedConstant(SHARED, place.get_reference()))
+            self.aligned[buffer] = ALIGNED
 
     # Loops and conditions
 

@@ -64,11 +64,11 @@ class Ending:
         return _with(whole, attrs)
 
     def finished(self, acc: Expr, column: Expr, place: tuple[Expr, ...], correction: np.ndarray | int = 0,
-                 largest: float = np.inf, table: int = 3, added: str | None = None) -> Expr:
-        """What is stored at a place of the node's output. table: the position of its table among the inputs, if it has one.
-        added: the name of the tensor that conv2d_add adds."""
+                 largest: float = np.inf, qnt: int = 2, added: str | None = None) -> Expr:
+        """What is stored at a place of the node's output. qnt: the position of its lanes among the inputs; a table comes behind
+        them. added: the name of the tensor that conv2d_add adds, whose lanes and whose table come behind it."""
         node, graph, out = self.node, self.graph, self.node.outputs[0]
-        whole = self.quantised("", node.inputs[2], acc, column, correction, largest)
+        whole = self.quantised("", node.inputs[qnt], acc, column, correction, largest)
         if added is not None:
             other = self.tensors.setdefault(added, self.views[added].placeholder("other"))
             a, b = node.attrs["multipliers"]
@@ -76,7 +76,7 @@ class Ending:
             whole = self.quantised("sum", node.inputs[4], whole * int(a) + second * int(b), column, 0,
                                    128.0 * (abs(int(a)) + abs(int(b))))
         lifted = lift(graph, out, self.views[out])
-        found = lanes.table(graph, node, table, lifted)
+        found = lanes.table(graph, node, qnt + 1 if added is None else qnt + 3, lifted)
         if found is not None:
             entries = self.tensors.get("$table") or self.constant("table", found.values)
             return entries[whole + BIAS].astype(self.views[out].dtype)

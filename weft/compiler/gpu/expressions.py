@@ -17,7 +17,7 @@ from ..stmt import Buffer
 from .ranges import interval, multiple, step, uniform
 
 SIZES = {"int8": 1, "uint8": 1, "bool": 1, "int32": 4, "int64": 8, "float32": 4, "float64": 8}  # bytes of a value
-ALIGNED = 16  # bytes: where every argument and every shared buffer begins; what one access moves at most
+ALIGNED = 16  # bytes: every tensor's memory begins at a multiple; what one access moves at most
 FORM = Form("ptx", "nvptx64-nvidia-cuda", (), 0, 32, "", fma=True)
 
 
@@ -27,6 +27,7 @@ class Expressions(Values):
     def __init__(self, builder: ir.IRBuilder):
         super().__init__(FORM, builder)
         self.last: dict[Var, int] = {}
+        self.aligned: dict[Buffer, int] = {}  # a power of two of bytes that divides the address of a buffer's value at (0, 0, ..)
 
     # Indices
 
@@ -77,7 +78,7 @@ class Expressions(Values):
         lane, self.lane = self.lane, None
         place = self.places[buffer] + self.index(binary("add", at, more)) * size
         self.lane = lane
-        return place, gcd(multiple(at) * size, more * size, ALIGNED)
+        return place, gcd(multiple(at) * size, more * size, self.aligned[buffer])
 
     def register(self, buffer: Buffer, indices: tuple[Expr, ...], lane: int = 0) -> ir.AllocaInstr:
         """The register of one value of a thread's own buffer; its index must be a number here."""

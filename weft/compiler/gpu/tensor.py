@@ -1,6 +1,6 @@
 """Tensor instructions of a GPU: which nests they equal, and their code.
 
-dp4a: for k in 4: acc += int32(a[.., k]) * int32(b[.., k]), four products of int8 in each of two registers.
+dp4a: for k in 4: acc += int32(a[.., k]) * int32(b[.., k]), four products of bytes in each of two registers.
 
 mma: an m16n8k32 product of int8 by the 32 threads of a warp together. The nest is what one thread gets of it:
 
@@ -26,6 +26,7 @@ from .expressions import Expressions, offset
 from .ranges import step
 from .threads import Dimensions
 
+SIGNS = {"int8": "s", "uint8": "u"}
 MMA_DEPTH, MMA_THREADS = 32, {"threadIdx.x": 4, "threadIdx.y": 8}
 
 
@@ -40,7 +41,7 @@ class Products:
 
 
 def matched(loop: For) -> Products:
-    """The nest from this loop on as sums of products of int8. WeftError where it is none."""
+    """The nest from this loop on as sums of products of bytes. WeftError where it is none."""
     loops, inner = [], loop
     while isinstance(inner, For):
         loops.append(inner)
@@ -49,13 +50,13 @@ def matched(loop: For) -> Products:
         raise _refuse(loop, "several statements")
     match inner.value:
         case Binary("add", Load() as acc, Binary("mul", Cast("int32", Load() as a), Cast("int32", Load() as b))) \
-                if acc == Load(inner.buffer, inner.indices) and {a.dtype, b.dtype} == {"int8"}:
+                if acc == Load(inner.buffer, inner.indices) and {a.dtype, b.dtype} <= set(SIGNS):
             return Products(tuple(loops), acc, a, b)
     raise _refuse(loop, f"{inner.buffer.name}[..] = {inner.value}")
 
 
 def _refuse(loop: For, found: str) -> WeftError:
-    return WeftError(f"loop '{loop.var}'", f"the nest of {loop.tensorize} is a sum of products of int8", found,
+    return WeftError(f"loop '{loop.var}'", f"the nest of {loop.tensorize} is a sum of products of bytes", found,
                      "acc[..] += int32(a[..]) * int32(b[..])")
 
 
@@ -76,7 +77,7 @@ def emit_dp4a(code: Expressions, loop: For):
         raise _refuse(loop, "loops that are not one over 4 values that lie one after the other")
     a, b = (_word(code, x, {loop.var: 0}) for x in (found.a, found.b))
     total = _Sum(code, found.acc, {})
-    dp4a = declared(code.builder.module, "llvm.nvvm.idp4a.s.s", I32, I32, I32, I32)
+    dp4a = declared(code.builder.module, f"llvm.nvvm.idp4a.{SIGNS[found.a.dtype]}.{SIGNS[found.b.dtype]}", I32, I32, I32, I32)
     total.set(Value(code.builder, code.builder.call(dp4a, [a.ir, b.ir, total.get().ir])))
 
 
@@ -101,7 +102,7 @@ def emit_mma(code: Expressions, loop: For, threads: dict[Var, str], sizes: Dimen
     b = [_word(code, found.b, column, 4, t, half) for half in (0, 16)]
     totals = [_Sum(code, found.acc, {i: row, j: c}) for row in (0, 1) for c in (0, 1)]
     result = ir.LiteralStructType([I32] * 4)
-    mma = declared(code.builder.module, "llvm.nvvm.mma.m16n8k32.row.col.s8", result, *[I32] * 10)
+    mma = declared(code.builder.module, "llvm.nvvm.mma.m16n8k32.row.col." + ".".join(dict.fromkeys(f"{SIGNS[x.dtype]}8" for x in (found.a, found.b))), result, *[I32] * 10)
     made = code.builder.call(mma, [x.ir for x in (*a, *b)] + [total.get().ir for total in totals])
     for k, total in enumerate(totals):
         total.set(Value(code.builder, code.builder.extract_value(made, k)))

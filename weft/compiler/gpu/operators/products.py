@@ -80,8 +80,7 @@ def conv2d(node, graph, views):
     correction, largest = corrections(whole_weights(node.attrs, w), lifted)
     largest *= parts
     added = node.inputs[3] if node.op == "conv2d_add" else None
-    table = 3 if added is None else 5
-    finish = lambda total, p, c: ending.finished(total, c, at(p, c), correction, largest, table, added)  # noqa: E731
+    finish = lambda total, p, c: ending.finished(total, c, at(p, c), correction, largest, 2, added)  # noqa: E731
     problem = Problem(rows, columns, depth, lanes_, seen, weights, finish, target.placeholder("y"), at)
     return _kernel(node, problem, tile, ending, {name: x})
 
