@@ -11,7 +11,7 @@ from math import prod
 import numpy as np
 
 from .. import te
-from ..expr import Expr, Load, as_expr, binary
+from ..expr import Const, Expr, Load, as_expr, binary
 from ..interpret import strides_of
 from ..lower import lower
 from ..schedule import Schedule
@@ -96,6 +96,11 @@ def constant(name: str, values: np.ndarray, sizes: Sequence[int]) -> Operand:
     return Operand(name, values.dtype.name, tuple(strides), 0, padded.size, 0, padded.reshape(-1))
 
 
+def given(name: str, values: np.ndarray, sizes: Sequence[int]) -> Operand | Expr:
+    """A constant array likewise; a number where it has a single value."""
+    return Const(values.reshape(-1)[0].item(), values.dtype.name) if values.size == 1 else constant(name, values, sizes)
+
+
 def extents(view: View, others: Sequence[tuple[View, Sequence[int]]] = ()) -> tuple[int, ...]:
     """The sizes to loop over: the view's, and what is behind its axis of stride 1 up to whole vectors, where all have it.
 
@@ -150,10 +155,10 @@ def kernel(name: str, sizes: Sequence[int], target: Operand, operands: Sequence[
     vectorise: False where values are looked up in tables.
     """
     read = [o for o in operands if isinstance(o, Operand)]
-    nest = _shared(loops(sizes, [target, *read]))
+    nest = shared(loops(sizes, [target, *read]))
     vectorise = vectorise and nest[-1].strides[0] == 1 and nest[-1].size % LANES == 0
     if vectorise:
-        nest[-1:] = _cut(nest[-1], LANES)
+        nest[-1:] = cut(nest[-1], LANES)
     tensors: dict[str, te.Tensor] = {}
     for operand in operands:
         if not isinstance(operand, Expr) and operand.name not in tensors:
@@ -182,7 +187,7 @@ def kernel(name: str, sizes: Sequence[int], target: Operand, operands: Sequence[
                   {o.name: o.values for o in operands if not isinstance(o, Expr) and o.values is not None})
 
 
-def _shared(nest: list[Loop]) -> list[Loop]:
+def shared(nest: list[Loop]) -> list[Loop]:
     """A single long loop as two, so that threads can share it: whole vectors each where that is possible."""
     if len(nest) > 1 or nest[0].size < 2 * SHARE:
         return nest
@@ -190,11 +195,11 @@ def _shared(nest: list[Loop]) -> list[Loop]:
     for unit in (LANES, 1):
         turns = [t for t in range(2, TURNS + 1) if only.size % (t * unit) == 0]
         if turns:
-            return [*_cut(only, only.size // turns[-1])]
+            return [*cut(only, only.size // turns[-1])]
     return nest
 
 
-def _cut(loop: Loop, inner: int) -> tuple[Loop, Loop]:
+def cut(loop: Loop, inner: int) -> tuple[Loop, Loop]:
     return Loop(loop.size // inner, tuple(s * inner for s in loop.strides)), Loop(inner, loop.strides)
 
 

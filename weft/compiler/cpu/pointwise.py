@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from ..expr import Const, Expr
+from ..expr import Expr
 from ..graph import Graph, Node
 from . import points
 from .kernel import Kernel, View
@@ -39,9 +39,7 @@ def sources(graph: Graph, names: Sequence[str | np.ndarray], views: Mapping[str,
         if isinstance(name, str) and name not in graph.constants:
             found.append(points.broadcast(points.whole(name, views[name]), graph.tensors[name].shape, rank))
             continue
-        values = graph.constants[name] if isinstance(name, str) else name
-        single = values.size == 1 and values.dtype.kind in "fiu"
-        found.append(Const(values.reshape(-1)[0].item(), values.dtype.name) if single else points.constant(f"${k}", values, sizes))
+        found.append(points.given(f"${k}", graph.constants[name] if isinstance(name, str) else name, sizes))
     return sizes, found
 
 

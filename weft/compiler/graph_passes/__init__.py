@@ -52,7 +52,7 @@ PASSES: tuple[Pass, ...] = (
 CPU_ALONE: tuple[Pass, ...] = (
     FoldConstants(), Canonicalise(), FuseActivations(), AbsorbQuantisation(), Functions(), TwoAxes(), Layout(), Legalise(),
     FoldPads(), FuseClamps(), FuseTables(), WidenGroups(), FoldConstants("fold-real-constants", dequantise=True),
-    PlaceCpu(alone=True), FuseSums(where="cpu"),
+    PlaceCpu(alone=True), Order(), FuseSums(where="cpu"),
 )
 
 
