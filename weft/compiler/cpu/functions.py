@@ -13,12 +13,12 @@ from functools import cache
 import numpy as np
 from numpy.polynomial import Chebyshev, Polynomial
 
-from weft.llvm.values import I32, Value, vector
+from weft.llvm.values import F32, F64, I32, Value, vector
 
 LN2_HIGH = 355 / 512  # few bits: its product with a whole number below 2**14 is exact
 LN2_LOW = math.log(2) - LN2_HIGH
 SHIFT = 1.5 * 2.0 ** 23  # added to a number below 2**22, it leaves the nearest whole number in the low bits
-WHOLE = 2.0 ** 23  # from here on every float32 is a whole number
+WHOLE = {F32: 2.0 ** 23, F64: 2.0 ** 52}  # from here on every float is a whole number
 SMALLEST = 2.0 ** -126  # below are the subnormal numbers, which have fewer bits
 MANTISSA, BIAS = 23, 127  # bits of a float32's fraction, and what is added to its exponent
 SERIES = 24  # terms of a power series, enough for float64 wherever one is used here
@@ -71,9 +71,9 @@ def with_sign(x: Value, of: Value) -> Value:
 
 
 def round_even(x: Value) -> Value:
-    """The nearest whole number, a tie to the even one; exact."""
-    a = absolute(x)
-    return with_sign((a < WHOLE).select((a + WHOLE) - WHOLE, a), x)
+    """The nearest whole number, a tie to the even one; exact. Of float64 too."""
+    a, whole = absolute(x), WHOLE[x.element]
+    return with_sign((a < whole).select((a + whole) - whole, a), x)
 
 
 def floor(x: Value) -> Value:

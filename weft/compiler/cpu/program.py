@@ -19,7 +19,7 @@ from weft.llvm.machine import Form
 
 from ..arena import Buffer, arrange, peak
 from ..graph import Graph, Node
-from . import operators
+from . import identity, operators
 from .emit import emit
 from .kernel import Kernel
 from .layout import Fill
@@ -100,13 +100,16 @@ def _symbol(text: str) -> str:
 
 def _compiled(kernel: Kernel, form: Form, code: dict[str, bytes]) -> str:
     """The symbol of a kernel, whose object file is in `code` then."""
-    module = ir.Module("kernel")
-    emit(kernel.program, "kernel", form, module)
-    text = str(module)
-    symbol = _symbol(text)
+    symbol = _symbol(identity.text(kernel.program))
     if symbol not in code:
-        code[symbol] = machine.object_code(text.replace('@"kernel"(', f'@"{symbol}"('), form)
+        code[symbol] = machine.cached("kernel", (identity.SOURCES, symbol, form), lambda: _object_file(kernel, form, symbol))
     return symbol
+
+
+def _object_file(kernel: Kernel, form: Form, symbol: str) -> bytes:
+    module = ir.Module("kernel")
+    emit(kernel.program, symbol, form, module)
+    return machine.optimised(module, machine.target_machine(form))
 
 
 def arena(planned: Plan, kernels: Mapping[str, list[list[Kernel]]]) -> tuple[dict[str, int], int]:
