@@ -31,7 +31,7 @@ _OPERATIONS = {
 }
 
 
-def _requantised(acc, scale, rounding, zero_point, minimum, maximum, bound=math.inf):
+def _requantised(acc, scale, rounding, zero_point, minimum, maximum, way=0):
     """weft.isa.quantise.requantise with scale = multiplier / 2**shift in float64; the product is exact."""
     product = np.asarray(acc, np.int32) * np.asarray(scale, np.float64)
     whole = {HALF_UP: lambda x: np.floor(x + 0.5), HALF_EVEN: np.rint,

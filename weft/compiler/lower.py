@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from weft.isa import WeftError
 
 from . import te
-from .bounds import Extent, Linear, constant, extent_expr, interval, maximum, prune
-from .expr import Const, Expr, Load, as_expr, binary, substitute
+from .bounds import Extent, Linear, constant, divided, extent_expr, interval, maximum, prune
+from .expr import Binary, Const, Expr, Load, as_expr, binary, substitute
 from .schedule import Schedule, Split, Stage
 from .stmt import CPU_SCOPES, Alloc, Buffer, For, If, LoopProgram, Seq, Stmt, Store
 from .te import Axis, Reduce, Tensor
@@ -232,6 +232,8 @@ class _Lowering:
         value = substitute(value, placed.values)
 
         def change(e: Expr) -> Expr:
+            if isinstance(e, Binary) and e.op in ("floordiv", "mod"):
+                return divided(e, self.last)
             if not isinstance(e, Load):
                 return e
             source = next((p for s, p in self.placed.items() if s.tensor is e.buffer), None)
@@ -331,7 +333,7 @@ def _sum(a: Expr, b: Expr) -> Expr:
 
 
 def _minus(a: Expr, low: Linear) -> Expr:
-    return binary("sub", a, low.expr())
+    return a if low == Linear() else binary("sub", a, low.expr())
 
 
 def _affine_or_same(e: Expr) -> Expr:

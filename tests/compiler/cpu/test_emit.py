@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
 from llvmlite import ir
 
 from tests.compiler.cpu.programs import FORMS, agree
@@ -13,7 +12,6 @@ from weft.compiler.expr import Select, call
 from weft.compiler.lower import lower
 from weft.compiler.schedule import Schedule
 from weft.isa import WeftError
-from weft.isa.quantise import HALF_AWAY, HALF_EVEN, HALF_UP
 
 each_form = pytest.mark.parametrize("form", FORMS, ids=str)
 
@@ -64,33 +62,6 @@ def test_expressions(form, name):
         program, turns = flat(define, dtypes, n)
         arrays = {buffer.name: random(rng, buffer.dtype, n) for buffer in program.arguments.values()}
         agree(program, form, arrays, turns, 2, 4)
-
-
-@each_form
-@given(st.data())
-@settings(max_examples=8, deadline=None)
-def test_requantisation_is_exact(form, data):
-    """Ties and ends too: scales that are powers of two, and sums close to the bound."""
-    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
-    n, rounding = 256, data.draw(st.sampled_from((HALF_UP, HALF_EVEN, HALF_AWAY)))
-    small, as_float32 = data.draw(st.booleans()), data.draw(st.booleans())
-    shift = data.draw(st.integers(1, 47 if not small else 30))
-    scale = np.ldexp(rng.integers(-2**17, 2**17, n).astype(np.float64), -shift)
-    if data.draw(st.booleans()):
-        scale[:] = 2.0 ** -data.draw(st.integers(0, 8))
-    most = 2**31 - 1 if not small else int(min(2**22 - 1, (2**22 - 1) / max(np.abs(scale).max(), 1)))
-    acc = rng.integers(-most, most, n, np.int32)
-    acc[::3] >>= rng.integers(0, 31)
-    attrs = dict(rounding=rounding, zero_point=data.draw(st.integers(-128, 127)), minimum=-128, maximum=data.draw(st.integers(0, 127)))
-    attrs |= {"bound": 2**22} if small else {}
-    attrs["bound"] = float(most * max(np.abs(scale).max(), 1)) if small else float("inf")
-    x = te.placeholder("acc", {"i": n}, "int32", 0)
-    f = te.placeholder("scale", {"i": n}, "float32" if as_float32 else "float64", 0)
-    y = te.compute("y", {"i": n}, lambda i: call("requantise", x[i], f[i], dtype="int32", **attrs), 0)
-    s = Schedule(y)
-    s[y].vectorise(s[y].split(s[y].leaves[0], 16)[1])
-    agree(lower(s, "q", {"acc": x, "scale": f, "y": y}), form,
-          {"acc": acc, "scale": scale.astype(f.dtype), "y": np.zeros(n, np.int32)})
 
 
 @each_form

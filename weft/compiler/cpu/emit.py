@@ -134,8 +134,9 @@ class _Emitter(Values):
                 with self._with(stmt.var, turn):
                     self.statement(stmt.body)
         elif stmt.kind == "vectorise":
-            with self._lanes(stmt.var, self._needed(stmt, turns)):
-                self.statement(stmt.body)
+            if self._needed(stmt, turns) > 0:
+                with self._lanes(stmt.var, turns):
+                    self.statement(stmt.body)
         else:
             self._counted(stmt, turns)
 
@@ -176,6 +177,10 @@ class _Emitter(Values):
     def _lanes(self, var: Var, lanes: int) -> Iterator[None]:
         if self.lane is not None:
             raise WeftError(f"loop {var}", "no vectorised loop is within another", f"{self.lane} around", "unroll for one of them")
+        if lanes == 1:
+            with self._with(var, 0):
+                yield
+            return
         self.lane, self.lanes = var, lanes
         yield
         self.lane, self.lanes = None, 0
@@ -185,7 +190,7 @@ class _Emitter(Values):
     def _store(self, stmt: Store):
         buffer, indices = stmt.buffer, stmt.indices
         in_registers = buffer in self.slots
-        step = self.flat(buffer, indices)[0].coefficient(self.lane) if in_registers else self.step(buffer, indices)
+        step = int(any(map(self.depends_on_lane, indices))) if in_registers else self.step(buffer, indices)
         if self.lanes and step == 0:
             return self._reduce_lanes(stmt)
         if self.lanes and step != 1:
@@ -242,10 +247,12 @@ class _Emitter(Values):
         if operands is None or lanes is None or self.extent(inner.extent) != 4:
             raise WeftError(f"loop {stmt.var}", "dot4 is a loop over lanes of sums of four products of uint8 and int8",
                             text(stmt.body), "reorder, or a reduction axis of 4")
+        if lanes <= 0:  # what a vector would have beyond the end
+            return
         with self._lanes(stmt.var, lanes):
             total = self._load(store.buffer, store.indices)
             bytes_ = [self._four(operand, inner.var) for operand in operands]
-            result = dot4(self.form, total, *bytes_)
+            result = dot4(self.form, total, *bytes_) if lanes > 1 else dot4(self.form, total.splat(1), *bytes_).lane(0)
             if store.buffer in self.slots:
                 self.builder.store(result.ir, self.slot(store.buffer, store.indices))
             else:
@@ -260,7 +267,9 @@ class _Emitter(Values):
                             str(operand), "weights packed by four")
         with self._with(k, 0):
             place = self.pointer(operand.buffer, operand.indices)
-        return place.load(vector(I32, self.lanes) if step else I32, 1) if step else place.load(I32, 1).splat(self.lanes)
+        if step:
+            return place.load(vector(I32, self.lanes), 1)
+        return place.load(I32, 1).splat(self.lanes) if self.lanes else place.load(I32, 1)
 
 
 TYPES_SIZE = {name: {8: 1, 32: 4, 64: 8}.get(getattr(kind, "width", 0)) or (4 if name == "float32" else 8)

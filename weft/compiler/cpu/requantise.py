@@ -1,38 +1,73 @@
 """Exact requantisation on floating-point units; weft/isa/quantise.py is the definition.
 
-`requantise(acc, scale)` of int32 acc, and scale = multiplier / 2**shift, which has 17 significant bits at most. A product has
-below 49 bits, so float64 holds it, and rounding it once is all there is. Where acc is known to be below 2**24, float32 holds acc;
-a fused multiply-add with a large constant then rounds the exact product to a whole number, half to even, in one instruction.
+A product of an int32 sum and of scale = multiplier / 2**shift, which has at most 17 significant bits, has below 49 bits, so float64
+holds it, and rounding it once is all there is. Where sums are known to stay below 2**24, float32 holds them, and a fused multiply-add
+rounds but once: adding a large constant rounds to a whole number half to even; other rules are the CPU's directions of rounding.
 """
 
-import math
+import numpy as np
+from llvmlite import ir
 
-from weft.isa.quantise import HALF_EVEN, HALF_UP
+from weft.isa.quantise import HALF_AWAY, HALF_EVEN, HALF_UP
 from weft.llvm.machine import Form
-from weft.llvm.values import F32, F64, I32, Value, vector
+from weft.llvm.values import F32, F64, I16, I32, Value, declared, vector
 
 LARGE = 1.5 * 2.0 ** 23  # from 2**23 to 2**24 float32 has whole numbers only
+BITS_OF_LARGE = int(np.float32(LARGE).view(np.int32))
+WHOLE, RESULT, BEYOND = 1 << 24, 1 << 22, 1 << 9  # float32 holds whole numbers below the first; LARGE takes what is below the second
+DOWN, TO_ZERO = 9, 11  # directions of rounding of AVX-512, without exceptions
+WIDE, NARROW, CLAMPED = 0, 1, 2  # see `way`
+
+
+def way(largest: np.ndarray, scale: np.ndarray, form: Form, rounding: int) -> int:
+    """How to requantise sums of at most these absolute values, channel by channel, by these scales.
+
+    WIDE: in float64. NARROW: in float32. CLAMPED: in float32, sums first clamped to what it holds: the results of those beyond are
+    clamped in any case.
+    """
+    largest, scale = np.broadcast_arrays(largest, np.abs(scale))
+    if not form.fma or rounding != HALF_EVEN and form.vector_bits != 512:
+        return WIDE
+    beyond = largest >= WHOLE
+    if (np.minimum(largest, WHOLE) * scale >= RESULT).any() or (scale[beyond] * (WHOLE - 1) < BEYOND).any():
+        return WIDE
+    return CLAMPED if beyond.any() else NARROW
 
 
 def requantise(form: Form, acc: Value, scale: Value, rounding: int, zero_point: int, minimum: int, maximum: int,
-               bound: float = math.inf) -> Value:
-    """clip(round(acc * scale) + zero_point, minimum, maximum) as int32.
+               way: int = WIDE) -> Value:
+    """clip(round(acc * scale) + zero_point, minimum, maximum) as int32. scale: float64, or float32 unless the way is WIDE."""
+    if way == WIDE or acc.lanes != 16 and rounding != HALF_EVEN:
+        return _in_float64(acc, scale.to_float(F64) if scale.element == F32 else scale, rounding, zero_point, minimum, maximum)
+    if way == CLAMPED:
+        acc = acc.maximum(1 - WHOLE).minimum(WHOLE - 1)
+    x = acc.to_float(F32)
+    if rounding == HALF_EVEN:
+        whole = x.call("fma", scale, LARGE).bitcast(vector(I32, acc.lanes) if acc.lanes else I32) - (BITS_OF_LARGE - zero_point)
+    elif rounding == HALF_AWAY:
+        whole = _fma_towards(x, scale, x.like(0.5).call("copysign", x * scale), TO_ZERO).to_int(I32) + zero_point
+    else:
+        whole = _floor(_fma_towards(x, scale, x.like(0.5), DOWN)) + zero_point
+    return whole.maximum(minimum).minimum(maximum)
 
-    scale: float64 or float32, either holds it. bound: |acc| and |acc * scale| stay below; an attribute that chooses the way only.
-    """
-    if scale.element == F32 and form.fma and rounding == HALF_EVEN and bound < 2 ** 22:
-        whole = acc.to_float(F32).call("fma", scale, LARGE)
-        bits = whole.bitcast(vector(I32, acc.lanes) if acc.lanes else I32) - (_BITS_OF_LARGE - zero_point)
-        return bits.maximum(minimum).minimum(maximum)
-    product = acc.to_float(F64) * (scale.to_float(F64) if scale.element == F32 else scale)
-    low, high = float(minimum - zero_point), float(maximum - zero_point)
+
+def _in_float64(acc: Value, scale: Value, rounding: int, zero_point: int, minimum: int, maximum: int) -> Value:
+    product = acc.to_float(F64) * scale
     if rounding == HALF_EVEN:
         whole = product.call("roundeven")
     elif rounding == HALF_UP:
         whole = (product + 0.5).call("floor")
     else:
         whole = (product + product.like(0.5).call("copysign", product)).call("trunc")
-    return whole.maximum(low).minimum(high).to_int(I32) + zero_point
+    return whole.maximum(float(minimum - zero_point)).minimum(float(maximum - zero_point)).to_int(I32) + zero_point
 
 
-_BITS_OF_LARGE = 0x4B400000
+def _fma_towards(a: Value, b: Value, c: Value, direction: int) -> Value:
+    function = declared(a.builder.module, "llvm.x86.avx512.vfmadd.ps.512", a.type, a.type, a.type, a.type, I32)
+    return Value(a.builder, a.builder.call(function, [a.ir, b.ir, c.ir, I32(direction)]))
+
+
+def _floor(x: Value) -> Value:
+    kind = vector(I32, x.lanes)
+    function = declared(x.builder.module, "llvm.x86.avx512.mask.cvtps2dq.512", kind, x.type, kind, I16, I32)
+    return Value(x.builder, x.builder.call(function, [x.ir, ir.Constant(kind, ir.Undefined), I16(-1), I32(DOWN)]))

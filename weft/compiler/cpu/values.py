@@ -25,7 +25,7 @@ class Values:
     """What an expression is at a place of a function.
 
     env: a variable's value: an int where it is known, else i64. lane: the variable of the vectorised loop around, whose turns are
-    the lanes. places: where a buffer lies; slots: registers of those that have no place, by the index of their first lane.
+    the lanes. places: where a buffer lies; slots: registers of those that have no place, by the indices of their first lane.
     """
 
     def __init__(self, form: Form, builder: ir.IRBuilder):
@@ -34,7 +34,7 @@ class Values:
         self.lane: Var | None = None
         self.lanes = 0
         self.places: dict[Buffer, Pointer] = {}
-        self.slots: dict[Buffer, dict[int, ir.AllocaInstr]] = {}
+        self.slots: dict[Buffer, dict[tuple[int, ...], ir.AllocaInstr]] = {}
 
     # Indices
 
@@ -44,6 +44,8 @@ class Values:
 
     def index(self, e: Expr) -> Value:
         """An index as i64; of lanes where it depends on the vectorised loop."""
+        if e.dtype not in (INDEX, "bool") and not isinstance(e, Const):
+            return self.value(e).sext(I64)
         match self.known(e):
             case Const(value):
                 return Value(self.builder, I64(value))
@@ -53,8 +55,6 @@ class Values:
                 return _divided(self.index(a), divisor, op)
             case Binary(op, a, b):
                 return OPERATIONS[op](self.index(a), self.index(b))
-            case Load() | Cast() | Call() | Select() as other:
-                return self.value(other).sext(I64)
         raise TypeError(f"no index: {e}")
 
     def _iota(self) -> Value:
@@ -72,13 +72,13 @@ class Values:
                 total += linear * stride
         return total, rest
 
-    def _depends_on_lane(self, e: Expr) -> bool:
+    def depends_on_lane(self, e: Expr) -> bool:
         return self.lane is not None and any(v is self.lane for v in walk(e))
 
     def step(self, buffer: Buffer, indices: tuple[Expr, ...]) -> int | None:
         """How far apart the values of two neighbouring lanes are; None where that varies."""
         total, rest = self.flat(buffer, indices)
-        return None if any(self._depends_on_lane(e) for e, _ in rest) else total.coefficient(self.lane)
+        return None if any(self.depends_on_lane(e) for e, _ in rest) else total.coefficient(self.lane)
 
     def pointer(self, buffer: Buffer, indices: tuple[Expr, ...]) -> Pointer:
         """The address of the value, of the first lane; outer loops' parts are added first, so that they leave inner loops."""
@@ -93,21 +93,22 @@ class Values:
         return place + total.constant * size if total.constant else place
 
     def slot(self, buffer: Buffer, indices: tuple[Expr, ...]) -> ir.AllocaInstr:
-        """The register of a value in registers, or of all lanes."""
-        total, rest = self.flat(buffer, indices)
-        step = total.coefficient(self.lane)
-        if rest or step not in (0, 1) or any(v is not self.lane for v, _ in total.terms):
+        """The register of a value in registers, or of all lanes, which are neighbours along one axis."""
+        places = [Linear.of(self.known(e)) for e in indices]
+        factors = [0 if place is None else place.coefficient(self.lane) for place in places]
+        step, key = sum(map(abs, factors)), tuple(place and place.constant for place in places)
+        if None in places or step > 1 or -1 in factors or any(v is not self.lane for place in places for v, _ in place.terms):
             raise WeftError(f"buffer '{buffer.name}'", "values in registers have indices that are known, lanes one apart",
                             ", ".join(map(str, indices)), "unroll for the loops around")
         kind = vector(TYPES[buffer.dtype], self.lanes) if step else TYPES[buffer.dtype]
         slots = self.slots[buffer]
-        if total.constant not in slots:
+        if key not in slots:
             with self.builder.goto_entry_block():
-                slots[total.constant] = self.builder.alloca(kind)
-        if slots[total.constant].allocated_type != kind:
+                slots[key] = self.builder.alloca(kind)
+        if slots[key].allocated_type != kind:
             raise WeftError(f"buffer '{buffer.name}'", "values in registers are read as they were written",
-                            f"{kind} of {slots[total.constant].allocated_type}", "equal loops for both")
-        return slots[total.constant]
+                            f"{kind} of {slots[key].allocated_type}", "equal loops for both")
+        return slots[key]
 
     # Values
 
@@ -136,7 +137,7 @@ class Values:
             case Binary("floordiv" | "mod" as op, a, Const(divisor)):
                 return _divided(self.widened(a), divisor, op)
             case Binary(op, a, b):
-                if op in COMPARISONS and self._depends_on_lane(e) and a.dtype == INDEX:
+                if op in COMPARISONS and self.depends_on_lane(e) and a.dtype == INDEX:
                     return OPERATIONS[op](self.index(a), self.index(b))
                 return OPERATIONS[op](self.widened(a), self.widened(b))
         raise TypeError(f"no value for {e}")
@@ -172,11 +173,22 @@ class Values:
             slot = self.slot(buffer, indices)
             return Value(self.builder, self.builder.load(slot, typ=slot.allocated_type))
         step, kind = self.step(buffer, indices), TYPES[buffer.dtype]
-        if self.lanes and step is None or step not in (0, 1, None):
-            return self.by_lane(lambda: self._load(buffer, indices))
-        place = self.pointer(buffer, indices)
-        x = place.load(vector(kind, self.lanes) if step else kind, _bytes(buffer.dtype))
+        if step in (0, 1):
+            x = self.pointer(buffer, indices).load(vector(kind, self.lanes) if step else kind, _bytes(buffer.dtype))
+        else:
+            x = self._gathered(buffer, indices)
         return x.differs(0) if buffer.dtype == "bool" else x
+
+    def _gathered(self, buffer: Buffer, indices: tuple[Expr, ...]) -> Value:
+        """Lanes that lie anywhere."""
+        total, rest = self.flat(buffer, indices)
+        base, kind, at = self.places[buffer], TYPES[buffer.dtype], self.index(total.expr())
+        for e, factor in rest:
+            at = at + self.index(e) * factor
+        joined = Value(self.builder, ir.Constant(vector(kind, self.lanes), ir.Undefined))
+        for k in range(self.lanes):
+            joined = joined.with_lane(k, (base + at.lane(k) * _bytes(buffer.dtype)).load(kind, _bytes(buffer.dtype)))
+        return joined
 
     def by_lane(self, make: Callable[[], Value]) -> Value:
         """A value made for each lane by itself, its variable known."""
@@ -198,7 +210,7 @@ class Values:
             return self.value(e.then if condition.value else e.otherwise)
         reads = any(isinstance(x, Load) for arm in (e.then, e.otherwise) for x in walk(arm))
         if reads and _about_indices(condition):
-            if self._depends_on_lane(condition):
+            if self.depends_on_lane(condition):
                 return self.by_lane(lambda: self._select(e))
             return self._branch(e)
         holds, then, otherwise = self.value(condition), self.value(e.then), self.value(e.otherwise)
