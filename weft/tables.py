@@ -76,7 +76,7 @@ def placement_table(module: "Module | Placement") -> Table:
                    right=("MACs",))
     for o in module.operators:
         table.add_row(o.name, o.attrs.get("operator", o.op), o.where, "x".join(map(str, module.tensors[o.outputs[0]].shape)), f"{o.macs:,}" if o.macs else "",
-                      o.reason, style={"host": "yellow", "cpu": "cyan"}.get(o.where))
+                      o.reason, style={"host": "yellow", "cpu": "cyan", "gpu": "cyan"}.get(o.where))
     return table
 
 

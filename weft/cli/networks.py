@@ -33,6 +33,8 @@ def compile(model: Path, output: Annotated[Path, typer.Option("-o", "--output")]
     if as_json:
         return print_json({"module": str(output), "config": module.config.name, "macs": module.macs, "instructions": instructions,
                            "memory_size": module.memory_size, "options": module.options, "forms": list(module.code),
+                           "gpu": [{"kernels": f.kernels, "launches": len(f.steps), "architecture": f.architecture, "accepted": f.accepted}
+                                   for f in module.gpu_functions],
                            "operators": [{k: getattr(o, k) for k in ("name", "op", "where", "reason", "macs")} for o in module.operators]})
     from weft.tables import arena_line, placement_table
 
@@ -43,12 +45,16 @@ def compile(model: Path, output: Annotated[Path, typer.Option("-o", "--output")]
 
 
 def _contents(module: Module, instructions: int) -> Iterator[str]:
-    """What of a module is for the accelerator, and what for the CPU."""
+    """What of a module is for the accelerator, what for the CPU, and what for a GPU."""
     if module.launches:
         yield f"{instructions:,} instructions, {module.memory_size:,} bytes of DRAM"
     if module.functions:
         size, arena = sum(map(len, next(iter(module.code.values())).values())), max(f.arena_size for f in module.functions)
         yield f"machine code for {', '.join(module.code)}, {size:,} bytes of the first; an arena of {arena:,} bytes"
+    if module.gpu_functions:
+        kernels, accepted = sum(f.kernels for f in module.gpu_functions), module.gpu_functions[0].accepted
+        proved = f"accepted by ptxas for {', '.join(accepted)}" if accepted else "with no ptxas on PATH to prove it"
+        yield f"PTX of {kernels} kernels for {module.gpu_functions[0].architecture} and later GPUs, {proved}"
 
 
 @app.command()
@@ -90,7 +96,7 @@ def import_(model: Path, config: ConfigOption = "default", target: TargetOption 
 
     out.print(placement_table(placed))
     count = sum(o.where != "view" for o in placed.operators)
-    for where, words in (("accel", "on the accelerator"), ("cpu", "on the CPU, compiled"), ("host", "on the host, by NumPy")):
+    for where, words in (("accel", "on the accelerator"), ("cpu", "on the CPU, compiled"), ("gpu", "on a GPU"), ("host", "on the host, by NumPy")):
         there = [o for o in placed.operators if o.where == where]
         if there or where == "accel":
             out.print(f"{len(there)} of {count} operators and {sum(o.macs for o in there):,} of {placed.macs:,} MACs {words}", highlight=False)

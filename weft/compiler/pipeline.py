@@ -8,7 +8,7 @@ import numpy as np
 
 from weft.isa import Config, WeftError, encode
 from weft.llvm.machine import Form
-from weft.runtime.module import CpuFunction, Launch, Module, Operator, TensorInfo
+from weft.runtime.module import CpuFunction, GpuFunction, GpuStep, Launch, Module, Operator, TensorInfo
 from weft.runtime.validate import static_findings
 
 from . import codegen, frontends, graph_passes, memory, passes, slow, targets
@@ -22,7 +22,8 @@ LAST_STEPS = 1  # of progress, behind those of the operators: the static check
 def pass_names() -> list[str]:
     """What `--print-after` takes, in order: stages of the graph, then of each operator's loop program, then of the
     stream."""
-    of_graphs = [p.name for p in (*graph_passes.for_targets(("accel", "cpu")), *graph_passes.for_targets(("cpu",)))]
+    of_graphs = [p.name for p in (*graph_passes.for_targets(("accel", "cpu")), *graph_passes.for_targets(("cpu",)),
+                                   *graph_passes.for_targets(("gpu",)))]
     names = ["import", *of_graphs, "memory", "lower", *(p.name for p in passes.PASSES),
              "instructions"]
     return list(dict.fromkeys(names))
@@ -120,13 +121,14 @@ class _Builder:
         self.cycles: dict[str, float] = {}  # estimates, by the nodes' first outputs
 
     def build(self) -> Module:
-        launches = [self._launch(segment) for segment in self._segments("accel", ("host", "cpu"))]
-        functions, code = self._functions(self._segments("cpu", ("host", "accel")))
+        launches = [self._launch(segment) for segment in self._segments("accel", ("host", "cpu", "gpu"))]
+        functions, code = self._functions(self._segments("cpu", ("host", "accel", "gpu")))
+        gpu_functions = [self._gpu_function(segment) for segment in self._segments("gpu", ("host", "accel", "cpu"))]
         image = np.zeros(max((at + data.size for at, data in self.parts), default=0), np.uint8)
         for at, data in self.parts:
             image[at:at + data.size] = data
         module = self._module(image, launches)
-        module.functions, module.code = functions, code
+        module.functions, module.code, module.gpu_functions = functions, code, gpu_functions
         nodes = len(self.graph.nodes)
         self.progress(nodes, nodes + LAST_STEPS, "static check")
         self._check(module)
@@ -135,7 +137,7 @@ class _Builder:
 
     def _segments(self, where: str, others: tuple[str, ...]) -> list[list[int]]:
         """Runs of nodes of one place with none of the others between; of the accelerator's each becomes one launch, in which
-        layers overlap, of the CPU's one function."""
+        layers overlap, of the CPU's and of the GPU's one function."""
         segments: list[list[int]] = [[]]
         for index, node in enumerate(self.graph.nodes):
             if node.where == where:
@@ -160,6 +162,21 @@ class _Builder:
             for form, files in made.code.items():
                 code[form] |= files
         return functions, code
+
+    def _gpu_function(self, segment: list[int]) -> GpuFunction:
+        """Kernels for a GPU, which ptxas has proved where there is one."""
+        from .gpu import program, ptx  # bring LLVM along
+
+        told = lambda position, name: self.progress(segment[position], len(self.graph.nodes) + LAST_STEPS, name)  # noqa: E731
+        made = program.build(self.graph, [self.graph.nodes[k] for k in segment], self._read_outside(segment), told=told)
+        ptxas, steps = ptx.find_ptxas(), []
+        for architecture in ptx.ARCHITECTURES if ptxas else ():
+            ptx.assemble(made.ptx, architecture, ptxas)
+        for step in made.steps:
+            places = tuple((place.memory, place.offset) for place in step.places)
+            steps.append(GpuStep(step.symbol, step.sizes.grid, step.sizes.block, places, step.layer))
+        return GpuFunction(tuple(segment), made.inputs, made.outputs, made.arena_size, made.constants, tuple(steps), made.ptx, ptx.DEFAULT,
+                           ptx.ARCHITECTURES if ptxas else ())
 
     def _read_outside(self, segment: list[int]) -> list[str]:
         """The tensors that these nodes make and others read, or who asked for the network's outputs."""

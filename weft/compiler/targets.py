@@ -2,6 +2,7 @@
 
 accel   the accelerator
 cpu     machine code for the host's CPU
+gpu     PTX for an NVIDIA GPU
 
 What no target can do stays on the host, by NumPy. The first target that can run an operator has it.
 """
@@ -10,7 +11,7 @@ from weft.isa import WeftError
 from weft.llvm import machine
 from weft.llvm.machine import Form
 
-TARGETS = (("accel",), ("accel", "cpu"), ("cpu",))
+TARGETS = (("accel",), ("accel", "cpu"), ("cpu",), ("accel", "gpu"), ("gpu",))
 DEFAULT = "accel,cpu"
 NATIVE = "native"
 

@@ -1,4 +1,4 @@
-"""Runs a module: operators of the host by the NumPy kernels, of the CPU by machine code, the rest by launches on a `Device`."""
+"""Runs a module: operators of the host by the NumPy kernels, of the CPU by machine code, of a GPU by its kernels, the rest by launches on a `Device`."""
 
 import dataclasses
 import math
@@ -10,7 +10,7 @@ import numpy as np
 from weft.isa import WeftError
 from weft.isa.quantise import QNT_LANE
 
-from . import cpu, kernels
+from . import cpu, gpu, kernels
 from .agreement import compare
 from .device import Bases, Device, open_device
 from .kernels.view import rearrange
@@ -102,13 +102,17 @@ class Executor:
         if self.module.functions:
             self.team, code = team(threads), cpu.load(self.module)
             self.function_of = {f.operators[0]: cpu.Running(self.module, f, code) for f in self.module.functions}
+        self.gpu_function_of: dict[int, gpu.Running] = {}
+        if self.module.gpu_functions:
+            opened = gpu.open_gpu(self.module)
+            self.gpu_function_of = {f.operators[0]: gpu.Running(self.module, f, opened) for f in self.module.gpu_functions}
 
     def run(self, inputs: Sequence[np.ndarray], *, check: bool = True, trace: bool = False,
             progress: Progress = lambda done, total, name: None) -> tuple[dict[str, np.ndarray], RunReport]:
         """One input through the network; see `run` of this file."""
         began = time.perf_counter()
         module = self.module
-        report = RunReport(self.device.name if self.device else "cpu", module.config.name, [], module.macs)
+        report = RunReport(self.device.name if self.device else "gpu" if module.gpu_functions else "cpu", module.config.name, [], module.macs)
         values = {**module.constants, **checked_inputs(module, inputs)}
         for index, operator in enumerate(module.operators):
             progress(index, len(module.operators), operator.name)
@@ -119,6 +123,9 @@ class Executor:
             elif operator.where == "cpu":
                 if index in self.function_of:
                     self._run_function(self.function_of[index], values, report)
+            elif operator.where == "gpu":
+                if index in self.gpu_function_of:
+                    self._run_gpu_function(self.gpu_function_of[index], values, report)
             elif self.launch_of[index].operators[0] == index:
                 self._run_launch(self.launch_of[index], values, report, trace)
         progress(len(module.operators), len(module.operators), "")
@@ -183,6 +190,16 @@ class Executor:
         for k, index in enumerate(function.operators):
             taken = None if shares is None else seconds * float(shares[k])
             report.layers.append(self._layer(self.module.operators[index], seconds=taken))
+
+    def _run_gpu_function(self, running: gpu.Running, values: dict[str, np.ndarray], report: RunReport):
+        """Packing is what bringing tensors to the GPU and back takes."""
+        function = running.function
+        began = time.perf_counter()
+        inputs = [np.ascontiguousarray(self._value(name, values)) for name in function.inputs]
+        values |= zip(function.outputs, running.run(inputs, timed=True))
+        taken = running.seconds()
+        report.packing += max(time.perf_counter() - began - float(taken.sum()), 0.0)
+        report.layers.extend(self._layer(self.module.operators[index], seconds=float(taken[k])) for k, index in enumerate(function.operators))
 
     def _run_launch(self, launch: Launch, values: dict[str, np.ndarray], report: RunReport, trace: bool):
         operators = [self.module.operators[k] for k in launch.operators]

@@ -42,7 +42,7 @@ class TensorInfo:
 class Operator:
     """One node of the compiled graph, and where it runs.
 
-    where: 'accel', and `reason` says if it is slow there; 'cpu', compiled, or 'host', by NumPy, and `reason` says why; or
+    where: 'accel', and `reason` says if it is slow there; 'cpu' or 'gpu', compiled, or 'host', by NumPy, and `reason` says why; or
         'view', which is no work by itself, and `reason` says what does it: 'folded into packing', 'folded into unpacking', or 'the same bytes'.
     """
 
@@ -84,6 +84,46 @@ class CpuFunction:
     layers: np.ndarray
 
 
+@dataclass(frozen=True)
+class GpuStep:
+    """One launch of the kernel `symbol`: blocks and threads of a block along x, y, z. layer: a position in the operators.
+
+    places: for each argument ("arena" or "constants", bytes from its begin).
+    """
+
+    symbol: str
+    grid: tuple[int, int, int]
+    block: tuple[int, int, int]
+    places: tuple[tuple[str, int], ...]
+    layer: int
+
+
+@dataclass(frozen=True)
+class GpuFunction:
+    """A run of operators (indices) on a GPU as kernels that are launched one after the other.
+
+    inputs, outputs: tensors that it takes and gives, row-major and of the dtypes that the graph says, and where in the arena
+        they lie. arena_size: bytes that it works in, of any content. constants: uint8, what it reads besides.
+    ptx: the kernels as text. architecture: the oldest GPU that runs it. accepted: the architectures that ptxas took it for when
+        it was compiled.
+    """
+
+    operators: tuple[int, ...]
+    inputs: dict[str, int]
+    outputs: dict[str, int]
+    arena_size: int
+    constants: np.ndarray
+    steps: tuple[GpuStep, ...]
+    ptx: str
+    architecture: str
+    accepted: tuple[str, ...] = ()
+
+    @property
+    def kernels(self) -> int:
+        """How many different ones there are."""
+        return len({step.symbol for step in self.steps})
+
+
 @dataclass
 class Module:
     """A compiled network.
@@ -92,6 +132,7 @@ class Module:
     memory_size: bytes that the module needs in all; addresses: byte offset of each tensor that lies in DRAM.
     constants: logical arrays of operators, by name. packed: the roles (of `unpack`) of those that the image holds too.
     functions: those for the CPU. code: their object files, by form (weft.llvm.machine) and by the symbol that each defines.
+    gpu_functions: those for a GPU.
     Operators stand in an order in which they can run.
     """
 
@@ -110,6 +151,7 @@ class Module:
     packed: dict[str, str] = field(default_factory=dict)
     functions: list[CpuFunction] = field(default_factory=list)
     code: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    gpu_functions: list[GpuFunction] = field(default_factory=list)
 
     @property
     def macs(self) -> int:
@@ -163,6 +205,8 @@ def to_bytes(module: Module) -> bytes:
     arrays |= {f"cpu-constants:{k}": function.constants for k, function in enumerate(module.functions)}
     arrays |= {f"code:{form}:{symbol}": np.frombuffer(code, np.uint8) for form, of_form in module.code.items()
                for symbol, code in of_form.items()}
+    for k, function in enumerate(module.gpu_functions):
+        arrays |= {f"gpu-constants:{k}": function.constants, f"gpu-ptx:{k}": np.frombuffer(function.ptx.encode(), np.uint8)}
     arrays["pages"], arrays["filled"] = _filled_pages(module.image)
     blob, places = bytearray(), {}
     for name, array in arrays.items():
@@ -175,6 +219,8 @@ def to_bytes(module: Module) -> bytes:
         "operators": [vars(o) for o in module.operators],
         "launches": [[launch.operators, launch.insn_address, launch.insn_count] for launch in module.launches],
         "functions": [[f.operators, f.symbol, f.inputs, f.outputs, f.arena_size] for f in module.functions],
+        "gpu_functions": [[f.operators, f.inputs, f.outputs, f.arena_size, [list(vars(step).values()) for step in f.steps], f.architecture,
+                           f.accepted] for f in module.gpu_functions],
         "memory_size": module.memory_size, "addresses": module.addresses, "inputs": module.inputs,
         "outputs": module.outputs, "options": module.options, "arrays": places, "packed": packed,
         "image_size": module.image.size,
@@ -259,7 +305,14 @@ def from_bytes(content: bytes, subject: str = "module") -> Module:
         header["packed"],
         [CpuFunction(tuple(ops), symbol, tuple(inputs), tuple(outputs), size, arrays[f"cpu-constants:{k}"], arrays[f"cpu-layers:{k}"])
          for k, (ops, symbol, inputs, outputs, size) in enumerate(header["functions"])],
-        _code(arrays))
+        _code(arrays), [_gpu_function(f, arrays[f"gpu-constants:{k}"], arrays[f"gpu-ptx:{k}"].tobytes().decode())
+                        for k, f in enumerate(header["gpu_functions"])])
+
+
+def _gpu_function(header: list, constants: np.ndarray, ptx: str) -> GpuFunction:
+    operators, inputs, outputs, size, steps, architecture, accepted = header
+    return GpuFunction(tuple(operators), inputs, outputs, size, constants, tuple(GpuStep(*_tuples(step)) for step in steps), ptx, architecture,
+                       tuple(accepted))
 
 
 def _code(arrays: dict[str, np.ndarray]) -> dict[str, dict[str, bytes]]:

@@ -24,6 +24,7 @@ from .legalise import Legalise
 from .order import Order
 from .place import Place
 from .place_cpu import PlaceCpu
+from .place_gpu import PlaceGpu
 from .select import Select
 from .tables import FuseTables
 from .two_axes import TwoAxes
@@ -32,7 +33,7 @@ from .widen_groups import WidenGroups
 
 __all__ = ["PASSES", "AbsorbQuantisation", "Canonicalise", "FoldConstants", "FoldPads", "FuseActivations", "FuseClamps",
            "FuseSums", "FuseTables", "Functions", "GatherInput", "Joins", "Layout", "Legalise", "Order", "Pass", "Place",
-           "PlaceCpu", "Select", "TwoAxes", "Views", "WidenGroups", "for_targets", "run"]
+           "PlaceCpu", "PlaceGpu", "Select", "TwoAxes", "Views", "WidenGroups", "for_targets", "run"]
 
 
 class Pass(Protocol):
@@ -54,13 +55,14 @@ CPU_ALONE: tuple[Pass, ...] = (
     FoldPads(), FuseClamps(), FuseTables(), WidenGroups(), FoldConstants("fold-real-constants", dequantise=True),
     PlaceCpu(alone=True), Order(), FuseSums(where="cpu"),
 )
+GPU_ALONE: tuple[Pass, ...] = (*CPU_ALONE[:-3], PlaceGpu(alone=True), Order(), FuseSums(where="gpu"))
 
 
 def for_targets(targets: Sequence[str]) -> tuple[Pass, ...]:
     """The passes for what `targets.parse` returned."""
     if "accel" not in targets:
-        return CPU_ALONE
-    return (*PASSES, PlaceCpu()) if "cpu" in targets else PASSES
+        return GPU_ALONE if "gpu" in targets else CPU_ALONE
+    return (*PASSES, *(pass_() for name, pass_ in (("cpu", PlaceCpu), ("gpu", PlaceGpu)) if name in targets))
 
 
 def run(graph: Graph, config: Config, after: Callable[[str, Graph], None] = lambda name, graph: None,
