@@ -51,6 +51,16 @@ class Operand:
 
 
 @dataclass(frozen=True)
+class Moving(Operand):
+    """An operand that is met a looked-up number of values further on: a kernel gets of it a function of that number, which may be
+    an expression of int32."""
+
+    def placeholder(self, name: str) -> te.Tensor:
+        """Its memory, twice over the same axis: the places of a vector's lanes are neighbours still."""
+        return te.placeholder(name, {"at": self.size, "on": self.size}, self.dtype, 0, (1, 1), (self.before, 0))
+
+
+@dataclass(frozen=True)
 class Table:
     """What is looked up at places that are values themselves: a kernel gets of it a function of an int32 expression, which counts
     from the view's (0, 0, ..). Fields as of Operand."""
@@ -150,8 +160,8 @@ def kernel(name: str, sizes: Sequence[int], target: Operand, operands: Sequence[
 
     Parameters
     ----------
-    target: what is written; two points must not share a place. operands: what is read; an expression stays one, and a table
-        comes as a function.
+    target: what is written; two points must not share a place. operands: what is read; an expression stays one, tables and
+        moving operands come as functions.
     vectorise: False where values are looked up in tables.
     """
     read = [o for o in operands if isinstance(o, Operand)]
@@ -168,7 +178,9 @@ def kernel(name: str, sizes: Sequence[int], target: Operand, operands: Sequence[
         strides = iter([[loop.strides[k] for loop in nest] for k in range(1, len(read) + 1)])
         values = []
         for o in operands:
-            if isinstance(o, Operand):
+            if isinstance(o, Moving):
+                values.append(lambda on, tensor=tensors[o.name], place=o.place(next(strides), i): tensor[place, on])
+            elif isinstance(o, Operand):
                 values.append(tensors[o.name][o.place(next(strides), i)])
             else:
                 values.append(o if isinstance(o, Expr) else tensors[o.name].__getitem__)
