@@ -5,18 +5,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from weft.isa.quantise import HALF_EVEN
-
 from .. import te
 from ..cpu import lanes
 from ..cpu.kernel import View
 from ..cpu.layout import BIAS
 from ..cpu.pointwise import lift, stored
+from ..cpu.requantise import WIDE, way
 from ..expr import Call, Const, Expr, call
 from ..graph import Graph, Node
 from ..te import Tensor
-
-FLOAT_BOUND = 1 << 22  # below, float32 holds a sum and rounds its product exactly
+from .expressions import FORM
 
 
 @dataclass
@@ -53,10 +51,9 @@ class Ending:
         bias, scale, *others = ending.arrays
         bias = bias.reshape(-1).astype(np.int64) + correction
         scale = scale.reshape(-1)
-        bound = float(np.max((np.abs(bias) + largest) * np.maximum(scale, 1)))
-        attrs = {}
-        if bound < FLOAT_BOUND and ending.rounding == HALF_EVEN and (scale.astype(np.float32) == scale).all():
-            scale, attrs = scale.astype(np.float32), {"bound": bound}
+        chosen, attrs = way(np.abs(bias) + largest, scale, FORM, ending.rounding), {}
+        if chosen != WIDE:
+            scale, attrs = scale.astype(np.float32), {"way": chosen}
         bias = bias if (bias != bias[0]).any() else bias[:1]
         parameters = [self.per_column(f"{prefix}{k}", values, column)
                       for k, values in enumerate((bias.astype(np.int32), scale, *others))]

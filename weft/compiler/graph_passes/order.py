@@ -19,7 +19,7 @@ class Order:
         made = {name for node in graph.nodes for name in node.outputs}
         waiting, ordered = list(graph.nodes), []
         while waiting:
-            for where in ("host", "cpu", "accel"):
+            for where in ("host", "cpu", "gpu", "accel"):
                 waiting = _run(waiting, where, made, ordered)
         graph.nodes = ordered
 
