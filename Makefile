@@ -53,7 +53,7 @@ agreement: setup ## the timing model against RTL on vectors, 10,000 random progr
 cocotb: setup ## runs whole networks in cocotb against the RTL
 	$(BIN)/python -m tests.cocotb.networks
 
-bench: setup ## measures: cycles a second of the RTL, utilisation of networks
+bench: setup $(COMPARE) ## measures: cycles a second of the RTL, utilisation of networks, the CPU beside ONNX Runtime
 	$(BIN)/python -m benchmarks.run
 
 acceptance: setup $(COMPARE) ## the trained networks of WEFT_MODELS, and operators against ONNX Runtime and LiteRT, whole networks at 224x224
