@@ -53,8 +53,8 @@ def test_the_same_network_on_real_numbers():
     x = {"image": networks.images(size=32)}
     outputs = []
     for real in (False, True):
-        graph = networks.load("resnet18", size=32, real=real)
+        graph = networks.load("mobilenet_v1", size=32, real=real)
         assert any(type_.quantised for type_ in graph.tensors.values()) != real
         (y,) = reference.run(graph, x).values()
         outputs.append(y)
-    assert np.corrcoef(outputs[0], outputs[1])[0, 1] > 0.95
+    assert np.corrcoef(outputs[0], outputs[1])[0, 1] > 0.98
