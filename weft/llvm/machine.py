@@ -77,11 +77,11 @@ def host_forms(architecture: str | None = None, features: dict[str, bool] | None
 
 
 def forms_of(architecture: str) -> list[Form]:
-    """The forms of an architecture, the fastest first. WeftError for one that is not known."""
-    found = [form for form in FORMS.values() if form.architecture == architecture]
+    """The forms of an architecture ('x86-64' or 'x86_64'), the fastest first. WeftError for one that is not known."""
+    found = [form for form in FORMS.values() if form.architecture == architecture.replace("-", "_")]
     if not found:
-        raise WeftError(f"architecture '{architecture}'", f"there is code for {', '.join(dict.fromkeys(f.architecture for f in FORMS.values()))}",
-                        repr(architecture), "one of these")
+        known = dict.fromkeys(form.architecture.replace("_", "-") for form in FORMS.values())
+        raise WeftError(f"CPU '{architecture}'", f"there is machine code for {', '.join(known)}", repr(architecture), "one of these")
     return found
 
 
