@@ -15,6 +15,7 @@ from .fold_constants import FoldConstants
 from .fold_pads import FoldPads
 from .fuse_activations import FuseActivations
 from .fuse_clamps import FuseClamps
+from .fuse_products import FuseProducts
 from .fuse_sums import FuseSums
 from .functions import Functions
 from .gather_input import GatherInput
@@ -31,7 +32,7 @@ from .views import Views
 from .widen_groups import WidenGroups
 
 __all__ = ["PASSES", "AbsorbQuantisation", "Canonicalise", "FoldConstants", "FoldPads", "FuseActivations", "FuseClamps",
-           "FuseSums", "FuseTables", "Functions", "GatherInput", "Joins", "Layout", "Legalise", "Order", "Pass", "Place",
+           "FuseProducts", "FuseSums", "FuseTables", "Functions", "GatherInput", "Joins", "Layout", "Legalise", "Order", "Pass", "Place",
            "PlaceCpu", "Select", "TwoAxes", "Views", "WidenGroups", "for_targets", "run"]
 
 
@@ -52,7 +53,7 @@ PASSES: tuple[Pass, ...] = (
 CPU_ALONE: tuple[Pass, ...] = (
     FoldConstants(), Canonicalise(), FuseActivations(), AbsorbQuantisation(), Functions(), TwoAxes(), Layout(), Legalise(),
     FoldPads(), FuseClamps(), FuseTables(), WidenGroups(), FoldConstants("fold-real-constants", dequantise=True),
-    PlaceCpu(alone=True), Order(), FuseSums(where="cpu"),
+    FuseProducts(), PlaceCpu(alone=True), Order(), FuseSums(where="cpu"),
 )
 
 
