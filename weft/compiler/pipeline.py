@@ -1,7 +1,7 @@
 """From a model file to a module: the stages of the compiler in the order in which a network passes them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from weft.isa import Config, WeftError, encode
 from weft.llvm.machine import Form
 from weft.runtime.module import CpuFunction, Launch, Module, Operator, TensorInfo
+from weft.runtime.stored import Stored
 from weft.runtime.validate import static_findings
 
 from . import codegen, frontends, graph_passes, memory, passes, slow, targets
@@ -121,12 +122,12 @@ class _Builder:
 
     def build(self) -> Module:
         launches = [self._launch(segment) for segment in self._segments("accel", ("host", "cpu"))]
-        functions, code = self._functions(self._segments("cpu", ("host", "accel")))
+        functions, code, stored = self._functions(self._segments("cpu", ("host", "accel")))
         image = np.zeros(max((at + data.size for at, data in self.parts), default=0), np.uint8)
         for at, data in self.parts:
             image[at:at + data.size] = data
         module = self._module(image, launches)
-        module.functions, module.code = functions, code
+        module.functions, module.code, module.stored = functions, code, stored
         nodes = len(self.graph.nodes)
         self.progress(nodes, nodes + LAST_STEPS, "static check")
         self._check(module)
@@ -144,22 +145,24 @@ class _Builder:
                 segments.append([])
         return [segment for segment in segments if segment]
 
-    def _functions(self, segments: list[list[int]]) -> tuple[list[CpuFunction], dict[str, dict[str, bytes]]]:
-        """The CPU's functions, and their object files by form and symbol."""
+    def _functions(self, segments: list[list[int]]) -> tuple[list[CpuFunction], dict[str, dict[str, bytes]], dict[str, Stored]]:
+        """The CPU's functions, their object files by form and symbol, and which of the graph's constants they hold."""
         if not segments:
-            return [], {}
+            return [], {}, {}
         from .cpu import program  # brings LLVM along
 
         functions: list[CpuFunction] = []
+        stored: dict[str, Stored] = {}
         code: dict[str, dict[str, bytes]] = {form.name: {} for form in self.forms}
         for segment in segments:
             told = lambda position, name: self.progress(segment[position], len(self.graph.nodes) + LAST_STEPS, name)  # noqa: B023, E731
             made = program.build(self.graph, [self.graph.nodes[k] for k in segment], self._read_outside(segment), self.forms, told)
             functions.append(CpuFunction(tuple(segment), made.symbol, made.inputs, made.outputs, made.arena_size, made.constants,
                                          made.layers))
+            stored |= {name: replace(place, function=len(functions) - 1) for name, place in made.stored.items()}
             for form, files in made.code.items():
                 code[form] |= files
-        return functions, code
+        return functions, code, stored
 
     def _read_outside(self, segment: list[int]) -> list[str]:
         """The tensors that these nodes make and others read, or who asked for the network's outputs."""
