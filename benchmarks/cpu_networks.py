@@ -74,7 +74,7 @@ def measure(name: str, model: bytes, dtype: str, threads: Iterable[int]) -> list
     """A row for each number of threads: seconds of either, their ratio, the goal, MACs, whether weft agrees with its reference, and
     how far it is from ONNX Runtime, as a part of the largest output."""
     began = time.perf_counter()
-    module = compile(frontends.onnx.load(model, name), DEFAULT, target="cpu")
+    module = compile(frontends.onnx.load(model, name), DEFAULT, target="cpu", cpu="native")
     compiled, rows = time.perf_counter() - began, []
     rng = np.random.default_rng(0)
     (source,) = module.inputs

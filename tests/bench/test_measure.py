@@ -45,3 +45,9 @@ def test_no_such_network():
               "try: one of these names"
     with pytest.raises(WeftError, match=f"^{re.escape(message)}$"):
         measure("resnet19", "functional", DEFAULT)
+
+
+def test_a_network_on_the_cpu_has_seconds_and_no_cycles():
+    found = measure(DIGITS, "timing", DEFAULT, target="cpu", threads=1)
+    assert (found.device, found.cycles, found.goal, found.bit_exact, found.agrees) == ("cpu", None, None, True, True)
+    assert 0 < found.seconds < 60 and found.causes is None

@@ -114,13 +114,7 @@ def test_tables_name_every_form():
     assert "prepare_aarch64, run_aarch64, 0" in text and "avx" not in text
 
 
-@pytest.mark.parametrize("forms, message", [
-    (("abacus",), "forms abacus: they are of one machine, and among avx512vnni, avx2, plain, aarch64, armv7, riscv64, but found abacus; "
-                  "try: one library for each machine"),
-    (("plain", "armv7"), "forms plain, armv7: they are of one machine, and among avx512vnni, avx2, plain, aarch64, armv7, riscv64, but found "
-                         "armv7, x86_64; try: one library for each machine"),
-])
-def test_forms_that_do_not_go_together(forms, message, tmp_path):
+def test_a_cpu_that_is_none(tmp_path):
     with pytest.raises(WeftError) as caught:
-        export_device(tmp_path / "f.so", DEFAULT, forms)
-    assert str(caught.value) == message
+        export_device(tmp_path / "f.so", DEFAULT, cpu="abacus")
+    assert str(caught.value) == "CPU 'abacus': there is machine code for x86-64, aarch64, armv7, riscv64, but found 'abacus'; try: one of these"

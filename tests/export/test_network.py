@@ -123,8 +123,8 @@ def test_functions_of_the_cpu(team, tmp_path):
 def test_code_for_another_machine_is_refused(tmp_path):
     module = tiny({"riscv64": {"main_0": b""}})
     with pytest.raises(WeftError) as caught:
-        export_library(module, tmp_path / "net.so", architecture="x86_64")
-    assert str(caught.value) == ("module 'a */ \"net\"': it must have code for x86_64, but found riscv64; try: `weft compile --cpu` for that machine")
+        export_library(module, tmp_path / "net.so", cpu="x86-64")
+    assert str(caught.value) == ("module 'a */ \"net\"': it must have code for x86-64, but found riscv64; try: `weft compile --cpu x86-64`")
 
 
 def test_only_the_network_s_own_functions_are_seen(tmp_path):

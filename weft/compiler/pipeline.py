@@ -1,14 +1,19 @@
 """From a model file to a module: the stages of the compiler in the order in which a network passes them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from weft.isa import Config, WeftError, encode
 from weft.llvm.machine import Form
+<<<<<<< HEAD
 from weft.runtime.module import CpuFunction, GpuFunction, GpuStep, Launch, Module, Operator, TensorInfo
+=======
+from weft.runtime.module import CpuFunction, Launch, Module, Operator, TensorInfo
+from weft.runtime.stored import Stored
+>>>>>>> main
 from weft.runtime.validate import static_findings
 
 from . import codegen, frontends, graph_passes, memory, passes, slow, targets
@@ -121,14 +126,23 @@ class _Builder:
         self.cycles: dict[str, float] = {}  # estimates, by the nodes' first outputs
 
     def build(self) -> Module:
+<<<<<<< HEAD
         launches = [self._launch(segment) for segment in self._segments("accel", ("host", "cpu", "gpu"))]
         functions, code = self._functions(self._segments("cpu", ("host", "accel", "gpu")))
         gpu_functions = [self._gpu_function(segment) for segment in self._segments("gpu", ("host", "accel", "cpu"))]
+=======
+        launches = [self._launch(segment) for segment in self._segments("accel", ("host", "cpu"))]
+        functions, code, stored = self._functions(self._segments("cpu", ("host", "accel")))
+>>>>>>> main
         image = np.zeros(max((at + data.size for at, data in self.parts), default=0), np.uint8)
         for at, data in self.parts:
             image[at:at + data.size] = data
         module = self._module(image, launches)
+<<<<<<< HEAD
         module.functions, module.code, module.gpu_functions = functions, code, gpu_functions
+=======
+        module.functions, module.code, module.stored = functions, code, stored
+>>>>>>> main
         nodes = len(self.graph.nodes)
         self.progress(nodes, nodes + LAST_STEPS, "static check")
         self._check(module)
@@ -146,22 +160,24 @@ class _Builder:
                 segments.append([])
         return [segment for segment in segments if segment]
 
-    def _functions(self, segments: list[list[int]]) -> tuple[list[CpuFunction], dict[str, dict[str, bytes]]]:
-        """The CPU's functions, and their object files by form and symbol."""
+    def _functions(self, segments: list[list[int]]) -> tuple[list[CpuFunction], dict[str, dict[str, bytes]], dict[str, Stored]]:
+        """The CPU's functions, their object files by form and symbol, and which of the graph's constants they hold."""
         if not segments:
-            return [], {}
+            return [], {}, {}
         from .cpu import program  # brings LLVM along
 
         functions: list[CpuFunction] = []
+        stored: dict[str, Stored] = {}
         code: dict[str, dict[str, bytes]] = {form.name: {} for form in self.forms}
         for segment in segments:
             told = lambda position, name: self.progress(segment[position], len(self.graph.nodes) + LAST_STEPS, name)  # noqa: B023, E731
             made = program.build(self.graph, [self.graph.nodes[k] for k in segment], self._read_outside(segment), self.forms, told)
             functions.append(CpuFunction(tuple(segment), made.symbol, made.inputs, made.outputs, made.arena_size, made.constants,
                                          made.layers))
+            stored |= {name: replace(place, function=len(functions) - 1) for name, place in made.stored.items()}
             for form, files in made.code.items():
                 code[form] |= files
-        return functions, code
+        return functions, code, stored
 
     def _gpu_function(self, segment: list[int]) -> GpuFunction:
         """Kernels for a GPU, which ptxas has proved where there is one."""

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 from llvmlite import ir
 
-from weft.isa import MEMORIES, Config, Memory, Module, Opcode, WeftError
+from weft.isa import MEMORIES, Config, Memory, Module, Opcode
 from weft.isa.happens_before import POPS, PUSHES
 from weft.isa.table import layouts, module_of
 from weft.llvm import machine
 from weft.runtime.device import Bases
 from weft.sim.engine import FINISHED, dispatch
-from weft.sim.engine import forms as engine_forms
+from weft.sim.engine.forms import forms as engine_forms
 from weft.sim.engine.context import Context
 from weft.sim.engine.records import GIVEN, MODULE, TAKEN, columns
 from weft.sim.engine.state import SCRATCHPADS, WORDS, arrays
@@ -23,35 +23,27 @@ from . import linker, tables
 from .linker import SOURCES, host_architecture
 
 
-def export_device(path: str | Path, config: Config, forms: Sequence[str] = (), cc: str | None = None) -> None:
+def export_device(path: str | Path, config: Config, *, cpu: str | None = None, cc: str | None = None) -> None:
     """Writes the functional device of a config as a library, and functional.h and device.h beside it.
 
     path: its name ends in .so (shared) or .o (to be linked into a program).
-    forms: names of weft.llvm.machine.FORMS, all of one architecture; by default all of this machine's. The library chooses among
-        them by what the CPU has. cc: as for `linker.compiler`.
+    cpu: 'x86-64', 'aarch64', 'armv7' or 'riscv64'; by default this machine's. The library has all forms of code for it, and chooses
+        among them by what the CPU has. cc: as for `linker.compiler`.
     WeftError where there is no C compiler for it.
     """
-    path = Path(path)
-    chosen = chosen_forms(forms)
+    write_device(Path(path), config, machine.forms_of(cpu or host_architecture()), cc)
+
+
+def write_device(path: Path, config: Config, forms: Sequence[machine.Form], cc: str | None = None) -> None:
+    """`export_device` with some forms of an architecture only, the fastest first."""
     linker.check_output(path)
-    command = linker.compiler(chosen[0].architecture, cc)
-    codes = {f"engine_{form}.o": engine_code(config, form) for form in chosen}
-    sources = {"functional.c": (SOURCES / "functional.c").read_text(), "functional_tables.h": device_tables(config, chosen),
+    command = linker.compiler(forms[0].architecture, cc)
+    codes = {f"engine_{form}.o": engine_code(config, form) for form in forms}
+    sources = {"functional.c": (SOURCES / "functional.c").read_text(), "functional_tables.h": device_tables(config, forms),
                "cpu_features.h": tables.features()}
     linker.link(path, sources, codes, command, exported="weft_functional_open")
     for name in ("functional.h", "device.h"):
         linker.write_header(path.parent / name, (SOURCES / name).read_text())
-
-
-def chosen_forms(names: Sequence[str]) -> list[machine.Form]:
-    """The forms of these names, the fastest first; of none: all of this machine. WeftError for a name that is none, or two machines."""
-    known = machine.FORMS
-    wrong = [name for name in names if name not in known]
-    machines = {known[name].architecture for name in names if name in known} or {host_architecture()}
-    if wrong or len(machines) > 1:
-        raise WeftError(f"forms {', '.join(names)}", f"they are of one machine, and among {', '.join(known)}",
-                        ", ".join(wrong or sorted(machines)), "one library for each machine")
-    return [form for form in machine.forms_of(machines.pop()) if not names or form.name in names]
 
 
 def engine_form(config: Config, form: machine.Form):
@@ -74,16 +66,16 @@ def array_bytes(config: Config, form: machine.Form) -> dict[str, int]:
     return {name: getattr(config, f"{name}_depth") * getattr(config, f"{name}_bytes") for name in SCRATCHPADS} | own
 
 
-def device_tables(config: Config, codes: Sequence[machine.Form]) -> str:
+def device_tables(config: Config, forms: Sequence[machine.Form]) -> str:
     """functional_tables.h."""
-    sizes = {form.name: array_bytes(config, form) for form in codes}
+    sizes = {form.name: array_bytes(config, form) for form in forms}
     names = list(next(iter(sizes.values())))
     bases = [field.name for field in dataclasses.fields(Bases)]
     place, memories = columns(), max(MEMORIES) + 1
     flags = [(module, place[flag], queue, place[into]) for into, by_module in ((TAKEN, POPS), (GIVEN, PUSHES))
              for module, queues in by_module.items() for flag, queue in queues.items()]
     of = layouts(config)
-    numbers = {"WORDS": len(WORDS), "ARRAYS": len(names), "COLUMNS": len(place), "FORMS": len(codes), "TOKENS": len(flags),
+    numbers = {"WORDS": len(WORDS), "ARRAYS": len(names), "COLUMNS": len(place), "FORMS": len(forms), "TOKENS": len(flags),
                "MEMORIES": memories, "FINISHED": FINISHED, "OPCODE_FINISH": Opcode.FINISH, "COLUMN_MODULE": place[MODULE],
                "COLUMN_MEMORY_TYPE": place["memory_type"]} | {f"WORD_{name.upper()}": k for k, name in enumerate(WORDS)}
     text = [f"#define FINGERPRINT 0x{int(config.fingerprint, 16) & 0xffffffff:08x}u", "enum {"]
@@ -91,7 +83,7 @@ def device_tables(config: Config, codes: Sequence[machine.Form]) -> str:
     text += ["typedef struct { int column, offset, width, is_signed; } field;",
              "typedef struct { int module, flag, queue, into; } token;",
              "typedef struct { int64_t (*prepare)(void *), (*run)(void *); unsigned needs; uint64_t arrays[ARRAYS]; } engine_form;"]
-    text += [f"int64_t prepare_{form}(void *), run_{form}(void *);" for form in codes]
+    text += [f"int64_t prepare_{form}(void *), run_{form}(void *);" for form in forms]
     for opcode, layout in of.items():
         text.append(tables.table(f"field fields_{opcode.name}[]", ((place[f.name], f.offset, f.width, f.signed) for f in layout.fields.values())))
     listed = [(f"fields_{Opcode(k).name}", len(of[k].fields)) if k in of else (0, 0) for k in range(8)]
@@ -100,7 +92,7 @@ def device_tables(config: Config, codes: Sequence[machine.Form]) -> str:
              tables.table("token tokens[]", flags),
              f"static const int base_of[] = {tables.row(_base(m, bases) for m in range(memories))};",
              f"static const int array_words[] = {tables.row(WORDS.index(name) for name in names)};",
-             tables.table("engine_form forms[]", ((f"prepare_{f}", f"run_{f}", tables.needs(f), list(sizes[f.name].values())) for f in codes))]
+             tables.table("engine_form forms[]", ((f"prepare_{f}", f"run_{f}", tables.needs(f), list(sizes[f.name].values())) for f in forms))]
     return "\n".join(text)
 
 

@@ -86,7 +86,7 @@ def link(path: Path, sources: Mapping[str, str], files: Mapping[str, bytes], com
         objects += [name for name in files if name.endswith(".o")]
         made = f"made{path.suffix}"
         (Path(folder) / "exported.map").write_text(f"{{ global: {exported}; local: *; }};\n")
-        needs = ("-Wl,--version-script=exported.map", "-pthread", "-lm") if path.suffix == ".so" else ("-nostdlib",)
+        needs = ("-Wl,--version-script=exported.map", f"-Wl,-soname,{path.name}", "-pthread", "-lm") if path.suffix == ".so" else ("-nostdlib",)
         _run([*command, *HOW[path.suffix], *objects, *needs, "-o", made], folder, path)
         write_atomically(path, (Path(folder) / made).read_bytes())
 

@@ -20,7 +20,7 @@ TYPES = {"int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t", "uint16": "ui
 KINDS = ("FILL", "COPY", "WRITE", "READ", "LAUNCH", "CALL")
 
 
-def export_library(module: "Module | str | Path", path: str | Path, *, architecture: str | None = None, cc: str | None = None,
+def export_library(module: "Module | str | Path", path: str | Path, *, cpu: str | None = None, cc: str | None = None,
                    prefix: str | None = None) -> None:
     """Writes a network as a library for C, and its header beside it: net.so and net.h.
 
@@ -28,20 +28,20 @@ def export_library(module: "Module | str | Path", path: str | Path, *, architect
     ----------
     module: a module, or the file that `Module.save` wrote.
     path: its name ends in .so (shared) or .o (to be linked into a program).
-    architecture: 'x86_64', 'aarch64', 'armv7' or 'riscv64'; by default the one that the module has code for, else this machine's.
+    cpu: 'x86-64', 'aarch64', 'armv7' or 'riscv64'; by default the one that the module has code for, else this machine's.
     cc: the C compiler, as it would be typed; by default this machine's, or for another one `zig cc` of the package ziglang.
     prefix: what names in C begin with; by default the file's name.
 
     Raises
     ------
-    WeftError: for a module with operators in NumPy (each is named), or without code for the architecture; where there is no C compiler.
+    WeftError: for a module with operators in NumPy (each is named), or without code for that CPU; where there is no C compiler.
     """
     module = module if isinstance(module, Module) else Module.load(module)
     path = Path(path)
     linker.check_output(path)
     planned = plan(module)
-    forms = _forms(module, architecture)
-    command = linker.compiler(architecture or forms[0].architecture, cc)
+    forms = _forms(module, cpu)
+    command = linker.compiler(forms[0].architecture, cc)
     prefix = tables.identifier(prefix or path.name.removesuffix(path.suffix).removeprefix("lib"))
     symbols = {form.name: {symbol: f"weft_{prefix}_{form}_{symbol}" for symbol in module.code.get(form.name, ())} for form in forms}
     codes = {f"{name}.o": renamed(module.code[form][symbol], names) for form, names in symbols.items() for symbol, name in names.items()}
@@ -52,17 +52,15 @@ def export_library(module: "Module | str | Path", path: str | Path, *, architect
     linker.write_header(path.parent / f"{prefix}.h", header(module, prefix))
 
 
-def _forms(module: Module, architecture: str | None) -> list[machine.Form]:
+def _forms(module: Module, cpu: str | None) -> list[machine.Form]:
     """The forms of a machine that the module has code for; all where it needs none."""
-    known = [machine.FORMS[name] for name in module.code if name in machine.FORMS]
-    if architecture is None:
-        machines = {form.architecture for form in known} or {host_architecture()}
-        architecture = host_architecture() if host_architecture() in machines else machines.pop()
-    found = [form for form in machine.forms_of(architecture) if form in known]
+    if cpu is None:
+        machines = {machine.FORMS[name].architecture for name in module.code} or {host_architecture()}
+        cpu = host_architecture() if host_architecture() in machines else min(machines)
+    found = [form for form in machine.forms_of(cpu) if form.name in module.code]
     if module.functions and not found:
-        raise WeftError(f"module '{module.name}'", f"it must have code for {architecture}", ", ".join(f.name for f in known) or "none",
-                        "`weft compile --cpu` for that machine")
-    return found or machine.forms_of(architecture)
+        raise WeftError(f"module '{module.name}'", f"it must have code for {cpu}", ", ".join(module.code) or "none", f"`weft compile --cpu {cpu}`")
+    return found or machine.forms_of(cpu)
 
 
 def _constants(planned: Plan) -> tuple[bytes, list[int]]:

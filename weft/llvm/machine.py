@@ -77,11 +77,11 @@ def host_forms(architecture: str | None = None, features: dict[str, bool] | None
 
 
 def forms_of(architecture: str) -> list[Form]:
-    """The forms of an architecture, the fastest first. WeftError for one that is not known."""
-    found = [form for form in FORMS.values() if form.architecture == architecture]
+    """The forms of an architecture ('x86-64' or 'x86_64'), the fastest first. WeftError for one that is not known."""
+    found = [form for form in FORMS.values() if form.architecture == architecture.replace("-", "_")]
     if not found:
-        raise WeftError(f"architecture '{architecture}'", f"there is code for {', '.join(dict.fromkeys(f.architecture for f in FORMS.values()))}",
-                        repr(architecture), "one of these")
+        known = dict.fromkeys(form.architecture.replace("_", "-") for form in FORMS.values())
+        raise WeftError(f"CPU '{architecture}'", f"there is machine code for {', '.join(known)}", repr(architecture), "one of these")
     return found
 
 
@@ -103,10 +103,15 @@ def target_machine(form: Form) -> llvm.TargetMachine:
                                                                      abiname=form.abi)
 
 
-def optimised(module: ir.Module | str, machine: llvm.TargetMachine) -> bytes:
-    """An object file (ELF) of a module; its triple and layout are the machine's. LLVM's own errors are raised as they are."""
+def optimised(module: ir.Module | str, machine: llvm.TargetMachine, unroll: bool = True) -> bytes:
+    """An object file (ELF) of a module; its triple and layout are the machine's. LLVM's own errors are raised as they are.
+
+    unroll: whether LLVM may write out loops as it sees fit.
+    """
     parsed = parse(module, machine)
-    builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=3))
+    options = llvm.create_pipeline_tuning_options(speed_level=3)
+    options.loop_unrolling = unroll
+    builder = llvm.create_pass_builder(machine, options)
     builder.getModulePassManager().run(parsed, builder)
     return machine.emit_object(parsed)
 
@@ -120,9 +125,12 @@ def parse(module: ir.Module | str, machine: llvm.TargetMachine) -> llvm.ModuleRe
 
 
 def object_code(module: ir.Module | str, form: Form) -> bytes:
-    """An object file (ELF) of a module for a form, from the cache if it was made before."""
+    """An object file (ELF) of a module for a form, from the cache if it was made before.
+
+    Loops stay as they are written: schedules decide what is unrolled, and more of it would run out of registers.
+    """
     text = str(module)
-    return cached("code", (text, form), lambda: optimised(text, target_machine(form)))
+    return cached("code", (text, form, "rolled"), lambda: optimised(text, target_machine(form), unroll=False))
 
 
 def cached(kind: str, made_of: object, make: Callable[[], bytes]) -> bytes:

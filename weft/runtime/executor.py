@@ -138,6 +138,14 @@ class Executor:
             compare(report, module, outputs, reference(module, inputs))
         return outputs, report
 
+    def outputs(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The outputs of one input, in the module's order, and no report: of a network that is one function, its call alone."""
+        whole = next(iter(self.function_of.values()), None)
+        if whole is None or len(whole.function.operators) < len(self.module.operators) or whole.function.outputs != tuple(self.module.outputs):
+            return list(self.run(inputs, check=False)[0].values())
+        given = checked_inputs(self.module, inputs)
+        return whole.run([given[name] for name in whole.function.inputs], self.team)
+
     def _value(self, name: str, values: dict[str, np.ndarray]) -> np.ndarray:
         """A tensor on the host, fetched from DRAM the first time that someone asks. A view may be not contiguous."""
         if name not in values:

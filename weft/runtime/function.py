@@ -30,8 +30,8 @@ class Function:
         with self._lock:
             if self._executor is None:
                 self._executor = self._ready()
-            outputs, _ = self._executor.run(inputs, check=False)
-        return next(iter(outputs.values())) if len(outputs) == 1 else tuple(outputs.values())
+            outputs = self._executor.outputs(inputs)
+        return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
     def _ready(self) -> Executor:
         module = self.module

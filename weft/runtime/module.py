@@ -21,9 +21,10 @@ from weft.isa import Config, WeftError
 from weft.isa.files import write_atomically
 from weft.isa.table import INSTRUCTION_BYTES
 
+from .stored import Stored
 from .unpack import can_unpack, unpack_constant
 
-MAGIC, FORMAT_VERSION = b"WEFTMOD\0", 3
+MAGIC, FORMAT_VERSION = b"WEFTMOD\0", 4
 PAGE = 4096  # bytes
 _PREFIX = struct.Struct("<8sIQ")
 
@@ -131,7 +132,8 @@ class Module:
     image: uint8, DRAM contents from offset 0 of the module's memory: constants, micro-ops, instructions.
     memory_size: bytes that the module needs in all; addresses: byte offset of each tensor that lies in DRAM.
     constants: logical arrays of operators, by name. packed: the roles (of `unpack`) of those that the image holds too.
-    functions: those for the CPU. code: their object files, by form (weft.llvm.machine) and by the symbol that each defines.
+    stored: where those lie that the functions' constants hold. functions: those for the CPU. code: their object files, by form
+    (weft.llvm.machine) and by the symbol that each defines.
     gpu_functions: those for a GPU.
     Operators stand in an order in which they can run.
     """
@@ -151,6 +153,7 @@ class Module:
     packed: dict[str, str] = field(default_factory=dict)
     functions: list[CpuFunction] = field(default_factory=list)
     code: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    stored: dict[str, Stored] = field(default_factory=dict)
     gpu_functions: list[GpuFunction] = field(default_factory=list)
 
     @property
@@ -199,7 +202,8 @@ class Module:
 def to_bytes(module: Module) -> bytes:
     """The file's bytes."""
     packed = {name: role for name, role in module.packed.items() if _is_in_image(module, name, role)}
-    arrays = {f"constant:{k}": v for k, v in module.constants.items() if k not in packed}
+    stored = {name: vars(place) for name, place in module.stored.items() if name not in packed}
+    arrays = {f"constant:{k}": v for k, v in module.constants.items() if k not in packed and k not in stored}
     arrays |= {f"layers:{k}": launch.layers for k, launch in enumerate(module.launches)}
     arrays |= {f"cpu-layers:{k}": function.layers for k, function in enumerate(module.functions)}
     arrays |= {f"cpu-constants:{k}": function.constants for k, function in enumerate(module.functions)}
@@ -222,7 +226,7 @@ def to_bytes(module: Module) -> bytes:
         "gpu_functions": [[f.operators, f.inputs, f.outputs, f.arena_size, [list(vars(step).values()) for step in f.steps], f.architecture,
                            f.accepted] for f in module.gpu_functions],
         "memory_size": module.memory_size, "addresses": module.addresses, "inputs": module.inputs,
-        "outputs": module.outputs, "options": module.options, "arrays": places, "packed": packed,
+        "outputs": module.outputs, "options": module.options, "arrays": places, "packed": packed, "stored": stored,
         "image_size": module.image.size,
     }, default=_plain).encode()
     content = _PREFIX.pack(MAGIC, FORMAT_VERSION, len(header)) + header + bytes(blob)
@@ -297,16 +301,19 @@ def from_bytes(content: bytes, subject: str = "module") -> Module:
     constants = {k.removeprefix("constant:"): v for k, v in arrays.items() if k.startswith("constant:")}
     constants |= {name: unpack_constant(role, image, header["addresses"][name], tensors[name].shape, config)
                   for name, role in header["packed"].items()}
+    functions = [CpuFunction(tuple(ops), symbol, tuple(inputs), tuple(outputs), size, arrays[f"cpu-constants:{k}"], arrays[f"cpu-layers:{k}"])
+                 for k, (ops, symbol, inputs, outputs, size) in enumerate(header["functions"])]
+    stored = {name: Stored(**{k: _tuples(v) for k, v in place.items()}) for name, place in header["stored"].items()}
+    constants |= {name: place.read(functions[place.function].constants, tensors[name].dtype, tensors[name].shape)
+                  for name, place in stored.items()}
     return Module(
         header["name"], config, tensors,
         [Operator(**{k: _tuples(v) for k, v in o.items()}) for o in header["operators"]],
         [Launch(tuple(ops), address, count, arrays[f"layers:{k}"]) for k, (ops, address, count) in enumerate(header["launches"])],
         constants, image, header["memory_size"], header["addresses"], header["inputs"], header["outputs"], header["options"],
         header["packed"],
-        [CpuFunction(tuple(ops), symbol, tuple(inputs), tuple(outputs), size, arrays[f"cpu-constants:{k}"], arrays[f"cpu-layers:{k}"])
-         for k, (ops, symbol, inputs, outputs, size) in enumerate(header["functions"])],
-        _code(arrays), [_gpu_function(f, arrays[f"gpu-constants:{k}"], arrays[f"gpu-ptx:{k}"].tobytes().decode())
-                        for k, f in enumerate(header["gpu_functions"])])
+        functions, _code(arrays), stored, [_gpu_function(f, arrays[f"gpu-constants:{k}"], arrays[f"gpu-ptx:{k}"].tobytes().decode())
+                                           for k, f in enumerate(header["gpu_functions"])])
 
 
 def _gpu_function(header: list, constants: np.ndarray, ptx: str) -> GpuFunction:

@@ -1,3 +1,4 @@
+import dataclasses
 import re
 
 import numpy as np
@@ -20,6 +21,12 @@ def branches() -> Graph:
     two = graph.add_constant("two", np.full((1,), 2, np.float32))
     graph.nodes = [Node("a", "Relu", ["x"], ["a"]), Node("b", "Add", ["a", "y"], ["b"]), Node("c", "Mul", ["b", two], ["c"]),
                    Node("d", "Sub", ["c", "x"], ["d"])]
+    return placed(graph)
+
+
+def placed(graph: Graph) -> Graph:
+    """The same on the CPU as it stands."""
+    graph.nodes = [dataclasses.replace(node, where="cpu") for node in graph.nodes]
     return graph
 
 
@@ -30,7 +37,7 @@ def values(graph: Graph, seed: int = 0) -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def compiled():
-    return pipeline.compile(branches(), DEFAULT, target="cpu")
+    return pipeline.build(branches(), DEFAULT)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
@@ -73,10 +80,23 @@ def test_there_is_no_other_function(compiled):
 
 
 def test_equal_kernels_are_one():
-    module = pipeline.compile(relus(6, op="Tanh"), DEFAULT, target="cpu", cpu="native")
+    module = pipeline.build(relus(6, op="Tanh"), DEFAULT, forms=[machine.choose()])
     (files,) = module.code.values()
     assert len(files) == 2  # one of the kernels' and the network function
     assert len(module.functions[0].layers) == 6
+
+
+def test_a_modules_file_holds_weights_once(tmp_path):
+    graph = Graph("conv", inputs=["x"], outputs=["y"])
+    graph.tensors = {"x": TensorType((1, 40, 8, 8), "float32"), "y": TensorType((1, 30, 6, 6), "float32")}
+    w = graph.add_constant("w", np.random.default_rng(1).standard_normal((30, 40, 3, 3)).astype(np.float32))
+    graph.nodes = [Node("c", "Conv", ["x", w], ["y"], {"pads": (0, 0, 0, 0)})]
+    made = pipeline.compile(graph, DEFAULT, target="cpu", cpu="native")
+    made.save(tmp_path / "conv.weft")
+    again = modules.Module.load(tmp_path / "conv.weft")
+    assert set(made.stored) == {"w"} and np.array_equal(again.constants["w"], graph.constants["w"])
+    assert again.run(*values(graph).values())[1].agrees
+    assert (tmp_path / "conv.weft").stat().st_size < 1.8 * graph.constants["w"].nbytes
 
 
 def test_code_for_other_machines_is_refused(compiled):
@@ -90,7 +110,7 @@ def test_code_for_other_machines_is_refused(compiled):
 
 
 def test_a_machine_without_the_features_of_native_code_refuses_it(compiled, monkeypatch):
-    module = pipeline.compile(branches(), DEFAULT, target="cpu", cpu="native")
+    module = pipeline.build(branches(), DEFAULT, forms=[machine.choose()])
     best = machine.choose()
     monkeypatch.setattr(machine, "host_features", lambda: {feature: feature not in best.features[1:] for feature in best.features})
     if machine.host_forms() and machine.host_forms()[0] == best:
@@ -108,5 +128,5 @@ def test_launches_need_a_device(compiled):
 
 def test_progress_tells_of_each_operator():
     told = []
-    pipeline.compile(branches(), DEFAULT, target="cpu", cpu="native", progress=lambda done, total, name: told.append((done, total, name)))
+    pipeline.build(branches(), DEFAULT, forms=[machine.choose()], progress=lambda done, total, name: told.append((done, total, name)))
     assert told[:4] == [(k, 5, name) for k, name in enumerate("abcd")] and told[-1] == (5, 5, "")

@@ -32,6 +32,8 @@ class Contraction:
     """The sums at [n, c, h, w]; x, y: views of images, y's dtype that of what is stored.
 
     of_bytes: x is uint8 and the weights int8, sums are int32; else all are float32. parts: the weights are the sum of that many.
+    weights: of a product of two computed float32 matrices, where the second one lies, as [n, step, c]; its n has stride 0 where all
+    share it.
     """
 
     x: View
@@ -42,6 +44,7 @@ class Contraction:
     dilations: tuple[int, int] = (1, 1)
     groups: int = 1
     parts: int = 1
+    weights: View | None = None
 
     @property
     def of_bytes(self) -> bool:
@@ -91,7 +94,7 @@ class Contraction:
         x, y = one_row(self.x), one_row(self.y)
         if self.kernel != (1, 1) or self.strides != (1, 1) or self.pads != (0, 0) or x is None or y is None:
             return self
-        return Contraction(x, y, groups=self.groups, parts=self.parts)
+        return Contraction(x, y, groups=self.groups, parts=self.parts, weights=self.weights)
 
 
 def one_row(view: View) -> View | None:
@@ -103,11 +106,11 @@ def one_row(view: View) -> View | None:
                 (*view.around[:2], (0, 0), (0, 0)))
 
 
-def room(view: View) -> int:
+def room(view: View, axis: int = 1) -> int:
     """Channels as kernels write them: whole vectors where there is memory for them."""
-    c, (_, high) = view.shape[1], view.around[1]
+    c, (_, high) = view.shape[axis], view.around[axis]
     whole = -(-c // LANES) * LANES
-    return whole if whole - c <= high and view.strides[1] == 1 else c
+    return whole if whole - c <= high and view.strides[axis] == 1 else c
 
 
 @dataclass
@@ -125,11 +128,15 @@ class Definition:
 def define(c: Contraction, bias: Tensor, others: Mapping[str, Tensor], ending: Ending) -> Definition:
     """bias: [c] of the sums' dtype, where they begin; whole vectors of LANES."""
     size = room(c.y) if c.groups == 1 else c.outputs
+    size = min(size, room(c.weights, 2)) if c.weights else size
     g = {"g": c.groups} if c.groups > 1 else {}
     n, _, oh, ow = c.y.shape
     out = {"n": n, **g, "c": size, "h": oh, "w": ow}
     x = c.x.placeholder("x")
-    w = te.placeholder("w", {f"w{k}": extent for k, extent in enumerate(c.weights_shape)}, "int8" if c.of_bytes else "float32", 0)
+    if c.weights is not None:
+        w = c.weights.placeholder("w")
+    else:
+        w = te.placeholder("w", {f"w{k}": size for k, size in enumerate(c.weights_shape)}, "int8" if c.of_bytes else "float32", 0)
     part = [te.reduce_axis("part", c.parts)]
     kh, kw, step = te.reduce_axis("kh", c.kernel[0]), te.reduce_axis("kw", c.kernel[1]), te.reduce_axis("step", c.steps)
     four = [te.reduce_axis("four", FOUR)] if c.by_four else []
@@ -140,7 +147,10 @@ def define(c: Contraction, bias: Tensor, others: Mapping[str, Tensor], ending: E
         channel = step * FOUR + four[0] if four else step
         channel = group[0] * c.inputs + channel if group else channel
         seen = x[n, channel, *at]
-        weight = w[group[0] if group else 0, o // c.lanes, part[0], kh, kw, step, o % c.lanes, *four]
+        if c.weights is None:
+            weight = w[group[0] if group else 0, o // c.lanes, part[0], kh, kw, step, o % c.lanes, *four]
+        else:
+            weight = w[n, step, o]
         dtype = "int32" if c.of_bytes else "float32"
         return te.sum(seen.astype(dtype) * weight.astype(dtype), [*part, kh, kw, step, *four], bias[_channel(c, group, o)])
 
@@ -167,11 +177,7 @@ def schedule(d: Definition, form: Form) -> tuple[Schedule, int]:
     w_outer, w_inner = s[d.y].split(w, tile.positions)
     vectors, lanes = s[d.y].split(channels, c.lanes)
     v_outer, v_inner = s[d.y].split(vectors, tile.vectors)
-    by_rows = prod(c.weights_shape) * (1 if c.of_bytes else 4) <= IN_CACHE and h.extent > 1
-    by_columns = h.extent == 1 and v_outer.extent < w_outer.extent and c.groups == 1 and by_rows is False
-    outer = [h, n, *group, v_outer, w_outer] if by_rows else [*group, v_outer, n, h, w_outer]
-    if by_columns and prod(c.weights_shape) * (1 if c.of_bytes else 4) <= IN_CACHE:
-        outer = [w_outer, n, v_outer, h]
+    outer = _order(c, n, group, v_outer, h, w_outer)
     s[d.y].reorder(*outer, w_inner, v_inner, lanes)
     _inner(s[d.y], w_inner, v_inner)
     s[d.y].vectorise(lanes)
@@ -179,6 +185,19 @@ def schedule(d: Definition, form: Form) -> tuple[Schedule, int]:
     s[d.sums].compute_at(s[d.y], outer[-1])
     _order_sums(s[d.sums], c)
     return s, outer[0].extent
+
+
+def _order(c: Contraction, n: Axis, group: list[Axis], v: Axis, h: Axis, w: Axis) -> list[Axis]:
+    """Loops around a tile, of which threads share the outermost: rows, or pieces of the only one, where the weights stay in the
+    cache, else vectors of channels, whose weights are then read once."""
+    if c.weights is not None and n.extent > 1:
+        return [n, v, h, w]
+    stay = prod(c.weights_shape) * (1 if c.of_bytes else 4) <= IN_CACHE
+    if stay and h.extent > 1:
+        return [h, n, *group, v, w]
+    if stay and w.extent > 1 and not group:
+        return [w, n, v, h]
+    return [*group, v, n, h, w]
 
 
 def _inner(stage: Stage, *axes: Axis):
@@ -204,7 +223,7 @@ def _order_sums(stage: Stage, c: Contraction):
 
 
 def program(d: Definition, form: Form, name: str, names: Mapping[str, str]) -> tuple[LoopProgram, int]:
-    """The loop program and its turns. names: of the arguments x and y in the graph; others keep theirs."""
+    """The loop program and its turns. names: of the arguments x and y, and of computed weights w; others keep theirs."""
     s, turns = schedule(d, form)
-    arguments = {names["x"]: d.x, "$weights": d.w, **d.others, names["y"]: d.y}
+    arguments = {names["x"]: d.x, names.get("w", "$weights"): d.w, **d.others, names["y"]: d.y}
     return lower(s, name, arguments), turns

@@ -17,6 +17,15 @@ def dot4(form: Form, total: Value, unsigned: Value, signed: Value) -> Value:
     return total + (_even(pairs) + _odd(pairs))
 
 
+def dot2(form: Form, total: Value, unsigned: Value, signed: Value) -> Value | None:
+    """total + unsigned * signed in each lane, factors int32 from 0 to 255 and from -128 to 127; None where no instruction does it."""
+    if form.dot != "vpdpbusd" or total.lanes != 16:
+        return None
+    b, kind = total.builder, vector(I16, 2 * total.lanes)  # the upper half of each unsigned factor is 0
+    function = declared(b.module, "llvm.x86.avx512.vpdpwssd.512", total.type, total.type, kind, kind)
+    return Value(b, b.call(function, [total.ir, unsigned.bitcast(kind).ir, signed.bitcast(kind).ir]))
+
+
 def _even(x: Value) -> Value:
     return x.shuffle(list(range(0, x.lanes, 2)))
 

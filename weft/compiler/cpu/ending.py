@@ -21,8 +21,8 @@ PARAMETERS = ("zero_point", "minimum", "maximum")
 
 @dataclass(frozen=True)
 class Ending:
-    """tensors, constants: what `apply` reads, by the program's names (constants also have values). apply: uint8 out of the int32
-    sum, the bias in it, at a point (n, c, h, w)."""
+    """tensors, constants: what `apply` reads, by the program's names (constants also have values). apply: what is stored, out of the
+    int32 sum, the bias in it, at a point (n, c, h, w)."""
 
     bias: np.ndarray
     tensors: dict[str, Tensor]
@@ -94,19 +94,21 @@ def ending(node: Node, graph: Graph, views: Mapping[str, View], form: Form, sums
     bias = lanes["bias"].astype(np.int64) - sums
     make.constant("$bias", bias.astype(np.uint32).view(np.int32))  # wraps, as sums do
     most = largest + np.abs(lanes["bias"].astype(np.int64))
-    lift = 0 if added or table is not None else BIAS
+    stored = views[node.outputs[0]].dtype
+    lifted = BIAS if stored == "uint8" else 0
+    lift = 0 if added or table is not None else lifted
     first = make.quantise("scale", lanes, most, lift)
     steps = [lambda acc, point: first(acc, point[1])]
     if added:
-        steps.append(_plus(node, graph, views, make, 0 if table is not None else BIAS))
+        steps.append(_plus(node, graph, views, make, 0 if table is not None else lifted))
     if table is not None:
-        entries = make.flat("$table", (np.roll(table.astype(np.int32), BIAS) + BIAS).astype(np.uint8))
+        entries = make.flat("$table", (np.roll(table.astype(np.int32), BIAS) + lifted).astype(stored))
         steps.append(lambda x, point: entries[x + BIAS])
 
     def apply(acc, point):
         for step in steps:
             acc = step(acc, point)
-        return acc.astype("uint8")
+        return acc.astype(stored)
     return Ending(make.constants["$bias"], make.tensors, make.constants, apply)
 
 

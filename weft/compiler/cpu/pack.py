@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .contraction import FOUR, Contraction
+from .contraction import Contraction
 
 
 def packed(w: np.ndarray, c: Contraction) -> np.ndarray:
@@ -14,6 +14,3 @@ def packed(w: np.ndarray, c: Contraction) -> np.ndarray:
     full[:, :outputs // groups, :inputs] = w.reshape(groups, outputs // groups, inputs, parts, rows, columns)
     full = full.reshape(groups, vectors, lanes, steps, each, parts, rows, columns).transpose(0, 1, 5, 6, 7, 3, 2, 4)
     return np.ascontiguousarray(full).reshape(c.weights_shape)
-
-
-__all__ = ["FOUR", "packed"]

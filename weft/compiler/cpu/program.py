@@ -16,10 +16,11 @@ from llvmlite import ir
 
 from weft.llvm import machine, threads
 from weft.llvm.machine import Form
+from weft.runtime.stored import Stored
 
 from ..arena import Buffer, arrange, peak
 from ..graph import Graph, Node
-from . import identity, operators
+from . import identity, operators, stored
 from .emit import emit
 from .kernel import Kernel
 from .layout import Fill
@@ -32,7 +33,8 @@ Told = Callable[[int, str], None]  # (position in the nodes, name of the one tha
 @dataclass(frozen=True)
 class Program:
     """What a run of nodes became. inputs, outputs: names, in the order of io. layers: for each phase a position in the nodes.
-    constants: uint8. code: by form, object files by the symbols that they define; the function's is `symbol` in each."""
+    constants: uint8. stored: where constants of the graph lie among them, of those that do. code: by form, object files by the
+    symbols that they define; the function's is `symbol` in each."""
 
     symbol: str
     inputs: tuple[str, ...]
@@ -40,6 +42,7 @@ class Program:
     arena_size: int
     constants: np.ndarray
     layers: np.ndarray
+    stored: dict[str, Stored]
     code: dict[str, dict[str, bytes]]
 
 
@@ -91,7 +94,20 @@ def build(graph: Graph, nodes: Sequence[Node], outputs: Iterable[str], forms: Se
         code[form.name][symbol] = machine.object_code(text, form)
     layers = [[k for k, of_node in zip(planned.makers, of_form) for _ in of_node] for of_form in kernels.values()]
     assert all(of_form == layers[0] for of_form in layers), "a node has as many kernels on every form"
-    return Program(symbol, planned.inputs, planned.outputs, size, constants.array(), np.array(layers[0], np.int32), code)
+    return Program(symbol, planned.inputs, planned.outputs, size, constants.array(), np.array(layers[0], np.int32),
+                   _stored(planned, kernels[forms[0].name], constants), code)
+
+
+def _stored(planned: Plan, kernels: list[list[Kernel]], constants: Constants) -> dict[str, Stored]:
+    """Where the graph's constants lie among the program's, as far as they do."""
+    known, found = planned.graph.constants, {}
+    for node, of_node in zip(planned.nodes, kernels):
+        for name in dict.fromkeys(name for name in node.inputs if name in known):
+            packed = (value for kernel in of_node for value in kernel.constants.values())
+            made = next(filter(None, (stored.find(known[name], value, constants.place(value)) for value in packed)), None)
+            if made is not None:
+                found.setdefault(name, made)
+    return found
 
 
 def _symbol(text: str) -> str:

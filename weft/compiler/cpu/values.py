@@ -12,6 +12,7 @@ from ..bounds import Linear
 from ..expr import COMPARISONS, FLOATS, INDEX, Binary, Call, Cast, Const, Expr, Load, Select, Var, substitute, walk
 from ..interpret import strides_of
 from ..stmt import Buffer
+from .dot import dot2
 from .functions import FUNCTIONS
 from .requantise import requantise
 
@@ -134,6 +135,9 @@ class Values:
                 return self._alike("fmuladd", x, y, a)
             case Binary("add", Binary("mul", x, y), b) if e.dtype in FLOATS:
                 return self._alike("fmuladd", x, y, b)
+            case Binary("add", a, Binary("mul", Cast("int32", Load() as x), Cast("int32", Load() as y))) if (
+                    x.dtype, y.dtype) == ("uint8", "int8"):
+                return self._plus_product(a, x, y)
             case Binary("floordiv" | "mod" as op, a, Const(divisor)):
                 return _divided(self.widened(a), divisor, op)
             case Binary(op, a, b):
@@ -146,6 +150,13 @@ class Values:
         """The value; those of 8 bits as int32."""
         value = self.value(e)
         return self.cast(value, e.dtype, "int32") if e.dtype in ("int8", "uint8") else value
+
+    def _plus_product(self, total: Expr, unsigned: Load, signed: Load) -> Value:
+        a, x, y = self.value(total), self.widened(unsigned), self.widened(signed)
+        lanes = max(v.lanes for v in (a, x, y))
+        a, x, y = (v.splat(lanes) if lanes and not v.lanes else v for v in (a, x, y))
+        done = dot2(self.form, a, x, y)
+        return a + x * y if done is None else done
 
     def _alike(self, name: str, *arguments: Expr) -> Value:
         """An intrinsic of several arguments, all with lanes if one has them."""

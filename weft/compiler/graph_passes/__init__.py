@@ -14,7 +14,9 @@ from .canonicalise import Canonicalise
 from .fold_constants import FoldConstants
 from .fold_pads import FoldPads
 from .fuse_activations import FuseActivations
+from .fuse_chains import FuseChains
 from .fuse_clamps import FuseClamps
+from .fuse_products import FuseProducts
 from .fuse_sums import FuseSums
 from .functions import Functions
 from .gather_input import GatherInput
@@ -31,9 +33,15 @@ from .two_axes import TwoAxes
 from .views import Views
 from .widen_groups import WidenGroups
 
+<<<<<<< HEAD
 __all__ = ["PASSES", "AbsorbQuantisation", "Canonicalise", "FoldConstants", "FoldPads", "FuseActivations", "FuseClamps",
            "FuseSums", "FuseTables", "Functions", "GatherInput", "Joins", "Layout", "Legalise", "Order", "Pass", "Place",
            "PlaceCpu", "PlaceGpu", "Select", "TwoAxes", "Views", "WidenGroups", "for_targets", "run"]
+=======
+__all__ = ["PASSES", "AbsorbQuantisation", "Canonicalise", "FoldConstants", "FoldPads", "FuseActivations", "FuseChains", "FuseClamps",
+           "FuseProducts", "FuseSums", "FuseTables", "Functions", "GatherInput", "Joins", "Layout", "Legalise", "Order",
+           "Pass", "Place", "PlaceCpu", "Select", "TwoAxes", "Views", "WidenGroups", "for_targets", "run"]
+>>>>>>> main
 
 
 class Pass(Protocol):
@@ -53,7 +61,7 @@ PASSES: tuple[Pass, ...] = (
 CPU_ALONE: tuple[Pass, ...] = (
     FoldConstants(), Canonicalise(), FuseActivations(), AbsorbQuantisation(), Functions(), TwoAxes(), Layout(), Legalise(),
     FoldPads(), FuseClamps(), FuseTables(), WidenGroups(), FoldConstants("fold-real-constants", dequantise=True),
-    PlaceCpu(alone=True), Order(), FuseSums(where="cpu"),
+    FuseProducts(), PlaceCpu(alone=True), FuseChains(), Order(), FuseSums(where="cpu"),
 )
 GPU_ALONE: tuple[Pass, ...] = (*CPU_ALONE[:-3], PlaceGpu(alone=True), Order(), FuseSums(where="gpu"))
 

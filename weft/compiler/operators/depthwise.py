@@ -120,7 +120,7 @@ def window_cycles(s: Shape, cuts=1):
 
 def choose(subject_: str, s: Shape, config: Config, threads: int) -> Tile:
     """The tile of the fewest estimated cycles. WeftError where not even the smallest fits."""
-    candidates = cost.grid(c=cost.sizes(s.c, 12), n=cost.sizes(s.n, 4), oh=cost.sizes(s.oh, 16), ow=cost.sizes(s.ow, 8))
+    candidates = cost.grid(c=cost.sizes(s.c, 24), n=cost.sizes(s.n, 4), oh=cost.sizes(s.oh, 32), ow=cost.sizes(s.ow, 16))
     groups = [[Plan(s, config, axis, count) for count in counts for axis in (ORDER if count > 1 else ("oh",))]
               for counts in cost.numbers_of_threads(threads)]
     plan, sizes = cost.choose(subject_, config, groups, candidates)

@@ -15,6 +15,7 @@ from ..contraction import Contraction
 from ..kernel import LANES, Kernel, View
 from ..layout import BIAS
 from ..pack import packed
+from . import depthwise
 from .registry import operator
 
 
@@ -58,21 +59,28 @@ def real_supports(node: Node, graph: Graph) -> str:
 def conv(node: Node, graph: Graph, views: Mapping[str, View], form: Form) -> Kernel:
     """float32 images; the order of the sums is not NumPy's."""
     x, w, attrs = views[node.inputs[0]], graph.constants[node.inputs[1]], node.attrs
-    pads = resolve_pads(attrs, x.shape[2:], w.shape[2:])
-    c = Contraction(x, views[node.outputs[0]], w.shape[2:], tuple(attrs.get("strides", (1, 1))), pads[:2],
-                    tuple(attrs.get("dilations", (1, 1))), attrs.get("group", 1))
+    y, pads, groups = views[node.outputs[0]], resolve_pads(attrs, x.shape[2:], w.shape[2:]), attrs.get("group", 1)
+    window = (w.shape[2:], tuple(attrs.get("strides", (1, 1))), pads[:2], tuple(attrs.get("dilations", (1, 1))))
     bias = graph.constants[node.inputs[2]] if len(node.inputs) > 2 and node.inputs[2] else np.zeros(len(w), np.float32)
-    return of_reals(node, form, c, w, bias)
+    if groups == len(w) == x.shape[1] and groups > 1:
+        d, long = depthwise.Depthwise(x, y, *window), whole_vectors(bias)
+        begin = te.placeholder("bias", {"c": len(long)}, "float32", 0)
+        program, turns = depthwise.lowered(d, form, node, begin, {}, lambda acc, point: clamped(node, acc))
+        return Kernel(node.name, program, turns, {"$weights": d.packed(w), "$bias": long})
+    return of_reals(node, form, Contraction(x, y, *window, groups), w, bias)
 
 
 def of_reals(node: Node, form: Form, c: Contraction, w: np.ndarray, bias: np.ndarray) -> Kernel:
     """A kernel of float32 sums, clamped as the node's attributes say. w: [outputs, inputs, rows, columns]."""
-    flat = c.flattened()
-    long = np.zeros(-(-len(bias) // LANES) * LANES, np.float32)
-    long[:len(bias)] = bias
+    flat, long = c.flattened(), whole_vectors(bias)
     d = contraction.define(flat, te.placeholder("bias", {"c": len(long)}, "float32", 0), {}, lambda acc, point: clamped(node, acc))
     program, turns = contraction.program(d, form, node.name, {"x": node.inputs[0], "y": node.outputs[0]})
     return Kernel(node.name, program, turns, {"$weights": packed(np.asarray(w, np.float32), flat), "$bias": long})
+
+
+def whole_vectors(values: np.ndarray) -> np.ndarray:
+    """With zeros behind."""
+    return np.concatenate([values, np.zeros(-len(values) % LANES, values.dtype)])
 
 
 def clamped(node: Node, value: Expr) -> Expr:

@@ -34,21 +34,24 @@ def _rows(node, graph, views, shape, axis):
 
 @operator("LayerNormalization", supports=_constant_scales)
 def layer(node, graph, views, form):
-    """The mean, the mean square of what is left, and both applied."""
+    """In float64, as NumPy's, so that what is quantised afterwards is the same: the mean, the mean square of what is left, and both
+    applied."""
     shape = graph.tensors[node.inputs[0]].shape
     axis = node.attrs.get("axis", -1) % len(shape)
     row = _rows(node, graph, views, shape, axis)
     parameters = {f"${k}": np.broadcast_to(graph.constants[name], shape[axis:]).reshape(-1).astype(np.float32)
                   for k, name in enumerate(node.inputs[1:]) if name}
     made = rows.Rows(node.name, row, [points.constant_table(name, values) for name, values in parameters.items()])
-    each = 1 / row.length
-    total = made.reduce("total", "add", 0.0, made.value)
-    centred = made.keep("centred", lambda k: made.value(k) - total() * each)
+    wide = lambda k: made.value(k).astype("float64")  # noqa: E731
+    total = made.reduce("total", "add", 0.0, wide)
+    centred = made.keep("centred", lambda k: wide(k) - total() / float(row.length))
     squares = made.reduce("squares", "add", 0.0, lambda k: centred(k) * centred(k))
 
     def finished(k):
-        y = centred(k) * call("rsqrt", squares() * each + node.attrs.get("epsilon", 1e-5)) * made.constant("$0")(k)
-        return clamped(node.attrs, y + made.constant("$1")(k) if "$1" in parameters else y)
+        y = centred(k) / call("sqrt", squares() / float(row.length) + node.attrs.get("epsilon", 1e-5))
+        y = y * made.constant("$0")(k).astype("float64")
+        y = y + made.constant("$1")(k).astype("float64") if "$1" in parameters else y
+        return clamped(node.attrs, y.astype("float32"))
 
     return made.finish(finished)
 
