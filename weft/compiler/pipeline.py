@@ -8,12 +8,8 @@ import numpy as np
 
 from weft.isa import Config, WeftError, encode
 from weft.llvm.machine import Form
-<<<<<<< HEAD
 from weft.runtime.module import CpuFunction, GpuFunction, GpuStep, Launch, Module, Operator, TensorInfo
-=======
-from weft.runtime.module import CpuFunction, Launch, Module, Operator, TensorInfo
 from weft.runtime.stored import Stored
->>>>>>> main
 from weft.runtime.validate import static_findings
 
 from . import codegen, frontends, graph_passes, memory, passes, slow, targets
@@ -126,23 +122,14 @@ class _Builder:
         self.cycles: dict[str, float] = {}  # estimates, by the nodes' first outputs
 
     def build(self) -> Module:
-<<<<<<< HEAD
         launches = [self._launch(segment) for segment in self._segments("accel", ("host", "cpu", "gpu"))]
-        functions, code = self._functions(self._segments("cpu", ("host", "accel", "gpu")))
+        functions, code, stored = self._functions(self._segments("cpu", ("host", "accel", "gpu")))
         gpu_functions = [self._gpu_function(segment) for segment in self._segments("gpu", ("host", "accel", "cpu"))]
-=======
-        launches = [self._launch(segment) for segment in self._segments("accel", ("host", "cpu"))]
-        functions, code, stored = self._functions(self._segments("cpu", ("host", "accel")))
->>>>>>> main
         image = np.zeros(max((at + data.size for at, data in self.parts), default=0), np.uint8)
         for at, data in self.parts:
             image[at:at + data.size] = data
         module = self._module(image, launches)
-<<<<<<< HEAD
-        module.functions, module.code, module.gpu_functions = functions, code, gpu_functions
-=======
-        module.functions, module.code, module.stored = functions, code, stored
->>>>>>> main
+        module.functions, module.code, module.stored, module.gpu_functions = functions, code, stored, gpu_functions
         nodes = len(self.graph.nodes)
         self.progress(nodes, nodes + LAST_STEPS, "static check")
         self._check(module)

@@ -33,15 +33,9 @@ from .two_axes import TwoAxes
 from .views import Views
 from .widen_groups import WidenGroups
 
-<<<<<<< HEAD
-__all__ = ["PASSES", "AbsorbQuantisation", "Canonicalise", "FoldConstants", "FoldPads", "FuseActivations", "FuseClamps",
-           "FuseSums", "FuseTables", "Functions", "GatherInput", "Joins", "Layout", "Legalise", "Order", "Pass", "Place",
-           "PlaceCpu", "PlaceGpu", "Select", "TwoAxes", "Views", "WidenGroups", "for_targets", "run"]
-=======
 __all__ = ["PASSES", "AbsorbQuantisation", "Canonicalise", "FoldConstants", "FoldPads", "FuseActivations", "FuseChains", "FuseClamps",
            "FuseProducts", "FuseSums", "FuseTables", "Functions", "GatherInput", "Joins", "Layout", "Legalise", "Order",
-           "Pass", "Place", "PlaceCpu", "Select", "TwoAxes", "Views", "WidenGroups", "for_targets", "run"]
->>>>>>> main
+           "Pass", "Place", "PlaceCpu", "PlaceGpu", "Select", "TwoAxes", "Views", "WidenGroups", "for_targets", "run"]
 
 
 class Pass(Protocol):
@@ -63,7 +57,7 @@ CPU_ALONE: tuple[Pass, ...] = (
     FoldPads(), FuseClamps(), FuseTables(), WidenGroups(), FoldConstants("fold-real-constants", dequantise=True),
     FuseProducts(), PlaceCpu(alone=True), FuseChains(), Order(), FuseSums(where="cpu"),
 )
-GPU_ALONE: tuple[Pass, ...] = (*CPU_ALONE[:-3], PlaceGpu(alone=True), Order(), FuseSums(where="gpu"))
+GPU_ALONE: tuple[Pass, ...] = (*CPU_ALONE[:-4], PlaceGpu(alone=True), Order(), FuseSums(where="gpu"))
 
 
 def for_targets(targets: Sequence[str]) -> tuple[Pass, ...]:
