@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 
 import weft
 from tests.conftest import ROOT
@@ -27,11 +28,13 @@ def same(text: str) -> list:
     return [(w[0], float.fromhex(w[1])) if len(w) == 2 else w for w in words]
 
 
-def test_the_program_prints_what_python_computes(tmp_path):
-    made = subprocess.run(["make", "-s", "-C", HERE, f"BUILD={tmp_path}", f"WEFT={sys.executable} -m weft.cli", "CFLAGS=-Wall -Wextra -Werror", "run"],
+@pytest.mark.parametrize("target", ["accel,cpu", "cpu"])
+def test_the_program_prints_what_python_computes(target, tmp_path):
+    made = subprocess.run(["make", "-s", "-C", HERE, f"BUILD={tmp_path}", f"WEFT={sys.executable} -m weft.cli", f"TARGET={target}", "CFLAGS=-Wall -Wextra -Werror", "run"],
                           capture_output=True, text=True)
     assert made.returncode == 0, made.stderr
     module = weft.load(tmp_path / "digits.weft")
+    assert ("accel" in {o.where for o in module.operators}) == (target != "cpu")
     outputs, _ = module.run(image())
     printed = made.stdout[made.stdout.index("0: "):]
     assert same(printed) == same(expected_text(outputs["logits"]))

@@ -64,9 +64,9 @@ def test_raw_programs(cpu, tmp_path):
 
 
 @pytest.mark.parametrize("cpu", CPUS)
-@pytest.mark.parametrize("target", ["accel,cpu"])
+@pytest.mark.parametrize("target", ["accel,cpu", "cpu"])
 def test_a_network(cpu, target, tmp_path):
-    """The digits example, with machine code for what is not on the accelerator."""
+    """The digits example, with machine code for what is not on the accelerator, or for all of it."""
     emulator = qemu(cpu, CPUS[cpu])
     module = weft.compile(ROOT / "examples" / "digits" / "digits_int8.onnx", target=target, cpu=cpu)
     assert list(module.code) == [cpu]

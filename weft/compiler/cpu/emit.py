@@ -29,7 +29,7 @@ from ..bounds import Linear, prune
 from ..expr import Binary, Cast, Const, Expr, Load, Var, walk
 from ..stmt import Alloc, Buffer, For, LoopProgram, Seq, Stmt, Store, text
 from .dot import dot4
-from .values import OPERATIONS, TYPES, Values
+from .values import OPERATIONS, TYPES, Values, bytes_of
 
 MOST_LOCAL = 1 << 18  # values of a buffer on the stack
 HORIZONTAL = {"add", "max", "min"}
@@ -197,10 +197,15 @@ class _Emitter(Values):
             return self._scatter(stmt)
         value = self._stored(stmt.value, buffer)
         value = value.splat(self.lanes) if self.lanes and not value.lanes else value
-        if in_registers:
+        self._put(value, buffer, indices)
+
+    def _put(self, value: Value, buffer: Buffer, indices: tuple[Expr, ...]):
+        """A value, or lanes that are neighbours, into its place or register."""
+        if buffer in self.slots:
             self.builder.store(value.ir, self.slot(buffer, indices))
         else:
-            self.pointer(buffer, indices).store(value, TYPES_SIZE[buffer.dtype])
+            self.written(buffer)
+            self.pointer(buffer, indices).store(value, bytes_of(buffer.dtype))
 
     def _stored(self, e: Expr, buffer: Buffer) -> Value:
         value = self.cast(self.value(e), e.dtype, buffer.dtype) if e.dtype != "bool" else self.value(e)
@@ -232,10 +237,7 @@ class _Emitter(Values):
         lanes = self.lane, self.lanes
         self.lane, self.lanes = None, 0
         total = operation(self.value(own), total)
-        if stmt.buffer in self.slots:
-            self.builder.store(total.ir, self.slot(stmt.buffer, stmt.indices))
-        else:
-            self.pointer(stmt.buffer, stmt.indices).store(total, TYPES_SIZE[stmt.buffer.dtype])
+        self._put(total, stmt.buffer, stmt.indices)
         self.lane, self.lanes = lanes
 
     def _dot4(self, stmt: For):
@@ -253,10 +255,7 @@ class _Emitter(Values):
             total = self._load(store.buffer, store.indices)
             bytes_ = [self._four(operand, inner.var) for operand in operands]
             result = dot4(self.form, total, *bytes_) if lanes > 1 else dot4(self.form, total.splat(1), *bytes_).lane(0)
-            if store.buffer in self.slots:
-                self.builder.store(result.ir, self.slot(store.buffer, store.indices))
-            else:
-                self.pointer(store.buffer, store.indices).store(result, 4)
+            self._put(result, store.buffer, store.indices)
 
     def _four(self, operand: Load, k: Var) -> Value:
         """Four bytes along k, as an int32 in each lane."""
@@ -266,14 +265,7 @@ class _Emitter(Values):
             raise WeftError(f"loop {self.lane}", "dot4 reads four neighbouring bytes, and lanes the same or the next four",
                             str(operand), "weights packed by four")
         with self._with(k, 0):
-            place = self.pointer(operand.buffer, operand.indices)
-        if step:
-            return place.load(vector(I32, self.lanes), 1)
-        return place.load(I32, 1).splat(self.lanes) if self.lanes else place.load(I32, 1)
-
-
-TYPES_SIZE = {name: {8: 1, 32: 4, 64: 8}.get(getattr(kind, "width", 0)) or (4 if name == "float32" else 8)
-              for name, kind in TYPES.items()}
+            return self.once(operand.buffer, operand.indices, vector(I32, self.lanes) if step else I32, 1, 0 if step else self.lanes)
 
 
 @contextmanager

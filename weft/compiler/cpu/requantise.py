@@ -13,6 +13,7 @@ from weft.llvm.machine import Form
 from weft.llvm.values import F32, F64, I16, I32, Value, declared, vector
 
 LARGE = 1.5 * 2.0 ** 23  # from 2**23 to 2**24 float32 has whole numbers only
+LARGE_64 = 1.5 * 2.0 ** 52  # likewise float64; products are below 2**49
 BITS_OF_LARGE = int(np.float32(LARGE).view(np.int32))
 WHOLE, RESULT, BEYOND = 1 << 24, 1 << 22, 1 << 9  # float32 holds whole numbers below the first; LARGE takes what is below the second
 DOWN, TO_ZERO = 9, 11  # directions of rounding of AVX-512, without exceptions
@@ -38,7 +39,7 @@ def requantise(form: Form, acc: Value, scale: Value, rounding: int, zero_point: 
                way: int = WIDE) -> Value:
     """clip(round(acc * scale) + zero_point, minimum, maximum) as int32. scale: float64, or float32 unless the way is WIDE."""
     if way == WIDE or acc.lanes != 16 and rounding != HALF_EVEN:
-        return _in_float64(acc, scale.to_float(F64) if scale.element == F32 else scale, rounding, zero_point, minimum, maximum)
+        return _in_float64(form, acc, scale.to_float(F64) if scale.element == F32 else scale, rounding, zero_point, minimum, maximum)
     if way == CLAMPED:
         acc = acc.maximum(1 - WHOLE).minimum(WHOLE - 1)
     x = acc.to_float(F32)
@@ -51,15 +52,20 @@ def requantise(form: Form, acc: Value, scale: Value, rounding: int, zero_point: 
     return whole.maximum(minimum).minimum(maximum)
 
 
-def _in_float64(acc: Value, scale: Value, rounding: int, zero_point: int, minimum: int, maximum: int) -> Value:
+def _in_float64(form: Form, acc: Value, scale: Value, rounding: int, zero_point: int, minimum: int, maximum: int) -> Value:
     product = acc.to_float(F64) * scale
     if rounding == HALF_EVEN:
-        whole = product.call("roundeven")
+        whole = product.call("roundeven") if _rounds(form) else product + LARGE_64 - LARGE_64
     elif rounding == HALF_UP:
         whole = (product + 0.5).call("floor")
     else:
         whole = (product + product.like(0.5).call("copysign", product)).call("trunc")
     return whole.maximum(float(minimum - zero_point)).minimum(float(maximum - zero_point)).to_int(I32) + zero_point
+
+
+def _rounds(form: Form) -> bool:
+    """Whether rounding half to even is an instruction; elsewhere it would be a call, which not every C library has."""
+    return form.architecture != "armv7" and (form.architecture != "x86_64" or "sse4.1" in form.features)
 
 
 def _fma_towards(a: Value, b: Value, c: Value, direction: int) -> Value:

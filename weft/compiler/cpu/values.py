@@ -35,6 +35,7 @@ class Values:
         self.lane: Var | None = None
         self.lanes = 0
         self.places: dict[Buffer, Pointer] = {}
+        self.read: dict[tuple, Value] = {}  # what was read in this block and not written since: half of LLVM's work is less
         self.slots: dict[Buffer, dict[tuple[int, ...], ir.AllocaInstr]] = {}
 
     # Indices
@@ -84,7 +85,7 @@ class Values:
     def pointer(self, buffer: Buffer, indices: tuple[Expr, ...]) -> Pointer:
         """The address of the value, of the first lane; outer loops' parts are added first, so that they leave inner loops."""
         total, rest = self.flat(buffer, indices)
-        size, place = _bytes(buffer.dtype), self.places[buffer]
+        size, place = bytes_of(buffer.dtype), self.places[buffer]
         for v in self.env:
             factor = total.coefficient(v)
             if factor and v is not self.lane:
@@ -185,10 +186,23 @@ class Values:
             return Value(self.builder, self.builder.load(slot, typ=slot.allocated_type))
         step, kind = self.step(buffer, indices), TYPES[buffer.dtype]
         if step in (0, 1):
-            x = self.pointer(buffer, indices).load(vector(kind, self.lanes) if step else kind, _bytes(buffer.dtype))
+            x = self.once(buffer, indices, vector(kind, self.lanes) if step else kind, bytes_of(buffer.dtype))
         else:
             x = self._gathered(buffer, indices)
         return x.differs(0) if buffer.dtype == "bool" else x
+
+    def once(self, buffer: Buffer, indices: tuple[Expr, ...], kind: ir.Type, align: int, spread: int = 0) -> Value:
+        """A load from the first lane's place, in `spread` lanes if that is above 0; the same one where it was read before."""
+        total, rest = self.flat(buffer, indices)
+        key = (buffer, frozenset(total.terms), total.constant, str(kind), spread, self.builder.block)
+        if rest or key not in self.read:
+            x = self.pointer(buffer, indices).load(kind, align)
+            self.read[key] = x.splat(spread) if spread else x
+        return self.read[key]
+
+    def written(self, buffer: Buffer):
+        """Forgets what was read of a buffer; arguments do not overlap."""
+        self.read = {key: x for key, x in self.read.items() if key[0] is not buffer}
 
     def _gathered(self, buffer: Buffer, indices: tuple[Expr, ...]) -> Value:
         """Lanes that lie anywhere."""
@@ -198,7 +212,7 @@ class Values:
             at = at + self.index(e) * factor
         joined = Value(self.builder, ir.Constant(vector(kind, self.lanes), ir.Undefined))
         for k in range(self.lanes):
-            joined = joined.with_lane(k, (base + at.lane(k) * _bytes(buffer.dtype)).load(kind, _bytes(buffer.dtype)))
+            joined = joined.with_lane(k, (base + at.lane(k) * bytes_of(buffer.dtype)).load(kind, bytes_of(buffer.dtype)))
         return joined
 
     def by_lane(self, make: Callable[[], Value]) -> Value:
@@ -252,7 +266,7 @@ def _narrowed(x: Value, kind: ir.IntType) -> Value:
     return x.trunc(kind) if kind.width < x.element.width else x
 
 
-def _bytes(dtype: str) -> int:
+def bytes_of(dtype: str) -> int:
     return {I8: 1, I32: 4, I64: 8, F32: 4, F64: 8}[TYPES[dtype]]
 
 
