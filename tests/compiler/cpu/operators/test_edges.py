@@ -54,9 +54,22 @@ def test_bytes_change_their_sign(op, dtype, layout):
     assert np.array_equal(run(graph, inputs, views_of(graph, layout))[0], meaning(graph, inputs)[0])
 
 
+@pytest.mark.parametrize("source", ["int8", "uint8", "int32", "float32"])
+@pytest.mark.parametrize("target", ["int32", "float32"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_casts(source, target, layout):
+    rng = np.random.default_rng(3)
+    inputs = {"x": reals(rng, (2, 20, 3, 3), 50) if source == "float32" else integers(rng, (2, 20, 3, 3), source)}
+    graph = graph_of("Cast", inputs, {"to": target})
+    assert np.array_equal(run(graph, inputs, views_of(graph, layout))[0], meaning(graph, inputs)[0])
+
+
 def test_what_is_refused():
     x = reals(np.random.default_rng(2), (3,))
     graph = graph_of("quantize", {"x": x}, {"scale": 1.0, "zero_point": 0, "dtype": "int16"})
     assert operators.why_not(graph.nodes[0], graph) == "the CPU quantises float32 to int8 and uint8, not float32 to int16"
     graph = graph_of("dequantize", {"x": np.ones(3, np.int32)}, {"scale": 1.0, "zero_point": 0})
     assert operators.why_not(graph.nodes[0], graph) == "the CPU dequantises int8 and uint8, not int32"
+    graph = graph_of("Cast", {"x": np.ones(3, np.int64)}, {"to": "float32"})
+    assert operators.why_not(graph.nodes[0], graph) == \
+        "the CPU casts bytes, int32 and float32 to int32 and float32, not int64 to float32"

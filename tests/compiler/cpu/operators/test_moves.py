@@ -85,6 +85,15 @@ def test_others(op, attrs, constants, form):
     check(op, {"x": reals(np.random.default_rng(1), (2, 20, 3, 7))}, attrs, constants=constants, form=form)
 
 
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "float32"])
+@pytest.mark.parametrize("steps", [(("transpose", (0, 2, 3, 1)), ("reshape", (1, 21, 20))), (("reshape", (60, 7)), ("transpose", (1, 0))),
+                                   (("reshape", (7, 60)), ("flip",), ("transpose", (1, 0)), ("reshape", (420,)))])
+def test_views(dtype, steps):
+    steps = tuple(step for step in steps if dtype != "float32" or step[0] != "flip")
+    for layouts in ((True, False), (False, True), (False, False)):
+        check("view", {"x": arrays(np.random.default_rng(3), (1, 20, 3, 7), dtype)}, {"steps": steps}, layouts)
+
+
 def test_blocks_into_channels():
     check("SpaceToDepth", {"x": reals(np.random.default_rng(1), (2, 5, 4, 6))}, {"blocksize": 2})
 

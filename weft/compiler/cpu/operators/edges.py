@@ -71,3 +71,22 @@ def flip(node, graph, views, form):
         return stored(value, lift(graph, x, views[x])) + (step + lift(graph, out, views[out]))
 
     return pointwise.build(node, graph, views, [x], define)
+
+
+def _is_cast(node: Node, graph: Graph) -> str:
+    source, target = graph.tensors[node.inputs[0]].dtype, graph.tensors[node.outputs[0]].dtype
+    known = source in (*BYTES, "int32", "float32") and target in ("int32", "float32")
+    return "" if known else f"the CPU casts bytes, int32 and float32 to int32 and float32, not {source} to {target}"
+
+
+@operator("Cast", supports=_is_cast)
+def cast(node, graph, views, form):
+    """Whole numbers out of real ones are towards zero."""
+    x, out = node.inputs[0], node.outputs[0]
+    whole = graph.tensors[x].dtype in BYTES
+
+    def define(value):
+        value = stored(value, lift(graph, x, views[x])) if whole else value
+        return pointwise.clamped(node.attrs, value.astype(views[out].dtype)) if views[out].dtype == "float32" else value
+
+    return pointwise.build(node, graph, views, [x], define)

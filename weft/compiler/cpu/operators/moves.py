@@ -6,12 +6,14 @@ from dataclasses import replace
 import numpy as np
 
 from weft.runtime.kernels.shape import slice_ranges
+from weft.runtime.kernels.view import rearrange
 
 from ...expr import Const, Expr
 from ...graph import Graph, Node
 from .. import access, points, pointwise
 from ..access import Access
 from ..kernel import Kernel, View
+from ..layout import BIAS
 from ..pointwise import clamped, lift, stored
 from .registry import operator
 
@@ -87,6 +89,19 @@ def reshape(node, graph, views, form):
     copy = Copy(node, graph, views)
     source = copy.source.reshape(copy.shape)
     return copy.by_places(copy.source.places().reshape(copy.shape)) if source is None else copy.kernel(source)
+
+
+@operator("view", supports=supports)
+def view(node, graph, views, form):
+    """Transposes and reshapes one after the other, in one copy; int8 may become the uint8 of the same real numbers."""
+    copy = Copy(node, graph, views)
+    types = [graph.tensors[name].dtype for name in (node.inputs[0], node.outputs[0])]
+    copy.up += {("int8", "uint8"): BIAS, ("uint8", "int8"): -BIAS}.get(tuple(types), 0)
+    moves = [step for step in node.attrs["steps"] if step[0] != "flip"]
+    source: Access | None = copy.source
+    for kind, argument in moves:
+        source = source and (source.transpose(argument) if kind == "transpose" else source.reshape(argument))
+    return copy.by_places(rearrange(copy.source.places(), moves)) if source is None else copy.kernel(source)
 
 
 @operator("slice", "Slice", supports=supports)
