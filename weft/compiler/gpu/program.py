@@ -1,7 +1,7 @@
 """From a run of nodes to kernels for a GPU: `build(graph, nodes, outputs)`.
 
 Layouts are the CPU's (weft.compiler.cpu.plan). A step is one launch of a kernel, or of the one that fills a border; steps
-run one after the other. Kernels that are equal as text are one function of the PTX.
+run one after the other. Kernels whose loops are the same are one function of the PTX.
 """
 
 import hashlib
@@ -20,6 +20,7 @@ from ..expr import Const, Var, binary
 from ..graph import Graph, Node
 from ..stmt import Buffer, For, LoopProgram, Store
 from . import operators
+from .canonical import canonical
 from .emit import emit
 from .ptx import DEFAULT, ptx
 from .threads import Dimensions, dimensions
@@ -107,7 +108,7 @@ class _Builder:
 
     def _symbol(self, program: LoopProgram) -> str:
         """The name of the program's function, which the module has then."""
-        text = str(emit(program, "kernel"))
+        text = canonical(program)
         if text not in self.symbols:
             self.symbols[text] = f"weft_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
             emit(program, self.symbols[text], self.module)

@@ -90,7 +90,7 @@ def _sums(sums: Stage, y: Stage, at: Axis) -> Axis:
     g, p, c, k = sums.leaves
     depth, k = sums.split(k, DEPTH)
     sums.reorder(depth, k, g, p, c)
-    for axis in (k, p, c):
+    for axis in (p, c):  # LLVM unrolls k
         sums.unroll(axis)
     return depth
 
