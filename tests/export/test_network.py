@@ -141,6 +141,6 @@ def test_the_header_is_c_and_c_plus_plus(tmp_path):
 
 def test_the_header_describes_inputs_and_outputs():
     text = header(tiny(), "net")
-    assert ("/* input 0: 'x', int32 [10] */\n#define NET_INPUT_0_TYPE int32_t\n#define NET_INPUT_0_SIZE 10 /* elements */\n"
+    assert ("/* input 0: 'x', int32 [10] */\n#define NET_INPUT_0_NAME \"x\"\n#define NET_INPUT_0_TYPE int32_t\n#define NET_INPUT_0_RANK 1\n#define NET_INPUT_0_SHAPE {10}\n#define NET_INPUT_0_SIZE 10 /* elements */\n"
             "#define NET_INPUT_0_BYTES 40\n#define NET_INPUT_0_SCALE 0.5\n#define NET_INPUT_0_ZERO_POINT 3\n") in text
     assert text.startswith("/* The network a * / \"net\", for C. Written by weft. */\n#ifndef NET_H\n")

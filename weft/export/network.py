@@ -111,7 +111,9 @@ def _described(name: str, kind: str, index: int, tensor: str, info: TensorInfo) 
     if info.dtype not in TYPES:
         raise WeftError(f"{kind} '{tensor}'", f"C knows {', '.join(TYPES)}", info.dtype, "another dtype at the network's edge")
     size = int(np.prod(info.shape, dtype=np.int64))
-    text = [f"/* {kind} {index}: '{tables.comment(tensor)}', {info.dtype} {list(info.shape)} */", f"#define {name}_TYPE {TYPES[info.dtype]}",
+    text = [f"/* {kind} {index}: '{tables.comment(tensor)}', {info.dtype} {list(info.shape)} */",
+            f"#define {name}_NAME {tables.string(tensor)}", f"#define {name}_TYPE {TYPES[info.dtype]}",
+            f"#define {name}_RANK {len(info.shape)}", f"#define {name}_SHAPE {tables.row(info.shape)}",
             f"#define {name}_SIZE {size} /* elements */", f"#define {name}_BYTES {size * np.dtype(info.dtype).itemsize}"]
     if info.scale is not None:
         text += [f"#define {name}_SCALE {float(info.scale)!r}", f"#define {name}_ZERO_POINT {int(info.zero_point or 0)}"]

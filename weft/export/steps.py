@@ -78,12 +78,12 @@ class Plan:
 
 
 def plan(module: Module) -> Plan:
-    """The steps that compute the outputs of `module` from its inputs. WeftError where an operator runs in NumPy."""
-    left = [o for o in module.operators if o.where == "host"]
+    """The steps that compute the outputs of `module` from its inputs. WeftError where an operator runs elsewhere than on the accelerator and the CPU."""
+    left = [o for o in module.operators if o.where not in ("accel", "cpu", "view")]
     if left:
-        kinds = ", ".join(dict.fromkeys(f"{o.name} ({o.op})" for o in left))
-        raise WeftError(f"module '{module.name}'", "a library for C has no NumPy, so each operator runs on the accelerator or the CPU",
-                        f"on the host: {kinds}", "`weft compile --target accel,cpu`, or a network without them: `weft import` says why they stay")
+        kinds = ", ".join(dict.fromkeys(f"{o.name} ({o.op}, {o.where})" for o in left))
+        raise WeftError(f"module '{module.name}'", "in a library for C each operator runs on the accelerator or the CPU, compiled", kinds,
+                        "`weft compile --target accel,cpu`; `weft import` says why what is left stays on the host, by NumPy")
     return _Planner(module).plan
 
 
