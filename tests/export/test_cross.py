@@ -91,3 +91,23 @@ def test_a_lesser_cpu_gets_code_that_it_can_run(cpu, tmp_path):
     done = subprocess.run([*emulator, tmp_path / "digits"], stdin=(EXAMPLE / "seven.txt").open(), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert same(done.stdout) == same(expected_text(module.run(image())[0]["logits"]))
+
+
+@pytest.mark.parametrize("cpu", CPUS)
+@pytest.mark.parametrize("name", ["resnet8_cifar10_int8.tflite", "kwt1_speechcommands_fp32.onnx"])
+def test_a_trained_network_by_two_threads(name, cpu, models, tmp_path):
+    """int8 to the bit; float32 too where products are added with one rounding, as on this machine, else nearly."""
+    emulator = qemu(cpu, CPUS[cpu])
+    here, there = (weft.compile(models / name, target="cpu", cpu=of) for of in (None, cpu))
+    export_library(there, tmp_path / "net.o")
+    program = linked(cpu, Path(__file__).parent / "network.c", tmp_path, "net.o")
+    rng, info = np.random.default_rng(0), here.tensors[here.inputs[0]]
+    inputs = [(rng.standard_normal(info.shape) * 40).astype(info.dtype) for _ in range(2)]
+    done = subprocess.run([*emulator, program, "2"], input=b"".join(x.tobytes() for x in inputs), capture_output=True)
+    assert done.returncode == 0, done.stderr
+    expected = np.stack([here["main"](x) for x in inputs])
+    made = np.frombuffer(done.stdout, expected.dtype).reshape(expected.shape)
+    if expected.dtype == np.float32 and machine.FORMS[cpu].fma != machine.host_forms()[0].fma:
+        np.testing.assert_allclose(made, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+    else:
+        assert np.array_equal(made, expected)

@@ -12,7 +12,6 @@ from tests.export.libraries import STRICT, device_library
 from tests.random_networks import random_network
 from weft.compiler.pipeline import build
 from weft.export import export_library
-from weft.export.network import header
 from weft.isa import DEFAULT, PRESETS, WeftError
 from weft.llvm import machine, threads
 from weft.runtime.module import CpuFunction, Module, Operator, TensorInfo
@@ -137,10 +136,3 @@ def test_the_header_is_c_and_c_plus_plus(tmp_path):
     export_library(tiny(), tmp_path / "net.so")
     for language in ("c", "c++"):
         subprocess.run(["g++", "-x", language, "-Wall", "-Wextra", "-Werror", "-fsyntax-only", tmp_path / "net.h"], check=True)
-
-
-def test_the_header_describes_inputs_and_outputs():
-    text = header(tiny(), "net")
-    assert ("/* input 0: 'x', int32 [10] */\n#define NET_INPUT_0_TYPE int32_t\n#define NET_INPUT_0_SIZE 10 /* elements */\n"
-            "#define NET_INPUT_0_BYTES 40\n#define NET_INPUT_0_SCALE 0.5\n#define NET_INPUT_0_ZERO_POINT 3\n") in text
-    assert text.startswith("/* The network a * / \"net\", for C. Written by weft. */\n#ifndef NET_H\n")

@@ -34,7 +34,7 @@ def test_the_table_of_machines():
 
 def test_functions_are_those_of_the_header():
     from tests.export.test_network import tiny
-    from weft.export.network import header
+    from weft.export.header import header
 
     for name in re.findall(r"^\| `NET(_\w+)\(", PAGE, re.M):
         assert f" net{name}(" in header(tiny(), "net").replace("*", " ")

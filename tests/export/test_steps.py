@@ -163,12 +163,13 @@ def test_functions_work_in_the_caller_s_arrays_where_they_can():
     assert plan.copies == [steps.Copy((FIRST + 2, 0), (SCRATCH, 0), 1, 128, ((4, 1, 1),))]
 
 
-def test_numpy_operators_are_refused_by_name():
-    soft = Operator("probabilities", "softmax", ("x",), ("y",), {}, "host", "not on the accelerator")
+@pytest.mark.parametrize("where", ["host", "gpu"])
+def test_operators_elsewhere_are_refused_by_name(where):
+    soft = Operator("probabilities", "softmax", ("x",), ("y",), {}, where, "not on the accelerator")
     tensors = {"x": TensorInfo((2, 3), "float32"), "y": TensorInfo((2, 3), "float32")}
     module = Module("m", DEFAULT, tensors, [soft], [], {}, np.zeros(0, np.uint8), 0, {}, ["x"], ["y"])
     with pytest.raises(WeftError) as caught:
         steps.plan(module)
     assert str(caught.value) == (
-        "module 'm': a library for C has no NumPy, so each operator runs on the accelerator or the CPU, but found on the host: probabilities "
-        "(softmax); try: `weft compile --target accel,cpu`, or a network without them: `weft import` says why they stay")
+        f"module 'm': in a library for C each operator runs on the accelerator or the CPU, compiled, but found probabilities (softmax, {where}); try: "
+        "`weft compile --target accel,cpu`; `weft import` says why what is left stays on the host, by NumPy")

@@ -15,6 +15,10 @@ def test_identifiers_and_comments():
     assert tables.comment("a */ b\nc ü \\") == "a * / b c ? /"
 
 
+def test_strings():
+    assert tables.string('a "b" ü?\\\n') == '"a \\042b\\042 \\303\\274\\077\\134\\012"'
+
+
 def test_tables():
     assert tables.row([1, "x", [2, (True, -3)]]) == "{1, x, {2, {1, -3}}}"
     assert tables.table("int t[]", [[1], [2]]) == "static const int t[] = {\n    {1},\n    {2},\n};\n"

@@ -62,7 +62,8 @@ def engine_code(config: Config, form: machine.Form) -> bytes:
 
 def array_bytes(config: Config, form: machine.Form) -> dict[str, int]:
     """Bytes of each array that the engine's words point to and the device owns."""
-    own = {name: int(np.prod(shape)) * np.dtype(dtype).itemsize for name, (shape, dtype) in arrays(config, engine_form(config, form)).items()}
+    own = {name: int(np.prod(shape)) * np.dtype(dtype).itemsize
+           for name, (shape, dtype) in arrays(config, engine_form(config, form)).items()}
     return {name: getattr(config, f"{name}_depth") * getattr(config, f"{name}_bytes") for name in SCRATCHPADS} | own
 
 
@@ -85,14 +86,16 @@ def device_tables(config: Config, forms: Sequence[machine.Form]) -> str:
              "typedef struct { int64_t (*prepare)(void *), (*run)(void *); unsigned needs; uint64_t arrays[ARRAYS]; } engine_form;"]
     text += [f"int64_t prepare_{form}(void *), run_{form}(void *);" for form in forms]
     for opcode, layout in of.items():
-        text.append(tables.table(f"field fields_{opcode.name}[]", ((place[f.name], f.offset, f.width, f.signed) for f in layout.fields.values())))
+        fields = ((place[f.name], f.offset, f.width, f.signed) for f in layout.fields.values())
+        text.append(tables.table(f"field fields_{opcode.name}[]", fields))
     listed = [(f"fields_{Opcode(k).name}", len(of[k].fields)) if k in of else (0, 0) for k in range(8)]
     text += [tables.table("struct { const field *fields; int count; } opcodes[]", listed),
              tables.table("uint8_t module_of[][8]", ([_module(o, m) for m in range(8)] for o in range(8))),
              tables.table("token tokens[]", flags),
              f"static const int base_of[] = {tables.row(_base(m, bases) for m in range(memories))};",
              f"static const int array_words[] = {tables.row(WORDS.index(name) for name in names)};",
-             tables.table("engine_form forms[]", ((f"prepare_{f}", f"run_{f}", tables.needs(f), list(sizes[f.name].values())) for f in forms))]
+             tables.table("engine_form forms[]", ((f"prepare_{form}", f"run_{form}", tables.needs(form), list(sizes[form.name].values()))
+                                                  for form in forms))]
     return "\n".join(text)
 
 

@@ -46,7 +46,8 @@ def compiler(architecture: str, cc: str | None = None) -> list[str]:
     if own:
         found = next(filter(None, map(shutil.which, COMPILERS)), None)
         if not found:
-            raise WeftError(subject, "linking needs a C compiler", f"none of {', '.join(COMPILERS)}", "g++ of your system, which brings one, or --cc")
+            raise WeftError(subject, "linking needs a C compiler", f"none of {', '.join(COMPILERS)}",
+                            "g++ of your system, which brings one, or --cc")
         return [found]
     if architecture not in ZIG or importlib.util.find_spec("ziglang") is None:
         raise WeftError(subject, "linking for another machine needs its C compiler", "none",
@@ -57,7 +58,8 @@ def compiler(architecture: str, cc: str | None = None) -> list[str]:
 def check_output(path: Path) -> None:
     """WeftError for a name that is no library's, or in no folder."""
     if path.suffix not in HOW:
-        raise WeftError(f"library {path}", "its name ends in .so (shared) or .o (to be linked into a program)", repr(path.suffix), "net.so")
+        raise WeftError(f"library {path}", "its name ends in .so (shared) or .o (to be linked into a program)", repr(path.suffix),
+                        "net.so")
     if not path.parent.is_dir():
         raise WeftError(f"library {path}", "its folder must be there", f"no {path.parent}", "mkdir")
 
@@ -86,12 +88,13 @@ def link(path: Path, sources: Mapping[str, str], files: Mapping[str, bytes], com
         objects += [name for name in files if name.endswith(".o")]
         made = f"made{path.suffix}"
         (Path(folder) / "exported.map").write_text(f"{{ global: {exported}; local: *; }};\n")
-        needs = ("-Wl,--version-script=exported.map", f"-Wl,-soname,{path.name}", "-pthread", "-lm") if path.suffix == ".so" else ("-nostdlib",)
-        _run([*command, *HOW[path.suffix], *objects, *needs, "-o", made], folder, path)
+        shared = ("-Wl,--version-script=exported.map", f"-Wl,-soname,{path.name}", "-pthread", "-lm")
+        _run([*command, *HOW[path.suffix], *objects, *(shared if path.suffix == ".so" else ("-nostdlib",)), "-o", made], folder, path)
         write_atomically(path, (Path(folder) / made).read_bytes())
 
 
 def _run(command: list[str], folder: str, path: Path) -> None:
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode:
-        raise WeftError(f"library {path}", "the C compiler must accept it", f"{command[0]}: {done.stderr.strip()[-2000:]}", "another --cc")
+        raise WeftError(f"library {path}", "the C compiler must accept it", f"{command[0]}: {done.stderr.strip()[-2000:]}",
+                        "another --cc")

@@ -1,6 +1,6 @@
-"""A network as a library for C: header, tables, constants, and machine code of its functions in every form."""
+"""A network as a library for C: tables, constants, and machine code of its functions in every form."""
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -8,15 +8,14 @@ import numpy as np
 from weft.isa import WeftError
 from weft.llvm import machine
 from weft.llvm.threads import BARRIER_BYTES
-from weft.runtime.module import Module, TensorInfo
+from weft.runtime.module import Module
 
 from . import linker, tables
 from .elf import renamed
+from .header import header
 from .linker import SOURCES, host_architecture
 from .steps import LINE, MOST_AXES, Plan, plan
 
-TYPES = {"int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t", "uint16": "uint16_t", "int32": "int32_t", "uint32": "uint32_t",
-         "int64": "int64_t", "uint64": "uint64_t", "float32": "float", "float64": "double", "bool": "uint8_t"}
 KINDS = ("FILL", "COPY", "WRITE", "READ", "LAUNCH", "CALL")
 
 
@@ -34,22 +33,20 @@ def export_library(module: "Module | str | Path", path: str | Path, *, cpu: str 
 
     Raises
     ------
-    WeftError: for a module with operators in NumPy (each is named), or without code for that CPU; where there is no C compiler.
+    WeftError: for a module with operators in NumPy (each is named), or without code for that CPU; where there is no C
+        compiler, or it fails.
     """
     module = module if isinstance(module, Module) else Module.load(module)
     path = Path(path)
     linker.check_output(path)
-    planned = plan(module)
-    forms = _forms(module, cpu)
-    command = linker.compiler(forms[0].architecture, cc)
-    prefix = tables.identifier(prefix or path.name.removesuffix(path.suffix).removeprefix("lib"))
-    symbols = {form.name: {symbol: f"weft_{prefix}_{form}_{symbol}" for symbol in module.code.get(form.name, ())} for form in forms}
-    codes = {f"{name}.o": renamed(module.code[form][symbol], names) for form, names in symbols.items() for symbol, name in names.items()}
-    constants, places = _constants(planned)
-    sources = {"network.c": (SOURCES / "network.c").read_text(), "cpu_features.h": tables.features(),
-               "network_tables.h": network_tables(planned, forms, symbols, places, len(constants), prefix), f"{prefix}.h": header(module, prefix)}
-    linker.link(path, sources, {**codes, "image.bin": module.image.tobytes(), "constants.bin": constants}, command, exported=f"{prefix}_*")
-    linker.write_header(path.parent / f"{prefix}.h", header(module, prefix))
+    library = Library(plan(module), _forms(module, cpu), tables.identifier(prefix or path.stem.removeprefix("lib")))
+    command = linker.compiler(library.forms[0].architecture, cc)
+    described, constants = header(module, library.prefix), library.constants()[0]
+    sources = {"network.c": (SOURCES / "network.c").read_text(), "network_tables.h": library.tables(),
+               "cpu_features.h": tables.features(), f"{library.prefix}.h": described}
+    files = {"image.bin": module.image.tobytes(), "constants.bin": constants, **library.codes()}
+    linker.link(path, sources, files, command, exported=f"{library.prefix}_*")
+    linker.write_header(path.parent / f"{library.prefix}.h", described)
 
 
 def _forms(module: Module, cpu: str | None) -> list[machine.Form]:
@@ -59,94 +56,81 @@ def _forms(module: Module, cpu: str | None) -> list[machine.Form]:
         cpu = host_architecture() if host_architecture() in machines else min(machines)
     found = [form for form in machine.forms_of(cpu) if form.name in module.code]
     if module.functions and not found:
-        raise WeftError(f"module '{module.name}'", f"it must have code for {cpu}", ", ".join(module.code) or "none", f"`weft compile --cpu {cpu}`")
+        raise WeftError(f"module '{module.name}'", f"it must have code for {cpu}", ", ".join(module.code) or "none",
+                        f"`weft compile --cpu {cpu}`")
     return found or machine.forms_of(cpu)
 
 
-def _constants(planned: Plan) -> tuple[bytes, list[int]]:
-    """All that the library reads and the device does not: (bytes, where each function's begin)."""
-    blob, places = bytearray(planned.constants), []
-    for function in planned.module.functions:
-        blob.extend(bytes(-len(blob) % LINE))
-        places.append(len(blob))
-        blob.extend(np.ascontiguousarray(function.constants).tobytes())
-    return bytes(blob), places
+@dataclass(frozen=True)
+class Library:
+    """What a library is made of. prefix: what its names begin with."""
 
+    plan: Plan
+    forms: list[machine.Form]
+    prefix: str
 
-def header(module: Module, prefix: str) -> str:
-    """PREFIX.h: the device's interface, sizes and types of inputs and outputs, four functions."""
-    upper = prefix.upper()
-    device = (SOURCES / "device.h").read_text()
-    text = [f"/* The network {tables.comment(module.name)}, for C. Written by weft. */", f"#ifndef {upper}_H", f"#define {upper}_H", "", device,
-            "#ifdef __cplusplus", 'extern "C" {', "#endif", "",
-            f"#define {upper}_INPUTS {len(module.inputs)}", f"#define {upper}_OUTPUTS {len(module.outputs)}",
-            f"#define {upper}_LAUNCHES {len(module.launches)} /* none: it needs no device */",
-            f"#define {upper}_MEMORY_SIZE {module.memory_size} /* bytes of the device's DRAM, from `base` on */", ""]
-    for kind, names in (("input", module.inputs), ("output", module.outputs)):
-        for k, name in enumerate(names):
-            text += _described(f"{upper}_{kind.upper()}_{k}", kind, k, name, module.tensors[name])
-    text += [FUNCTIONS.replace("NETWORK", prefix), "#ifdef __cplusplus", "}", "#endif", "#endif", ""]
-    return "\n".join(text)
+    @property
+    def module(self) -> Module:
+        return self.plan.module
 
+    def symbol(self, form: machine.Form, symbol: str) -> str:
+        """A symbol of the module's code as it is called in the library, which has the same function in several forms."""
+        return f"weft_{self.prefix}_{form}_{symbol}"
 
-FUNCTIONS = """typedef struct NETWORK NETWORK;
+    def codes(self) -> dict[str, bytes]:
+        """Object files by name."""
+        made = {}
+        for form in self.forms:
+            code = self.module.code.get(form.name, {})
+            names = {symbol: self.symbol(form, symbol) for symbol in code}
+            made |= {f"{names[symbol]}.o": renamed(code[symbol], names) for symbol in code}
+        return made
 
-/* Makes the network ready to run, its constants in the device's DRAM from byte `base` (a multiple of 4096) on.
-   device: stays the caller's, and must outlive the network; NULL for a network without launches.
-   threads: of the CPU's part; 0: as many as cores. Returns a weft_status; *network is NULL unless it is WEFT_OK. */
-int NETWORK_create(NETWORK **network, const weft_device *device, uint64_t base, int threads);
+    def constants(self) -> tuple[bytes, list[int]]:
+        """All that the library reads and the device does not: (bytes, where each function's begin)."""
+        blob, places = bytearray(self.plan.constants), []
+        for function in self.module.functions:
+            blob.extend(bytes(-len(blob) % LINE))
+            places.append(len(blob))
+            blob.extend(np.ascontiguousarray(function.constants).tobytes())
+        return bytes(blob), places
 
-/* One input through the network: an array for each input and each output, row-major. By one thread at a time. */
-int NETWORK_run(NETWORK *network, const void *const *inputs, void *const *outputs);
+    def tables(self) -> str:
+        """network_tables.h: what network.c runs."""
+        plan, functions, (constants, places) = self.plan, self.module.functions, self.constants()
+        steps = ((s.kind, s.number, s.size, s.place) for s in plan.steps)
+        copies = ((c.to, c.source, c.item, len(c.loops), c.flip, c.loops) for c in plan.copies)
+        calls = ((place, len(io), io) for place, io in zip(places, plan.calls))
+        forms = ((tables.needs(form), [self.symbol(form, f.symbol) for f in functions] or ["0"]) for form in self.forms)
+        return "\n".join([
+            f'#include "{self.prefix}.h"', f"#define NETWORK {self.prefix}", f"#define NAME(function) {self.prefix}_##function",
+            f"#define FINGERPRINT 0x{int(self.module.config.fingerprint, 16) & 0xffffffff:08x}u", *self._numbers(),
+            "typedef struct { int base; uint64_t offset; } place;",
+            "typedef struct { int kind; uint64_t number, size; place place; } step;",
+            "typedef struct { uint32_t size; int64_t to, from; } copy_loop;",
+            f"typedef struct {{ place to, from; int item, rank; uint8_t flip; copy_loop loops[{MOST_AXES}]; }} copy;",
+            "typedef struct { uint64_t first; int count; place io[MOST_IO]; } function;",
+            "typedef void code(void *, const void *, void **, int64_t, int64_t, void *);",
+            f"typedef struct {{ unsigned needs; code *code[{max(1, len(functions))}]; }} cpu_form;",
+            *(f"code {self.symbol(form, f.symbol)};" for form in self.forms for f in functions),
+            self._included("image", self.module.image.size), self._included("constants", len(constants)),
+            tables.table("step steps[]", steps, "{.kind = 0}"), tables.table("copy copies[]", copies, "{.item = 0}"),
+            tables.table("function functions[]", calls, "{.count = 0}"), tables.table("cpu_form forms[]", forms)])
 
-/* What the last error of NETWORK_run was, in words. */
-const char *NETWORK_message(const NETWORK *network);
+    def _numbers(self) -> list[str]:
+        module, plan = self.module, self.plan
+        sizes = {"SCRATCH_SIZE": plan.scratch, "ARENA_SIZE": max([f.arena_size for f in module.functions], default=0),
+                 "BARRIER_SIZE": BARRIER_BYTES, "IMAGE_SIZE": module.image.size, "MEMORY_SIZE": module.memory_size}
+        numbers = {"INPUTS": len(module.inputs), "OUTPUTS": len(module.outputs), "LAUNCHES": len(module.launches),
+                   "STEPS": len(plan.steps), "FUNCTIONS": len(module.functions), "FORMS": len(self.forms),
+                   "MOST_IO": max([len(io) for io in plan.calls], default=1), **{f"STEP_{kind}": k for k, kind in enumerate(KINDS)}}
+        return [*(f"static const uint64_t {name} = {size};" for name, size in sizes.items()),
+                "enum {", *(f"    {name} = {number}," for name, number in numbers.items()), "};"]
 
-void NETWORK_destroy(NETWORK *network);
-"""
-
-
-def _described(name: str, kind: str, index: int, tensor: str, info: TensorInfo) -> list[str]:
-    """What C is told of an input or output."""
-    if info.dtype not in TYPES:
-        raise WeftError(f"{kind} '{tensor}'", f"C knows {', '.join(TYPES)}", info.dtype, "another dtype at the network's edge")
-    size = int(np.prod(info.shape, dtype=np.int64))
-    text = [f"/* {kind} {index}: '{tables.comment(tensor)}', {info.dtype} {list(info.shape)} */", f"#define {name}_TYPE {TYPES[info.dtype]}",
-            f"#define {name}_SIZE {size} /* elements */", f"#define {name}_BYTES {size * np.dtype(info.dtype).itemsize}"]
-    if info.scale is not None:
-        text += [f"#define {name}_SCALE {float(info.scale)!r}", f"#define {name}_ZERO_POINT {int(info.zero_point or 0)}"]
-    return [*text, ""]
-
-
-def network_tables(planned: Plan, forms: Sequence[machine.Form], symbols: dict, constants: Sequence[int], constants_size: int, prefix: str) -> str:
-    """network_tables.h: what network.c runs."""
-    module = planned.module
-    sizes = {"SCRATCH_SIZE": planned.scratch, "ARENA_SIZE": max([f.arena_size for f in module.functions], default=0),
-             "BARRIER_SIZE": BARRIER_BYTES, "IMAGE_SIZE": module.image.size, "MEMORY_SIZE": module.memory_size}
-    numbers = {"INPUTS": len(module.inputs), "OUTPUTS": len(module.outputs), "LAUNCHES": len(module.launches), "STEPS": len(planned.steps),
-               "FUNCTIONS": len(module.functions), "FORMS": len(forms), "MOST_IO": max([len(call) for call in planned.calls], default=1)}
-    text = [f'#include "{prefix}.h"', f"#define NETWORK {prefix}", f"#define NAME(function) {prefix}_##function",
-            f"#define FINGERPRINT 0x{int(module.config.fingerprint, 16) & 0xffffffff:08x}u"]
-    text += [f"static const uint64_t {name} = {size};" for name, size in sizes.items()]
-    text += ["enum {", *(f"    {name} = {number}," for name, number in numbers.items()), *(f"    STEP_{kind} = {k}," for k, kind in enumerate(KINDS)), "};",
-             "typedef struct { int base; uint64_t offset; } place;", "typedef struct { int kind; uint64_t number, size; place place; } step;",
-             "typedef struct { uint32_t size; int64_t to, from; } copy_loop;",
-             f"typedef struct {{ place to, from; int item, rank; uint8_t flip; copy_loop loops[{MOST_AXES}]; }} copy;",
-             "typedef struct { uint64_t first; int count; place io[MOST_IO]; } function;",
-             "typedef void code(void *, const void *, void **, int64_t, int64_t, void *);",
-             f"typedef struct {{ unsigned needs; code *code[{max(1, len(module.functions))}]; }} cpu_form;"]
-    text += [f"code {symbols[form.name][function.symbol]};" for form in forms for function in module.functions]
-    text += [_included("image", module.image.size, prefix), _included("constants", constants_size, prefix),
-             tables.table("step steps[]", ((s.kind, s.number, s.size, s.place) for s in planned.steps), "{.kind = 0}"),
-             tables.table("copy copies[]", ((c.to, c.source, c.item, len(c.loops), c.flip, c.loops) for c in planned.copies), "{.item = 0}"),
-             tables.table("function functions[]", ((constants[k], len(call), call) for k, call in enumerate(planned.calls)), "{.count = 0}"),
-             tables.table("cpu_form forms[]", ((tables.needs(f), [symbols[f.name][g.symbol] for g in module.functions] or ["0"]) for f in forms))]
-    return "\n".join(text)
-
-
-def _included(name: str, size: int, prefix: str) -> str:
-    """A file of the build's folder as an array: the assembler reads it, for no compiler likes megabytes of numbers."""
-    symbol = f"{prefix}_{name}"
-    file = f'".incbin \\"{name}.bin\\"\\n"' if size else '".byte 0\\n"'
-    return (f'__asm__(".section .rodata\\n.balign {LINE}\\n.globl {symbol}_bytes\\n.hidden {symbol}_bytes\\n{symbol}_bytes:\\n" {file} ".text\\n");\n'
-            f"extern const uint8_t {symbol}_bytes[] __attribute__((visibility(\"hidden\")));\n#define {name} {symbol}_bytes\n")
+    def _included(self, name: str, size: int) -> str:
+        """A file of the build's folder as an array: the assembler reads it, for no compiler likes megabytes of numbers."""
+        symbol = f"{self.prefix}_{name}_bytes"
+        lines = [".section .rodata", f".balign {LINE}", f".globl {symbol}", f".hidden {symbol}", f"{symbol}:",
+                 f'.incbin \\"{name}.bin\\"' if size else ".byte 0", ".text"]
+        return "\n".join(["__asm__(", *(f'    "{line}\\n"' for line in lines), ");",
+                          f'extern const uint8_t {symbol}[] __attribute__((visibility("hidden")));', f"#define {name} {symbol}"])

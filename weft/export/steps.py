@@ -67,7 +67,8 @@ class Seen:
 
 @dataclass
 class Plan:
-    """The steps of a module. scratch: bytes. constants: what the steps themselves read. calls: places of inputs and outputs, by function."""
+    """The steps of a module. scratch: bytes. constants: what the steps themselves read. calls: for each function the places of its
+    inputs and outputs."""
 
     module: Module
     steps: list[Step] = field(default_factory=list)
@@ -78,12 +79,13 @@ class Plan:
 
 
 def plan(module: Module) -> Plan:
-    """The steps that compute the outputs of `module` from its inputs. WeftError where an operator runs in NumPy."""
-    left = [o for o in module.operators if o.where == "host"]
+    """The steps that compute the outputs of `module` from its inputs. WeftError where an operator runs elsewhere than on the
+    accelerator and the CPU."""
+    left = [o for o in module.operators if o.where not in ("accel", "cpu", "view")]
     if left:
-        kinds = ", ".join(dict.fromkeys(f"{o.name} ({o.op})" for o in left))
-        raise WeftError(f"module '{module.name}'", "a library for C has no NumPy, so each operator runs on the accelerator or the CPU",
-                        f"on the host: {kinds}", "`weft compile --target accel,cpu`, or a network without them: `weft import` says why they stay")
+        kinds = ", ".join(dict.fromkeys(f"{o.name} ({o.op}, {o.where})" for o in left))
+        raise WeftError(f"module '{module.name}'", "in a library for C each operator runs on the accelerator or the CPU, compiled", kinds,
+                        "`weft compile --target accel,cpu`; `weft import` says why what is left stays on the host, by NumPy")
     return _Planner(module).plan
 
 
@@ -213,11 +215,12 @@ class _Planner:
         """`runtime.layout.gather`: what is outside of the image is filled beforehand."""
         made = self._new(gathered_shape(value.array.shape, axes), np.int8)
         self._step(FILL, pad_value & 255, made.whole.nbytes, made.place)
-        channels, (rows, columns) = value.array.shape[1], (GatherAxis(*axis) for axis in axes)
+        (channels, height, width), (rows, columns) = value.array.shape[1:], (GatherAxis(*axis) for axis in axes)
         for r, s in np.ndindex(rows.parts, columns.parts):
             first = (r * columns.parts + s) * channels
-            (to_y, from_y), (to_x, from_x) = inside(rows, r, value.array.shape[2]), inside(columns, s, value.array.shape[3])
-            self._copy(made.of(made.array[:, first:first + channels, to_y, to_x]), value.of(value.array[:, :, from_y, from_x]))
+            (to_y, from_y), (to_x, from_x) = (inside(a, k, n) for a, k, n in ((rows, r, height), (columns, s, width)))
+            place = made.array[:, first:first + channels, to_y, to_x]
+            self._copy(made.of(place), value.of(value.array[:, :, from_y, from_x]))
         return made
 
     def _fetch(self, name: str) -> Seen:

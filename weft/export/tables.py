@@ -26,6 +26,11 @@ def comment(text: str) -> str:
     return text.encode("ascii", "replace").decode().replace("*/", "* /").replace("\n", " ").replace("\\", "/")
 
 
+def string(text: str) -> str:
+    """`text` as a literal, its bytes in UTF-8."""
+    return '"' + "".join(chr(b) if 32 <= b < 127 and chr(b) not in '"\\?' else f"\\{b:03o}" for b in text.encode()) + '"'
+
+
 def row(values: Iterable) -> str:
     """{1, 2, {3, 4}} of ints, strings that are C already, and sequences."""
     return "{" + ", ".join(v if isinstance(v, str) else row(v) if isinstance(v, Sequence) else str(int(v)) for v in values) + "}"

@@ -10,8 +10,10 @@ from weft.compiler.graph import Graph, Node, TensorType
 from weft.isa import DEFAULT, WeftError
 from weft.llvm import machine
 from weft.runtime import module as modules
+from weft.runtime import trace
 from weft.runtime.executor import Executor
 from weft.runtime.function import Function
+from weft.runtime.validate import validate
 
 
 def branches() -> Graph:
@@ -97,6 +99,18 @@ def test_a_modules_file_holds_weights_once(tmp_path):
     assert set(made.stored) == {"w"} and np.array_equal(again.constants["w"], graph.constants["w"])
     assert again.run(*values(graph).values())[1].agrees
     assert (tmp_path / "conv.weft").stat().st_size < 1.8 * graph.constants["w"].nbytes
+
+
+def test_a_module_is_validated_and_has_no_timeline(compiled, tmp_path):
+    assert validate(compiled, 2) == []
+    changed = modules.from_bytes(modules.to_bytes(compiled))
+    changed.operators[3] = dataclasses.replace(changed.operators[3], op="Add")
+    assert [finding.level for finding in validate(changed, 1)] == ["error"]
+    _, report = compiled.run(*values(branches()).values())
+    with pytest.raises(WeftError, match="^" + re.escape(
+            "trace of 'branches': a timeline shows launches of the accelerator, but found a network that has none; "
+            "try: `weft report FILE.weft -o page.html`: seconds by layer") + "$"):
+        trace.write(tmp_path / "t.json", compiled, report)
 
 
 def test_code_for_other_machines_is_refused(compiled):

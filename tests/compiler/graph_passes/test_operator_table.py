@@ -16,7 +16,7 @@ from weft.isa import DEFAULT
 
 PAGE = Path(__file__).parents[3] / "docs" / "operators.md"
 ROWS = [[cell.strip() for cell in line.split("|")[1:-1]]
-        for line in PAGE.read_text().splitlines() if line.startswith("| ")][2:]
+        for line in PAGE.read_text().split("## On CPUs")[0].splitlines() if line.startswith("| ")][2:]
 
 
 def column(index: int, where: str | None = None) -> list[str]:

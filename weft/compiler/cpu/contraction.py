@@ -171,7 +171,7 @@ def schedule(d: Definition, form: Form) -> tuple[Schedule, int]:
     """Tiles of sums in registers; returns the turns of the parallel loop as well."""
     c, s = d.c, Schedule(d.y)
     ow = c.y.shape[3]
-    tile = tiles.choose(form, ow, c.vectors, c.depth) if c.by_four or not c.of_bytes else tiles.Tile(1, 1)
+    tile = tiles.choose(form, ow, c.vectors, c.depth, c.of_bytes) if c.by_four or not c.of_bytes else tiles.Tile(1, 1)
     s[d.sums].set_scope("reg")
     n, *group, channels, h, w = s[d.y].leaves
     w_outer, w_inner = s[d.y].split(w, tile.positions)

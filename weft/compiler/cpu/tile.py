@@ -9,6 +9,7 @@ from .kernel import LANES
 LATENCY = 10  # sums at a time that keep the multipliers of a CPU busy: two a cycle, five cycles each
 LOADS = 2  # vectors that a CPU reads in a cycle, and that it multiplies
 SETUP = 6  # cycles around the innermost loop, a tile
+WORKING, WIDENED = 2, 6  # registers beside sums; where bytes are widened before they are multiplied
 
 
 @dataclass(frozen=True)
@@ -24,13 +25,13 @@ def registers(form: Form) -> int:
     return -(-LANES * 32 // form.vector_bits)
 
 
-def choose(form: Form, positions: int, vectors: int, depth: int) -> Tile:
+def choose(form: Form, positions: int, vectors: int, depth: int, of_bytes: bool) -> Tile:
     """The tile of the fewest estimated cycles for a row of so many positions, and so many vectors of channels.
 
-    depth: steps of products in the innermost sum.
+    depth: steps of products in the innermost sum. of_bytes: whether bytes are multiplied, or float32.
     """
     each = registers(form)
-    most = max(1, (form.vectors - 2) // each)
+    most = max(2, (form.vectors - (WIDENED if of_bytes and form.dot != "vpdpbusd" else WORKING)) // each)
     best, fewest = Tile(1, 1), None
     for v in (1, 2, 3, 4, 6, 8):
         if v > vectors:

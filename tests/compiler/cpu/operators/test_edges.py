@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nst
 
-from tests.compiler.cpu.harness import FORMS, graph_of, inside, integers, meaning, outside, reals, run, views_of
+from tests.compiler.cpu.harness import FORMS, channels_last, graph_of, inside, integers, meaning, outside, reals, run, views_of
 from weft.compiler.cpu import operators
 
 LAYOUTS = [inside, outside]
@@ -73,3 +73,15 @@ def test_what_is_refused():
     graph = graph_of("Cast", {"x": np.ones(3, np.int64)}, {"to": "float32"})
     assert operators.why_not(graph.nodes[0], graph) == \
         "the CPU casts bytes, int32 and float32 to int32 and float32, not int64 to float32"
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("form", FORMS, ids=str)
+def test_pixels_of_few_channels(channels, form):
+    """From the caller's order of channels to pixels of four bytes, with rows and columns around them."""
+    for shape in ((2, channels, 5, 32), (1, channels, 3, 7)):
+        x = reals(np.random.default_rng(5), shape, 50)
+        attrs = {"scale": tuple(np.linspace(0.1, 0.5, channels).tolist()), "zero_point": (3,) * channels, "dtype": "int8", "axis": 1}
+        graph = graph_of("quantize", {"x": x}, attrs)
+        views = {"x": outside(graph, "x"), "y0": channels_last("uint8", shape, (1, 2, 3, 1))}
+        assert np.array_equal(run(graph, {"x": x}, views, form, 2, {"y0": 7})[0], meaning(graph, {"x": x})[0])
