@@ -79,7 +79,7 @@ fmax: setup $(FPGA) ## places and routes a small accelerator on an ECP5 FPGA: it
 cross: setup $(CROSS) ## libraries for aarch64, armv7 and riscv64, linked and run under qemu-user, which the system must have
 	@for machine in aarch64 arm riscv64 x86_64; do command -v qemu-$$machine-static >/dev/null || command -v qemu-$$machine >/dev/null || \
 	{ echo "no qemu-$$machine: apt-get install qemu-user-static, or your system's package of qemu-user" >&2; exit 1; }; done
-	$(BIN)/python -m pytest -q -m cross
+	$(BIN)/python -m pytest -q -rs -m cross
 
 verilog: setup ## Verilog of the default configuration, in build/verilog
 	$(BIN)/weft verilog -o build/verilog

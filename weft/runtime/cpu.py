@@ -10,7 +10,7 @@ import numpy as np
 
 from weft.isa import WeftError
 from weft.llvm import machine
-from weft.llvm.threads import BARRIER_BYTES, TIMES
+from weft.llvm.threads import BARRIER_BYTES, LOOSE, TIMES
 
 from .aligned import copied, zeros
 from .module import CpuFunction, Module
@@ -44,6 +44,7 @@ class Running:
         self._barrier = zeros(BARRIER_BYTES)
         self._times = np.zeros(len(function.layers) + 1, np.uint64)
         self._barrier[TIMES:TIMES + 8].view(np.uint64)[0] = self._times.ctypes.data
+        self._barrier[LOOSE] = 1
         self._io = np.zeros(len(self._types), np.uint64)
         self._fixed = self._arena.ctypes.data, self._constants.ctypes.data, self._io.ctypes.data, self._barrier.ctypes.data
 

@@ -18,7 +18,7 @@ from weft.llvm import machine, threads as text
 
 from .aligned import zeros
 
-MOST = 256
+MOST = text.MOST_THREADS
 
 
 def cores() -> int:
@@ -62,8 +62,8 @@ class Team:
         atexit.register(self.close)  # before the code that the workers stand in goes
 
     def run(self, function: int, arena: int, constants: int, io: int, barrier: int) -> None:
-        """Has every thread run a network function (weft.llvm.threads); all arguments are addresses. It returns when all is
-        done. `barrier` must be of zeros before its first use."""
+        """Has the threads run a network function (weft.llvm.threads); all arguments are addresses. It returns when all is
+        done, and no thread is in the function. `barrier`: a block, which always the same number of threads uses."""
         with self._lock:
             if self.threads == 1:
                 _NETWORK(function)(arena, constants, io, 0, 1, barrier)

@@ -1,10 +1,10 @@
 """From a run of nodes to one function of machine code for each form: `build(graph, nodes, outputs, forms)`.
 
-    void f(ptr arena, ptr constants, ptr io, i64 thread, i64 threads, ptr barrier)
+    void f(ptr arena, ptr constants, ptr io, i64 thread, i64 threads, ptr block)
 
-io: addresses of the inputs, then of the outputs. A phase is a kernel, or a part of one node's kernels: each thread takes its
-slice of the turns of the kernel's outermost loop, fills its slice of the borders that belong to the phase, and waits at the
-barrier. Kernels that are equal as text are one function. How threads meet: weft.llvm.threads.
+io: addresses of the inputs, then of the outputs. A phase is a kernel, with the borders of what its node makes: a slice of it is a
+part of the turns of the kernel's outermost loop, and of the borders. Kernels that are equal but for names are one function. How
+threads share slices and meet: weft.llvm.threads.
 """
 
 import hashlib
@@ -161,20 +161,19 @@ class _Main:
         self.count = 0
 
     def text(self) -> str:
-        self.lines.append("  call void @tick(ptr %barrier, i64 %thread, i64 0)")
-        phases = 0
+        works: list[str] = []
         for position, (of_node, symbols) in enumerate(zip(self.kernels, self.symbols)):
-            self._fills(self.planned.nodes[position])
-            for kernel, symbol in zip(of_node, symbols):
+            for index, (kernel, symbol) in enumerate(zip(of_node, symbols)):
+                self.lines, self.count = [], 0
+                if index == 0:
+                    self._fills(self.planned.nodes[position])
                 self._call(position, kernel, symbol)
-                self.lines.append("  call void @barrier(ptr %barrier, i64 %threads)")
-                phases += 1
-                self.lines.append(f"  call void @tick(ptr %barrier, i64 %thread, i64 {phases})")
+                works += [_WORK.format(number=len(works) + 1, body="\n".join(self.lines))]
         declared = {symbol: len(kernel.program.arguments) for of_node, names in zip(self.kernels, self.symbols)
                     for kernel, symbol in zip(of_node, names)}
         declarations = [f"declare void @{symbol}({'ptr, ' * count}i64, i64)" for symbol, count in declared.items()]
-        head = "define void @network(ptr %arena, ptr %constants, ptr %io, i64 %thread, i64 %threads, ptr %barrier) {"
-        return "\n".join([*declarations, _FILL, head, *self.lines, "  ret void", "}", ""])
+        phases = [_PHASE.format(number=k + 1) for k in range(len(works))]
+        return "\n".join([*declarations, _FILL, *works, _NETWORK.format(phases="\n".join(phases))])
 
     def _value(self, instruction: str) -> str:
         self.count += 1
@@ -187,10 +186,10 @@ class _Main:
         self.lines.append(f"  call void @{symbol}({''.join(f'ptr {address}, ' for address in addresses)}i64 {begin}, i64 {end})")
 
     def _slice(self, turns: int) -> tuple[str, str]:
-        """This thread's part of so many turns."""
-        first = self._value(f"mul i64 %thread, {turns}")
+        """The slice's part of so many turns."""
+        first = self._value(f"mul i64 %slice, {turns}")
         last = self._value(f"add i64 {first}, {turns}")
-        return tuple(self._value(f"udiv i64 {product}, %threads") for product in (first, last))
+        return tuple(self._value(f"udiv i64 {product}, %slices") for product in (first, last))
 
     def _address(self, position: int, name: str, kernel: Kernel) -> str:
         """Of the value at (0, 0, ..) of an argument."""
@@ -221,6 +220,22 @@ class _Main:
                           f"i64 {fill.steps[1]}, i32 {fill.pattern}, i64 {begin}, i64 {end})")
 
 
+_WORK = """
+define internal void @work{number}(ptr %arena, ptr %constants, ptr %io, i64 %slice, i64 %slices) {{
+{body}
+  ret void
+}}
+"""
+_PHASE = """  call void @phase(ptr %block, ptr @work{number}, ptr %arena, ptr %constants, ptr %io, i64 %thread, i64 %threads, i32 {number})
+  call void @tick(ptr %block, i64 %thread, i64 {number})"""
+_NETWORK = """
+define void @network(ptr %arena, ptr %constants, ptr %io, i64 %thread, i64 %threads, ptr %block) {{
+  call void @tick(ptr %block, i64 %thread, i64 0)
+{phases}
+  call void @finish(ptr %block, i64 %threads)
+  ret void
+}}
+"""
 # Writes `words` times the pattern at address + k / inner * outer step + k % inner * inner step, for k from begin to below end.
 _FILL = """
 define internal void @fill(ptr %address, i64 %words, i64 %inner, i64 %step0, i64 %step1, i32 %pattern, i64 %begin, i64 %end) noinline {
