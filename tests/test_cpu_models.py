@@ -1,4 +1,5 @@
-"""Trained networks wholly on the CPU: nothing is left to the host, the figures are theirs, int8 ones equal the integer reference."""
+"""Trained networks wholly on the CPU: nothing is left to the host, the figures are theirs, int8 ones equal the integer
+reference."""
 
 from dataclasses import replace
 from functools import cache
@@ -64,7 +65,8 @@ def test_equal_to_the_reference(name, models):
     """Bit for bit, where there are integers only."""
     module = compiled(models / name)
     if name in NETWORKS:
-        inputs = [NETWORKS[name].prepare(x) for x, _ in NETWORKS[name].samples(models.parent / "data")[:5 if module.macs < 1e8 else 1]]
+        samples = NETWORKS[name].samples(models.parent / "data")[:5 if module.macs < 1e8 else 1]
+        inputs = [NETWORKS[name].prepare(x) for x, _ in samples]
     else:
         inputs = [np.random.default_rng(0).integers(-128, 128, module.tensors[module.inputs[0]].shape).astype(np.int8)]
     for threads in (1, 2):
@@ -91,7 +93,8 @@ def test_every_form_is_equal(name, models):
 
 
 def test_an_autoencoder_knows_a_normal_machine(models):
-    normal, shuffled = drawing_errors(Executor(compiled(models / "ad01_autoencoder_int8.tflite"), None), models.parent / "data")
+    executor = Executor(compiled(models / "ad01_autoencoder_int8.tflite"), None)
+    normal, shuffled = drawing_errors(executor, models.parent / "data")
     assert abs(normal - 10.3) <= 0.1 and shuffled > 100
 
 
@@ -117,6 +120,6 @@ def test_a_transformer_in_int8_is_exact(models):
     assert {o.where for o in module.operators} == {"cpu"} and "product" in {o.op for o in module.operators}
     executor = Executor(module, None)
     for clip, right in zip(given, expected, strict=True):
-        (logits,), (true,) = (found.values() for found in (executor.run([clip[None]], check=False)[0], reference(module, [clip[None]])))
+        (logits,), (true,) = executor.run([clip[None]], check=False)[0].values(), reference(module, [clip[None]]).values()
         assert np.array_equal(logits, true)
         assert logits.argmax() == right.argmax()

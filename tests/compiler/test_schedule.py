@@ -90,6 +90,14 @@ def tensorize(e: Example):
     e.s[e.c].tensorize(e.c.axes[1], "alu")
 
 
+def kinds(e: Example):
+    stage = e.s[e.c]
+    outer, inner = stage.split(e.c.axes[0], 2)
+    stage.parallel(outer)
+    stage.unroll(inner)
+    stage.vectorise(e.c.axes[1])
+
+
 def vthread(e: Example):
     stage = e.s[e.c]
     outer, _ = stage.split(e.c.axes[0], 2)
@@ -169,6 +177,11 @@ b[((((i_o_o * 4) + (i_o_i * 2)) + i_i) + 1), j])""",
     tensorize: BEFORE[:BEFORE.rindex("    for")] + """\
     for j in range(5):  # tensorize alu
       c[i, j] = (b[i, j] + b[(i + 1), j])""",
+    kinds: BEFORE[:BEFORE.index("  for i in range(6)")] + """\
+  parallel i_o in range(3):
+    unroll i_i in range(2):
+      vectorise j in range(5):
+        c[((i_o * 2) + i_i), j] = (b[((i_o * 2) + i_i), j] + b[(((i_o * 2) + i_i) + 1), j])""",
     vthread: """\
   for i_o_o in range(2):
     vthread i_o_i in range(min(2, (3 - (i_o_o * 2)))):
@@ -275,6 +288,15 @@ def test_a_reduction_is_no_virtual_thread():
         Schedule(y)[y].vthread(k)
     assert str(error.value) == ("stage 'y': a virtual thread is a loop over data, but found reduction axis 'k'; "
                                 "try: a data axis")
+
+
+def test_a_reduction_is_no_parallel_loop():
+    x = te.placeholder("x", {"k": 4}, "int32", 1)
+    k = te.reduce_axis("k", 4)
+    y = te.compute("y", {"i": 1}, lambda i: te.sum(x[k], [k]), 1)
+    with pytest.raises(WeftError) as error:
+        Schedule(y)[y].parallel(k)
+    assert str(error.value) == "stage 'y': a parallel loop is one over data, but found reduction axis 'k'; try: a data axis"
 
 
 def test_a_placeholder_has_no_stage():

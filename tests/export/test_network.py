@@ -2,14 +2,18 @@
 
 import re
 import subprocess
+from dataclasses import replace
 
 import numpy as np
+import onnx
 import pytest
 
+import weft
 from tests.export.c_device import CDevice
 from tests.export.c_network import CNetwork
 from tests.export.libraries import STRICT, device_library
 from tests.random_networks import random_network
+from weft.bench.qdq import QdqBuilder
 from weft.compiler.pipeline import build
 from weft.export import export_library
 from weft.isa import DEFAULT, PRESETS, WeftError
@@ -36,6 +40,27 @@ def test_random_networks(config, seed, tmp_path):
         expected, _ = module.run(*x)
         assert status == 0 and all(np.array_equal(outputs[name], expected[name]) for name in module.outputs)
     network.close()
+    device.close()
+
+
+def test_launches_and_functions_take_turns(tmp_path):
+    """Images that are transposed between two convolutions, and softmax behind them: two launches, three functions."""
+    b = QdqBuilder("mixed", 0)
+    first = b.conv(b.input((1, 3, 12, 10)), 20, 3)
+    turned = replace(first, name=b._node("Transpose", [first.name], perm=[0, 1, 3, 2]), shape=(1, 20, 10, 12))
+    last = b.conv(replace(turned, name=b._requantise(turned.name, turned.scale, turned.zero_point)), 17, 3)
+    onnx.save(b.model(replace(last, name=b._node("Softmax", [last.name], axis=1))), tmp_path / "mixed.onnx")
+    module = weft.compile(tmp_path / "mixed.onnx")
+    assert [len(module.launches), len(module.functions)] == [2, 3]
+    export_library(module, tmp_path / "net.so", cc=STRICT)
+    device = CDevice(device_library(DEFAULT), DEFAULT, module.memory_size)
+    for threads in (1, 2):
+        network = CNetwork(tmp_path / "net.so", module, device, threads=threads)
+        for seed in range(3):
+            x = np.random.default_rng(seed).standard_normal((1, 3, 12, 10)).astype(np.float32)
+            status, outputs = network.run([x])
+            assert status == 0 and np.array_equal(next(iter(outputs.values())), module["main"](x))
+        network.close()
     device.close()
 
 

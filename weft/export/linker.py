@@ -88,7 +88,7 @@ def link(path: Path, sources: Mapping[str, str], files: Mapping[str, bytes], com
         objects += [name for name in files if name.endswith(".o")]
         made = f"made{path.suffix}"
         (Path(folder) / "exported.map").write_text(f"{{ global: {exported}; local: *; }};\n")
-        shared = ("-Wl,--version-script=exported.map", f"-Wl,-soname,{path.name}", "-pthread", "-lm")
+        shared = ("-Wl,--version-script=exported.map", f"-Wl,-soname,{path.name}", "-s", "-pthread", "-lm")
         _run([*command, *HOW[path.suffix], *objects, *(shared if path.suffix == ".so" else ("-nostdlib",)), "-o", made], folder, path)
         write_atomically(path, (Path(folder) / made).read_bytes())
 

@@ -4,6 +4,7 @@
     Running(module, function, code)    one function with its arena and constants, to be run many times
 """
 
+import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,6 +17,7 @@ from .aligned import copied, zeros
 from .module import CpuFunction, Module
 from .team import Team
 
+HELD_HERE = 2  # references to an array that only a list holds, as sys.getrefcount counts its own
 
 def load(module: Module) -> machine.Loaded:
     """Machine code of the fastest form that the module has and this CPU can run.
@@ -40,6 +42,7 @@ class Running:
         self._address = code.address(function.symbol)
         self._code = code  # kept for as long as its address is used
         self._types = [module.tensors[name] for name in (*function.inputs, *function.outputs)]
+        self._outputs: list[np.ndarray | None] = [None] * len(function.outputs)
         self._arena, self._constants = zeros(function.arena_size), copied(function.constants)
         self._barrier = zeros(BARRIER_BYTES)
         self._times = np.zeros(len(function.layers) + 1, np.uint64)
@@ -51,10 +54,19 @@ class Running:
     def run(self, inputs: Sequence[np.ndarray], team: Team) -> list[np.ndarray]:
         """New arrays, the function's outputs. inputs: of the shapes and dtypes of its inputs."""
         inputs = [np.ascontiguousarray(array) for array in inputs]
-        outputs = [np.empty(info.shape, info.dtype) for info in self._types[len(inputs):]]
+        outputs = self._new_outputs()
         self._io[:] = [array.ctypes.data for array in (*inputs, *outputs)]
         team.run(self._address, *self._fixed)
         return outputs
+
+    def _new_outputs(self) -> list[np.ndarray]:
+        """Arrays for the outputs: those of the last run where nobody holds them any more, for large new ones cost a page fault a
+        page."""
+        for k in range(len(self._outputs)):
+            if self._outputs[k] is None or sys.getrefcount(self._outputs[k]) > HELD_HERE:
+                info = self._types[len(self.function.inputs) + k]
+                self._outputs[k] = np.empty(info.shape, info.dtype)
+        return list(self._outputs)
 
     def shares(self) -> np.ndarray | None:
         """float64: of the last run's time, the part that each of the function's operators took. None where the CPU has no

@@ -63,7 +63,8 @@ class Memory:
             self._array(view.offset - view.before * view.itemsize, whole)[...] = np.array(pad + self.lift).astype(view.dtype)
 
     def _array(self, offset: int, shape) -> np.ndarray:
-        values = self.bytes[offset:offset + (self.bytes.size - offset) // self.view.itemsize * self.view.itemsize].view(self.view.dtype)
+        size = (self.bytes.size - offset) // self.view.itemsize * self.view.itemsize
+        values = self.bytes[offset:offset + size].view(self.view.dtype)
         return np.lib.stride_tricks.as_strided(values, shape, [s * self.view.itemsize for s in self.view.strides])
 
     @property
@@ -71,10 +72,14 @@ class Memory:
         return self._array(self.view.offset, self.view.shape)
 
     def fill(self, values: np.ndarray):
-        self.logical[...] = (values.astype(np.int32) + self.lift).astype(self.view.dtype) if self.lift else values.view(self.view.dtype)
+        if self.lift:
+            values = (values.astype(np.int32) + self.lift).astype(self.view.dtype)
+        self.logical[...] = values.view(self.view.dtype)
 
     def read(self) -> np.ndarray:
-        return (self.logical.astype(np.int32) - self.lift).astype(self.dtype) if self.lift else self.logical.view(self.dtype).copy()
+        if not self.lift:
+            return self.logical.view(self.dtype).copy()
+        return (self.logical.astype(np.int32) - self.lift).astype(self.dtype)
 
     @property
     def address(self) -> int:
@@ -91,14 +96,15 @@ def call(kernel: Kernel, addresses: Mapping[str, int], form: machine.Form, parts
     module = ir.Module("test")
     emit(kernel.program, "kernel", form, module)
     loaded, names = _loaded(str(module), form), list(kernel.program.arguments)
-    function = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * len(names), ctypes.c_int64, ctypes.c_int64)(loaded.address("kernel"))
+    kind = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * len(names), ctypes.c_int64, ctypes.c_int64)
+    function = kind(loaded.address("kernel"))
     cuts = [kernel.turns * k // parts for k in range(parts + 1)]
     for begin, end in zip(cuts, cuts[1:]):
         function(*(addresses[name] for name in names), begin, end)
 
 
-def run(graph: Graph, inputs: Mapping[str, np.ndarray], views: Mapping[str, View], form: machine.Form = FORMS[0], parts: int = 1,
-        pads: Mapping[str, float] | None = None) -> list[np.ndarray]:
+def run(graph: Graph, inputs: Mapping[str, np.ndarray], views: Mapping[str, View], form: machine.Form = FORMS[0],
+        parts: int = 1, pads: Mapping[str, float] | None = None) -> list[np.ndarray]:
     """Outputs of a graph of one node. pads: what borders hold, as the graph stores it."""
     (node,) = graph.nodes
     assert operators.why_not(node, graph) == ""
@@ -110,7 +116,7 @@ def run(graph: Graph, inputs: Mapping[str, np.ndarray], views: Mapping[str, View
         for name, buffer in kernel.program.arguments.items():
             if name not in memory and name not in kernel.constants and name not in working:
                 working[name] = np.full(int(np.prod(buffer.shape)) * 8 + SLACK, GARBAGE, np.uint8)
-        constants = {name: np.concatenate([np.ascontiguousarray(value).reshape(-1).view(np.uint8), np.zeros(SLACK, np.uint8)])
+        constants = {name: np.frombuffer(np.ascontiguousarray(value).tobytes() + bytes(SLACK), np.uint8)
                      for name, value in kernel.constants.items()}
         addresses = {name: array.ctypes.data for name, array in (*working.items(), *constants.items())}
         call(kernel, {**{name: m.address for name, m in memory.items()}, **addresses}, form, parts)
@@ -143,4 +149,5 @@ def integers(rng: np.random.Generator, shape, dtype: str = "int8") -> np.ndarray
     return rng.integers(info.min, info.max + 1, shape).astype(dtype)
 
 
-__all__ = ["FORMS", "channels_last", "graph_of", "inside", "integers", "meaning", "outside", "plain", "reals", "run", "shapes", "views_of"]
+__all__ = ["FORMS", "channels_last", "graph_of", "inside", "integers", "meaning", "outside", "plain", "reals", "run",
+           "shapes", "views_of"]

@@ -58,7 +58,8 @@ def off(name: str, form: machine.Form, x) -> np.ndarray:
     same = (found == right) | np.isnan(found) & np.isnan(right)
     with np.errstate(invalid="ignore"):
         apart = np.abs(found.astype(np.float64) - true) / np.spacing(np.abs(np.where(special, 1, right))).astype(np.float64)
-    return np.where(same | (apart <= 0.5), np.minimum(np.nan_to_num(apart, posinf=0.5), 0.5), np.where(special, np.inf, apart))
+    right_enough = np.minimum(np.nan_to_num(apart, posinf=0.5), 0.5)
+    return np.where(same | (apart <= 0.5), right_enough, np.where(special, np.inf, apart))
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

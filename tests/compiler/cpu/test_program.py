@@ -70,6 +70,19 @@ def test_a_function_is_called_and_called_again(compiled):
     assert np.allclose(Function(compiled, threads=2)(*given.values())[1], expected["c"], atol=1e-6)
 
 
+def test_results_that_are_held_stay_as_they_are(compiled):
+    main, kept = compiled["main"], []
+    for seed in range(4):
+        given = values(branches(), seed)
+        a, c, _ = main(*given.values())
+        kept.append((a[1:, ::2], memoryview(c), reference.run(branches(), given)))  # views of them hold them too
+        del a, c
+    for a, c, expected in kept:
+        assert np.array_equal(a, expected["a"][1:, ::2]) and np.allclose(np.asarray(c), expected["c"], atol=1e-6)
+    places = {main(*given.values())[0].ctypes.data for _ in range(5)}
+    assert len(places) == 1  # nobody held them
+
+
 def test_one_output_comes_without_a_tuple():
     graph = relus(2)
     x = values(graph)["t0"]

@@ -38,21 +38,22 @@ def fused(plain: Graph) -> Graph:
 
 
 def test_a_function_written_out_is_one_node():
-    made = fused(graph(("h", "Add", ("x", "c")), ("h2", "Mul", ("h", "h")), ("h3", "Mul", ("h2", "h")), ("t", "Tanh", ("h3",)),
-                       ("y", "Mul", ("t", "h"))))
+    made = fused(graph(("h", "Add", ("x", "c")), ("h2", "Mul", ("h", "h")), ("h3", "Mul", ("h2", "h")),
+                       ("t", "Tanh", ("h3",)), ("y", "Mul", ("t", "h"))))
     (node,) = made.nodes
     assert (node.op, node.inputs, len(node.attrs["steps"])) == ("chain", ["x", "c"], 5)
 
 
 def test_what_others_read_stays():
-    made = fused(graph(("a", "Tanh", ("x",)), ("b", "Add", ("a", "c")), ("m", "ReduceMax", ("a",)), ("y", "Mul", ("b", "m"))))
+    made = fused(graph(("a", "Tanh", ("x",)), ("b", "Add", ("a", "c")), ("m", "ReduceMax", ("a",)),
+                       ("y", "Mul", ("b", "m"))))
     assert [(node.name, node.op) for node in made.nodes] == [("a", "Tanh"), ("m", "ReduceMax"), ("y", "chain")]
 
 
 def test_outputs_and_other_shapes_and_the_host_s_nodes_stay():
     made = fused(graph(("a", "Tanh", ("x",)), ("y", "Relu", ("a",)), outputs=("a", "y")))
     assert [node.op for node in made.nodes] == ["Tanh", "Relu"]
-    made = fused(graph(("m", "ReduceMax", ("x",)), ("y", "Relu", ("m",)), ))
+    made = fused(graph(("m", "ReduceMax", ("x",)), ("y", "Relu", ("m",))))
     assert [node.op for node in made.nodes] == ["ReduceMax", "Relu"]
     plain = graph(("a", "Tanh", ("x",)), ("y", "Relu", ("a",)))
     plain.nodes[0].where = "host"
@@ -66,6 +67,7 @@ def test_chains_have_an_end():
 
 
 def test_values_that_are_read_twice_count_twice():
-    nodes = [("n0", "Tanh", ("x",))] + [(f"n{k}", "Mul", (f"n{k - 1}", f"n{k - 1}")) for k in range(1, 12)] + [("y", "Neg", ("n11",))]
+    squares = [(f"n{k}", "Mul", (f"n{k - 1}", f"n{k - 1}")) for k in range(1, 12)]
+    nodes = [("n0", "Tanh", ("x",)), *squares, ("y", "Neg", ("n11",))]
     steps = [len(node.attrs.get("steps", (node,))) for node in fused(graph(*nodes)).nodes]
     assert steps == [2, 5, 6]  # 1 + 1 + 2 + 4 + 8 + 16 steps, 1 + 2 + 4 + 8 + 16, and what is left

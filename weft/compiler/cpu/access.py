@@ -69,7 +69,8 @@ class Access:
     def expand(self, shape: Sequence[int]) -> "Access":
         """Broadcast by NumPy's rule."""
         axes = ((),) * (len(shape) - len(self.axes)) + self.axes
-        return replace(self, axes=tuple(((size, 0),) if prod(n for n, _ in axis) == 1 else axis for axis, size in zip(axes, shape)))
+        spread = (((size, 0),) if prod(n for n, _ in axis) == 1 else axis for axis, size in zip(axes, shape))
+        return replace(self, axes=tuple(spread))
 
 
 def of(view: View) -> Access:
@@ -89,8 +90,8 @@ def _joined(parts: Sequence[Part]) -> list[Part]:
 
 
 def together(target: Access, source: Access) -> tuple[list[int], list[int], list[int]] | None:
-    """(sizes, strides of the target, strides of the source) of loops over two accesses of one shape; None where the parts of an
-    axis do not divide one another."""
+    """(sizes, strides of the target, strides of the source) of loops over two accesses of one shape; None where the parts of
+    an axis do not divide one another."""
     found: list[tuple[int, int, int]] = []
     for a, b in zip(target.axes, source.axes, strict=True):
         left, right = ([part for part in axis if part[0] > 1] for axis in (a, b))

@@ -1,9 +1,9 @@
 """Functions of float32 vectors, written with arithmetic alone: no calls, so that they vectorise on every form.
 
-Each reduces its argument to a short interval and evaluates a polynomial there (the method of Cody and Waite, Software Manual for
-the Elementary Functions, 1980). The polynomials interpolate the function at Chebyshev's points, which is close to the best there
-is; they are computed here, in float64. NaN gives NaN; infinities and zeros give what NumPy gives. Errors are stated in units in
-the last place (ulp) of float32.
+Each reduces its argument to a short interval and evaluates a polynomial there (the method of Cody and Waite, Software Manual
+for the Elementary Functions, 1980). The polynomials interpolate the function at Chebyshev's points, which is close to the
+best there is; they are computed here, in float64. NaN gives NaN; infinities and zeros give what NumPy gives. Errors are
+stated in units in the last place (ulp) of float32.
 """
 
 import math

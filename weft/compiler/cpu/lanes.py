@@ -13,15 +13,15 @@ from .layout import BIAS
 from .points import Table, constant_table
 
 PARAMETERS = ("zero_point", "minimum", "maximum")
-LARGEST = 2 ** 31 - 1
+LARGEST = 2 ** 30  # beyond what any zero point brings back into the range of int8
 
 
 @dataclass(frozen=True)
 class Lanes:
     """The lanes of a node with axis 1 of `rank` axes as their channels.
 
-    arrays: constants that the kernel reads (bias int32, scale float64; then of zero point, minimum and maximum those that are not
-    the same for all channels, int32), each of a shape that broadcasts along the output. uniform: the others.
+    arrays: constants that the kernel reads (bias int32, scale float64; then of zero point, minimum and maximum those that
+    are not the same for all channels, int32), each of a shape that broadcasts along the output. uniform: the others.
     """
 
     arrays: tuple[np.ndarray, ...]
@@ -35,10 +35,13 @@ class Lanes:
         zero_point, low, high = (self.uniform[name] if name in self.uniform else next(given) for name in PARAMETERS)
         acc = acc if isinstance(bias, Const) and bias.value == 0 else acc + bias
         if not others:
-            return call("requantise", acc, scale, dtype="int32", rounding=self.rounding, zero_point=zero_point, minimum=low, maximum=high)
-        whole = call("requantise", acc, scale, dtype="int32", rounding=self.rounding, zero_point=0, minimum=-LARGEST // 2,
-                     maximum=LARGEST // 2)
+            return self._whole(acc, scale, zero_point, low, high)
+        whole = self._whole(acc, scale, 0, -LARGEST, LARGEST)
         return np.minimum(np.maximum(whole + zero_point, low), high)
+
+    def _whole(self, acc: Expr, scale: Expr, zero_point: int, minimum: int, maximum: int) -> Expr:
+        return call("requantise", acc, scale, dtype="int32", rounding=self.rounding, zero_point=zero_point, minimum=minimum,
+                    maximum=maximum)
 
 
 def lanes(graph: Graph, name: str, rank: int) -> Lanes:
@@ -61,11 +64,12 @@ def why_not(graph: Graph, name: str) -> str:
 
 
 def table(graph: Graph, node: Node, position: int, lifted: int) -> Table | None:
-    """The table [256] that is a node's input at that position, to be looked up by an int8 with 128 added; None where there is
-    none. Its entries are `lifted` as the output is."""
+    """The table [256] that is a node's input at that position, to be looked up by an int8 with 128 added; None where there
+    is none. Its entries are `lifted` as the output is."""
     if len(node.inputs) <= position or not node.inputs[position]:
         return None
-    entries = np.roll(graph.constants[node.inputs[position]].astype(np.int32), BIAS)  # entry x & 255 is for x: -128 comes first
+    # entry x & 255 is for x: that of -128 comes first
+    entries = np.roll(graph.constants[node.inputs[position]].astype(np.int32), BIAS)
     return constant_table("$table", (entries + lifted).astype(np.uint8))
 
 

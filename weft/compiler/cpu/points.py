@@ -1,7 +1,7 @@
 """Kernels that make one value for each point of a tensor, of what they read at that point.
 
-Whatever the layouts are, a point is met as a sum of strides in each tensor. Loops run in the order of the output's memory; axes
-that lie one behind the other in all tensors are one loop.
+Whatever the layouts are, a point is met as a sum of strides in each tensor. Loops run in the order of the output's memory;
+axes that lie one behind the other in all tensors are one loop.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,8 +25,9 @@ TURNS = 64  # turns that a long single loop is cut into at most
 
 @dataclass(frozen=True)
 class Operand:
-    """What a kernel reads or writes: at the point (i, j, ..) the value offset + strides[0] * i + strides[1] * j + .. behind the
-    view's (0, 0, ..). size, before: how many values are there from that on, and before it. values: those of a constant."""
+    """What a kernel reads or writes: at the point (i, j, ..) the value offset + strides[0] * i + strides[1] * j + .. behind
+    the view's (0, 0, ..). size, before: how many values are there from that on, and before it. values: those of a
+    constant."""
 
     name: str
     dtype: str
@@ -52,8 +53,8 @@ class Operand:
 
 @dataclass(frozen=True)
 class Moving(Operand):
-    """An operand that is met a looked-up number of values further on: a kernel gets of it a function of that number, which may be
-    an expression of int32."""
+    """An operand that is met a looked-up number of values further on: a kernel gets of it a function of that number, which
+    may be an expression of int32."""
 
     def placeholder(self, name: str) -> te.Tensor:
         """Its memory, twice over the same axis: the places of a vector's lanes are neighbours still."""
@@ -62,8 +63,8 @@ class Moving(Operand):
 
 @dataclass(frozen=True)
 class Table:
-    """What is looked up at places that are values themselves: a kernel gets of it a function of an int32 expression, which counts
-    from the view's (0, 0, ..). Fields as of Operand."""
+    """What is looked up at places that are values themselves: a kernel gets of it a function of an int32 expression, which
+    counts from the view's (0, 0, ..). Fields as of Operand."""
 
     name: str
     dtype: str
@@ -232,7 +233,8 @@ def moved(program: LoopProgram, target: Operand) -> LoopProgram:
             case Store(buffer, indices, value):
                 value = map_expr(value, lambda e: Load(new, (target.place(strides, e.indices),))
                                  if isinstance(e, Load) and e.buffer is old else e)
-                return Store(new, (target.place(strides, indices),), value) if buffer is old else Store(buffer, indices, value)
+                mine = buffer is old
+                return Store(new if mine else buffer, (target.place(strides, indices),) if mine else indices, value)
         return stmt
 
     return LoopProgram(program.name, {**program.arguments, target.name: new}, change(program.body))

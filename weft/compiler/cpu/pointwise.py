@@ -13,6 +13,7 @@ from .kernel import Kernel, View
 from .layout import BIAS
 from .points import Operand, Table
 
+Source = str | np.ndarray  # a tensor's name, or a constant that a builder made
 PIXEL = 4  # bytes of a pixel of few channels
 
 
@@ -32,7 +33,7 @@ def clamped(attrs: dict, x: Expr) -> Expr:
     return np.minimum(x, float(attrs["maximum"])) if "maximum" in attrs else x
 
 
-def sources(graph: Graph, names: Sequence[str | np.ndarray], views: Mapping[str, View], view: View) -> tuple[tuple[int, ...], list]:
+def sources(graph: Graph, names: Sequence[Source], views: Mapping[str, View], view: View) -> tuple[tuple[int, ...], list]:
     """(sizes to loop over, operands) of tensors and constants that broadcast to a view's shape."""
     rank, others = len(view.shape), []
     for name in names:
@@ -48,12 +49,12 @@ def sources(graph: Graph, names: Sequence[str | np.ndarray], views: Mapping[str,
     return sizes, found
 
 
-def build(node: Node, graph: Graph, views: Mapping[str, View], names: Sequence[str | np.ndarray], define: Callable[..., Expr],
+def build(node: Node, graph: Graph, views: Mapping[str, View], names: Sequence[Source], define: Callable[..., Expr],
           table: Table | None = None, vectorise: bool = True) -> Kernel:
     """The kernel of a node's first output.
 
-    names: tensors, and constants that the builder made. define: of their values as they lie in memory, and of the table's function
-    if there is one, what to store.
+    names: tensors, and constants that the builder made. define: of their values as they lie in memory, and of the table's
+    function if there is one, what to store.
     """
     out = node.outputs[0]
     sizes, operands = sources(graph, names, views, views[out])
@@ -70,7 +71,8 @@ def _is_of_pixels(view: View, operands: Sequence[Operand | Expr]) -> bool:
     return any(isinstance(o, Operand) and o.values is None and o.strides[3] == 1 for o in operands)
 
 
-def _by_pixel(node: Node, sizes: Sequence[int], target: Operand, operands: Sequence[Operand | Expr], define: Callable[..., Expr]) -> Kernel:
+def _by_pixel(node: Node, sizes: Sequence[int], target: Operand, operands: Sequence[Operand | Expr],
+              define: Callable[..., Expr]) -> Kernel:
     """All channels of a pixel as one int32, so that neighbouring pixels are a vector."""
     channels, count = sizes[1], len(operands)
     at = lambda o, c: replace(o, strides=(o.strides[0], 0, *o.strides[2:]), offset=o.offset + c * o.strides[1])  # noqa: E731

@@ -14,14 +14,15 @@ from .points import Loop, Operand
 OPERATIONS = {"add": te.sum, "max": te.max, "min": te.min}
 
 
-def kernel(name: str, sizes: Sequence[int], target: Operand, source: Operand, over: Sequence[tuple[int, int]], operation: str,
-           init: float, value: Callable[[Expr], Expr], others: Sequence[Operand | Expr], define: Callable[..., Expr]) -> Kernel:
+def kernel(name: str, sizes: Sequence[int], target: Operand, source: Operand, over: Sequence[tuple[int, int]],
+           operation: str, init: float, value: Callable[[Expr], Expr], others: Sequence[Operand | Expr],
+           define: Callable[..., Expr]) -> Kernel:
     """The kernel that stores define(total, values of the others..) at every point.
 
     Parameters
     ----------
-    source: what is combined; its strides are along the output's axes. over: (how many values, how far apart) of each loop of the
-        reduction. operation: 'add', 'max' or 'min', from `init`, of value(x).
+    source: what is combined; its strides are along the output's axes. over: (how many values, how far apart) of each loop of
+        the reduction. operation: 'add', 'max' or 'min', from `init`, of value(x).
     """
     read = [source, *(o for o in others if isinstance(o, Operand))]
     nest = points.shared(points.loops(sizes, [target, *read]))

@@ -53,19 +53,30 @@ def requantise(form: Form, acc: Value, scale: Value, rounding: int, zero_point: 
 
 
 def _in_float64(form: Form, acc: Value, scale: Value, rounding: int, zero_point: int, minimum: int, maximum: int) -> Value:
-    product = acc.to_float(F64) * scale
+    product, rounds = acc.to_float(F64) * scale, _rounds(form)
     if rounding == HALF_EVEN:
-        whole = product.call("roundeven") if _rounds(form) else product + LARGE_64 - LARGE_64
+        whole = product.call("roundeven") if rounds else _nearest(product)
     elif rounding == HALF_UP:
-        whole = (product + 0.5).call("floor")
+        whole = (product + 0.5).call("floor") if rounds else _below(product + 0.5)
     else:
-        whole = (product + product.like(0.5).call("copysign", product)).call("trunc")
+        away = product.call("fabs") + 0.5
+        whole = (away.call("floor") if rounds else _below(away)).call("copysign", product)
     return whole.maximum(float(minimum - zero_point)).minimum(float(maximum - zero_point)).to_int(I32) + zero_point
 
 
 def _rounds(form: Form) -> bool:
-    """Whether rounding half to even is an instruction; elsewhere it would be a call, which not every C library has."""
+    """Whether rounding is an instruction; elsewhere it would be a call for each lane, which not every C library has."""
     return form.architecture != "armv7" and (form.architecture != "x86_64" or "sse4.1" in form.features)
+
+
+def _nearest(x: Value) -> Value:
+    """Half to even, by additions alone."""
+    return (x + LARGE_64) - LARGE_64
+
+
+def _below(x: Value) -> Value:
+    near = _nearest(x)
+    return (near > x).select(near - 1.0, near)
 
 
 def _fma_towards(a: Value, b: Value, c: Value, direction: int) -> Value:

@@ -1,7 +1,8 @@
-"""Kernels over rows: each row of values is reduced, and made anew from its values and the reductions (softmax, normalisations).
+"""Kernels over rows: each row of values is reduced, and made anew from its values and the reductions (softmax,
+normalisations).
 
-What a row needs lives on the stack and in registers. Where its values are neighbours, they are taken LANES at a time: a reduction
-goes on in each lane, and the lanes meet at its end.
+What a row needs lives on the stack and in registers. Where its values are neighbours, they are taken LANES at a time: a
+reduction goes on in each lane, and the lanes meet at its end.
 """
 
 from collections.abc import Callable, Sequence
@@ -84,14 +85,17 @@ class Rows:
         rest, start = self.row.length - blocks * LANES, init
         if rest:
             k = te.reduce_axis("k", rest)
-            tail = self._compute(f"{name}_rest", {}, lambda: combine(value(binary("add", k, blocks * LANES)), [k], init), False, "reg")
+            tail = self._compute(f"{name}_rest", {}, lambda: combine(value(binary("add", k, blocks * LANES)), [k], init),
+                                 False, "reg")
             if not blocks:
                 return lambda: tail[self.point]
         if blocks:
             k = te.reduce_axis("k", blocks)
-            parts = self._compute(f"{name}_lanes", {"l": LANES}, lambda lane: combine(value(k * LANES + lane), [k], init), True, "reg")
+            parts = self._compute(f"{name}_lanes", {"l": LANES}, lambda lane: combine(value(k * LANES + lane), [k], init),
+                                  True, "reg")
         lane = te.reduce_axis("l", LANES)
-        whole = self._compute(name, {}, lambda: combine(parts[(*self.point, lane)], [lane], tail[self.point] if rest else init), True, "reg")
+        whole = self._compute(name, {}, lambda: combine(parts[(*self.point, lane)], [lane],
+                                                        tail[self.point] if rest else init), True, "reg")
         return lambda: whole[self.point]
 
     def keep(self, name: str, value: Value) -> Value:

@@ -9,7 +9,7 @@ from .kernel import LANES
 LATENCY = 10  # sums at a time that keep the multipliers of a CPU busy: two a cycle, five cycles each
 LOADS = 2  # vectors that a CPU reads in a cycle, and that it multiplies
 SETUP = 6  # cycles around the innermost loop, a tile
-WORKING, WIDENED = 2, 6  # registers beside sums; where bytes are widened before they are multiplied
+WORKING, WIDENED = 1, 6  # registers beside sums; where bytes are widened before they are multiplied
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,8 @@ def _become(graph: Graph, last: Node, chain: list[Node]) -> None:
     made = {node.outputs[0]: k for k, node in enumerate(chain)}
     outside = list(dict.fromkeys(name for node in chain for name in node.inputs if name not in made))
     number = {name: k for k, name in enumerate(outside)} | {name: len(outside) + k for name, k in made.items()}
-    steps = tuple({"op": node.op, "attrs": node.attrs, "inputs": tuple(number[name] for name in node.inputs)} for node in chain)
+    steps = tuple({"op": node.op, "attrs": node.attrs, "inputs": tuple(number[name] for name in node.inputs)}
+                  for node in chain)
     gone = {id(node) for node in chain if node is not last}
     graph.nodes = [node for node in graph.nodes if id(node) not in gone]
     last.op, last.attrs, last.inputs = "chain", {"steps": steps}, outside

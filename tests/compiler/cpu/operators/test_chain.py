@@ -9,7 +9,8 @@ from tests.compiler.cpu.harness import FORMS, graph_of, meaning, reals, run, sha
 from weft.compiler.cpu import operators
 
 GELU = tuple({"op": op, "attrs": {}, "inputs": inputs} for op, inputs in (
-    ("Add", (0, 1)), ("Mul", (4, 4)), ("Mul", (5, 4)), ("Mul", (6, 2)), ("Add", (4, 7)), ("Tanh", (8,)), ("Add", (9, 3)), ("Mul", (4, 10))))
+    ("Add", (0, 1)), ("Mul", (4, 4)), ("Mul", (5, 4)), ("Mul", (6, 2)), ("Add", (4, 7)), ("Tanh", (8,)), ("Add", (9, 3)),
+    ("Mul", (4, 10))))
 
 
 @pytest.mark.parametrize("form", FORMS, ids=str)
@@ -21,8 +22,10 @@ def test_a_function_written_out(form):
     assert np.allclose(found, true, rtol=2e-6, atol=2e-6)
 
 
-@given(shapes(1, 4), st.lists(st.tuples(st.sampled_from(["Add", "Mul", "Sub", "Max", "Tanh", "Relu"]), st.integers(0, 99), st.integers(0, 99)),
-                              min_size=1, max_size=6), st.integers(0, 99))
+STEPS = st.tuples(st.sampled_from(["Add", "Mul", "Sub", "Max", "Tanh", "Relu"]), st.integers(0, 99), st.integers(0, 99))
+
+
+@given(shapes(1, 4), st.lists(STEPS, min_size=1, max_size=6), st.integers(0, 99))
 def test_random_steps(shape, chosen, seed):
     rng = np.random.default_rng(seed)
     inputs = {"x": reals(rng, shape), "z": reals(rng, shape[-1:])}

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nst
 
-from tests.compiler.cpu.harness import FORMS, channels_last, graph_of, inside, integers, meaning, outside, reals, run, views_of
+from tests.compiler.cpu.harness import (
+    FORMS, channels_last, graph_of, inside, integers, meaning, outside, reals, run, views_of)
 from weft.compiler.cpu import operators
 
 LAYOUTS = [inside, outside]
@@ -21,7 +22,8 @@ def test_quantise(dtype, zero_point, rounding, form):
         scale = 0.25 if axis is None else tuple(rng.uniform(0.01, 0.1, shape[axis]).tolist())
         point = zero_point if axis is None else (zero_point,) * shape[axis]
         inputs = {"x": np.round(reals(rng, shape) * 32) / np.float32(16)}  # many ties
-        graph = graph_of("quantize", inputs, {"scale": scale, "zero_point": point, "dtype": dtype, "rounding": rounding, "axis": axis})
+        attrs = {"scale": scale, "zero_point": point, "dtype": dtype, "rounding": rounding, "axis": axis}
+        graph = graph_of("quantize", inputs, attrs)
         for layout in LAYOUTS:
             assert np.array_equal(run(graph, inputs, views_of(graph, layout), form)[0], meaning(graph, inputs)[0])
 
@@ -40,7 +42,8 @@ def test_dequantise(dtype, axis, form):
     rng = np.random.default_rng(1)
     inputs = {"x": integers(rng, (2, 20, 5, 5), dtype)}
     attrs = {"scale": 0.0123, "zero_point": 5} if axis is None else {
-        "scale": tuple(rng.uniform(0.01, 0.1, 20).tolist()), "zero_point": tuple(rng.integers(0, 100, 20).tolist()), "axis": axis}
+        "scale": tuple(rng.uniform(0.01, 0.1, 20).tolist()), "zero_point": tuple(rng.integers(0, 100, 20).tolist()),
+        "axis": axis}
     graph = graph_of("dequantize", inputs, attrs)
     for layout in LAYOUTS:
         assert np.array_equal(run(graph, inputs, views_of(graph, layout), form)[0], meaning(graph, inputs)[0])
@@ -81,7 +84,8 @@ def test_pixels_of_few_channels(channels, form):
     """From the caller's order of channels to pixels of four bytes, with rows and columns around them."""
     for shape in ((2, channels, 5, 32), (1, channels, 3, 7)):
         x = reals(np.random.default_rng(5), shape, 50)
-        attrs = {"scale": tuple(np.linspace(0.1, 0.5, channels).tolist()), "zero_point": (3,) * channels, "dtype": "int8", "axis": 1}
+        scale = tuple(np.linspace(0.1, 0.5, channels).tolist())
+        attrs = {"scale": scale, "zero_point": (3,) * channels, "dtype": "int8", "axis": 1}
         graph = graph_of("quantize", {"x": x}, attrs)
         views = {"x": outside(graph, "x"), "y0": channels_last("uint8", shape, (1, 2, 3, 1))}
         assert np.array_equal(run(graph, {"x": x}, views, form, 2, {"y0": 7})[0], meaning(graph, {"x": x})[0])

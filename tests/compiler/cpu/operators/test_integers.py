@@ -18,7 +18,8 @@ def lanes(rng, channels, largest, rounding, uniform):
     if uniform:
         low, high, zero_point = int(rng.integers(-128, 0)), int(rng.integers(0, 128)), int(rng.integers(-128, 128))
     else:
-        low, high, zero_point = rng.integers(-128, 0, channels), rng.integers(0, 128, channels), rng.integers(-128, 128, channels)
+        low, high = rng.integers(-128, 0, channels), rng.integers(0, 128, channels)
+        zero_point = rng.integers(-128, 128, channels)
     return pack_lanes(rng.integers(-largest, largest, channels), multiplier, shift, zero_point, low, high, rounding)
 
 
@@ -41,8 +42,8 @@ def test_sums_equal_their_meaning(op, form):
             assert np.array_equal(run(graph, inputs, views_of(graph), form)[0], meaning(graph, inputs)[0])
 
 
-@given(st.sampled_from(["add", "mul", "requantise"]), st.lists(st.integers(1, 20), min_size=2, max_size=4), st.lists(st.booleans(), min_size=6, max_size=6),
-       st.integers(0, 99))
+@given(st.sampled_from(["add", "mul", "requantise"]), st.lists(st.integers(1, 20), min_size=2, max_size=4),
+       st.lists(st.booleans(), min_size=6, max_size=6), st.integers(0, 99))
 def test_any_shape_in_any_layout(op, shape, choices, seed):
     rng = np.random.default_rng(seed)
     graph, inputs = case(op, rng, tuple(shape), seed % ROUNDINGS, *choices[:2], by_channel=choices[2])

@@ -54,13 +54,15 @@ def test_slice(shape, random, dtype, layouts):
         starts.append(first if step > 0 else last)
         ends.append(last + 1 if step > 0 else first - 1)
         steps.append(step)
-    check("slice", {"x": arrays(np.random.default_rng(0), shape, dtype)}, {"starts": starts, "ends": ends, "steps": steps}, layouts)
+    attrs = {"starts": starts, "ends": ends, "steps": steps}
+    check("slice", {"x": arrays(np.random.default_rng(0), shape, dtype)}, attrs, layouts)
 
 
 @given(shapes(1, 4), st.randoms(use_true_random=False), DTYPES, LAYOUTS)
 def test_pad(shape, random, dtype, layouts):
     before, after = ([random.randint(0, 3) for _ in shape] for _ in range(2))
-    check("pad", {"x": arrays(np.random.default_rng(0), shape, dtype)}, {"before": before, "after": after, "value": 5}, layouts)
+    attrs = {"before": before, "after": after, "value": 5}
+    check("pad", {"x": arrays(np.random.default_rng(0), shape, dtype)}, attrs, layouts)
 
 
 @given(shapes(1, 4, 9), st.integers(0, 3), st.lists(st.integers(1, 20), min_size=1, max_size=3), DTYPES, LAYOUTS)
@@ -71,14 +73,17 @@ def test_concat(shape, axis, sizes, dtype, layouts):
 
 
 @pytest.mark.parametrize("op, attrs, constants", [
-    ("Transpose", {}, {}), ("Transpose", {"perm": (0, 2, 1, 3), "minimum": 0.0}, {}), ("Reshape", {}, {"s": np.array([2, -1])}),
+    ("Transpose", {}, {}), ("Transpose", {"perm": (0, 2, 1, 3), "minimum": 0.0}, {}),
+    ("Reshape", {}, {"s": np.array([2, -1])}),
     ("Reshape", {"shape": (7, 2, 60)}, {}), ("Flatten", {}, {}), ("Unsqueeze", {"axes": (0, 5)}, {}), ("Identity", {}, {}),
     ("Slice", {}, {"b": np.array([1]), "e": np.array([-1]), "a": np.array([-3]), "s": np.array([2])}),
     ("Slice", {"starts": (0, 2), "ends": (1, 5), "axes": (0, 1)}, {}), ("Split", {"axis": 1, "num_outputs": 3}, {}),
     ("Split", {"axis": 1}, {"s": np.array([1, 19])}), ("Pad", {"pads": (0, 1, 0, 2, 0, 1, 3, 0)}, {}),
-    ("Pad", {}, {"p": np.array([1, 2]), "v": np.float32(3), "a": np.array([-1])}), ("Expand", {}, {"s": np.array([3, 2, 20, 3, 7])}),
+    ("Pad", {}, {"p": np.array([1, 2]), "v": np.float32(3), "a": np.array([-1])}),
+    ("Expand", {}, {"s": np.array([3, 2, 20, 3, 7])}),
     ("Gather", {"axis": 1}, {"i": np.array(-2)}), ("Gather", {"axis": 2}, {"i": np.array([[0, 2], [1, 1]])}),
-    ("DepthToSpace", {"blocksize": 2}, {}), ("DepthToSpace", {"blocksize": 2, "mode": "CRD"}, {}), ("Concat", {"axis": -1}, {"c": np.ones((2, 20, 3, 1), np.float32)}),
+    ("DepthToSpace", {"blocksize": 2}, {}), ("DepthToSpace", {"blocksize": 2, "mode": "CRD"}, {}),
+    ("Concat", {"axis": -1}, {"c": np.ones((2, 20, 3, 1), np.float32)}),
 ])
 @pytest.mark.parametrize("form", FORMS, ids=str)
 def test_others(op, attrs, constants, form):
@@ -86,8 +91,9 @@ def test_others(op, attrs, constants, form):
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "float32"])
-@pytest.mark.parametrize("steps", [(("transpose", (0, 2, 3, 1)), ("reshape", (1, 21, 20))), (("reshape", (60, 7)), ("transpose", (1, 0))),
-                                   (("reshape", (7, 60)), ("flip",), ("transpose", (1, 0)), ("reshape", (420,)))])
+@pytest.mark.parametrize("steps", [
+    (("transpose", (0, 2, 3, 1)), ("reshape", (1, 21, 20))), (("reshape", (60, 7)), ("transpose", (1, 0))),
+    (("reshape", (7, 60)), ("flip",), ("transpose", (1, 0)), ("reshape", (420,)))])
 def test_views(dtype, steps):
     steps = tuple(step for step in steps if dtype != "float32" or step[0] != "flip")
     for layouts in ((True, False), (False, True), (False, False)):

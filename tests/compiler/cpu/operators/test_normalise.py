@@ -24,7 +24,8 @@ def test_layers(shape, over, with_bias, form, offset):
 def test_a_layer_of_a_transformer(form):
     rng = np.random.default_rng(0)
     x = reals(rng, (1, 99, 64))
-    graph = graph_of("LayerNormalization", {"x": x}, {"axis": -1, "epsilon": 1e-6}, {"g": reals(rng, 64), "b": reals(rng, 64)})
+    constants = {"g": reals(rng, 64), "b": reals(rng, 64)}
+    graph = graph_of("LayerNormalization", {"x": x}, {"axis": -1, "epsilon": 1e-6}, constants)
     (found,), (true,) = run(graph, {"x": x}, views_of(graph), form, 2), meaning(graph, {"x": x})
     assert np.array_equal(found, true)
 

@@ -17,8 +17,8 @@ def check(n, depth, o, seed, with_table, layout, form, parts=1):
     assert np.array_equal(run(graph, inputs, views_of(graph, layout), form, parts)[0], meaning(graph, inputs)[0])
 
 
-@given(st.integers(1, 20), st.integers(1, 70), st.integers(1, 40), st.integers(0, 99), st.booleans(), st.sampled_from([inside, outside]),
-       st.sampled_from(FORMS), st.integers(1, 2))
+@given(st.integers(1, 20), st.integers(1, 70), st.integers(1, 40), st.integers(0, 99), st.booleans(),
+       st.sampled_from([inside, outside]), st.sampled_from(FORMS), st.integers(1, 2))
 def test_any_size(n, depth, o, seed, with_table, layout, form, parts):
     check(n, depth, o, seed, with_table, layout, form, parts)
 

@@ -18,7 +18,8 @@ ATTRS = {"LeakyRelu": {"alpha": 0.3}, "HardSigmoid": {"alpha": 0.3, "beta": 0.4}
 def close(found, true):
     """Within 4 units in the last place of each, or of 1/4 of the largest."""
     with np.errstate(invalid="ignore"):
-        return np.allclose(found, true, rtol=5e-7, atol=1e-7 * max(1, np.abs(true[np.isfinite(true)]).max(initial=0)), equal_nan=True)
+        largest = max(1, np.abs(true[np.isfinite(true)]).max(initial=0))
+        return np.allclose(found, true, rtol=5e-7, atol=1e-7 * largest, equal_nan=True)
 
 
 def operands(op, rng, shape):
@@ -52,7 +53,8 @@ def test_powers(exponent):
 def broadcasts(draw):
     whole = draw(st.lists(st.integers(1, 20), min_size=1, max_size=4))
     shapes = [tuple(1 if draw(st.booleans()) else n for n in whole)[draw(st.integers(0, len(whole) - 1)):] for _ in range(2)]
-    return tuple(whole), shapes, draw(st.lists(st.booleans(), min_size=3, max_size=3)), draw(st.integers(1, 3)), draw(st.integers(0, 99))
+    layouts = draw(st.lists(st.booleans(), min_size=3, max_size=3))
+    return tuple(whole), shapes, layouts, draw(st.integers(1, 3)), draw(st.integers(0, 99))
 
 
 @given(broadcasts())

@@ -8,16 +8,18 @@ from hypothesis import strategies as st
 from tests.compiler.cpu.harness import FORMS, graph_of, inside, meaning, outside, reals, run, views_of
 from weft.compiler.cpu import operators
 
-MODES = st.sampled_from([("nearest", "half_pixel"), ("nearest", "asymmetric"), ("linear", "half_pixel"), ("linear", "align_corners")])
+MODES = st.sampled_from([("nearest", "half_pixel"), ("nearest", "asymmetric"), ("linear", "half_pixel"),
+                         ("linear", "align_corners")])
+SIZES = st.tuples(st.integers(1, 7), st.integers(1, 7)), st.tuples(st.integers(1, 15), st.integers(1, 15))
 
 
-@given(st.integers(1, 20), st.tuples(st.integers(1, 7), st.integers(1, 7)), st.tuples(st.integers(1, 15), st.integers(1, 15)), MODES,
-       st.booleans(), st.sampled_from(FORMS))
+@given(st.integers(1, 20), *SIZES, MODES, st.booleans(), st.sampled_from(FORMS))
 def test_any_size(channels, before, after, modes, image, form):
     x = reals(np.random.default_rng(0), (1, channels, *before))
     attrs = {"mode": modes[0], "coordinate_transformation_mode": modes[1], "sizes": (1, channels, *after)}
     graph = graph_of("Resize", {"x": x}, attrs)
-    (found,), (true,) = run(graph, {"x": x}, views_of(graph, inside if image else outside), form, 2), meaning(graph, {"x": x})
+    views = views_of(graph, inside if image else outside)
+    (found,), (true,) = run(graph, {"x": x}, views, form, 2), meaning(graph, {"x": x})
     assert np.allclose(found, true, rtol=1e-6, atol=2e-6)
 
 

@@ -25,7 +25,8 @@ def test_large_and_infinite_numbers():
     assert np.allclose(run(graph, {"x": x}, views_of(graph))[0], meaning(graph, {"x": x})[0], rtol=1e-6)
 
 
-@given(shapes(1, 4, 40), st.integers(0, 3), LAYOUTS, st.sampled_from(FORMS), st.floats(0.001, 0.5), st.booleans(), st.booleans())
+@given(shapes(1, 4, 40), st.integers(0, 3), LAYOUTS, st.sampled_from(FORMS), st.floats(0.001, 0.5), st.booleans(),
+       st.booleans())
 def test_stored(shape, axis, layout, form, scale, even, unsigned):
     x = integers(np.random.default_rng(1), shape)
     attrs = {"axis": axis % len(shape), "scale": 1 / 256, "zero_point": 0 if unsigned else -128,

@@ -37,7 +37,8 @@ def quantize(node, graph, views, form):
         y = value / scale
         whole = call("round", y) if even else Select(y.lt(0.0), y - 0.5, y + 0.5)
         near = np.minimum(np.maximum(whole, zero_point * -1.0 + float(info.min)), zero_point * -1.0 + float(info.max))
-        return near.astype("int32") + zero_point.astype("int32") + lift(graph, out, views[out])  # the cast drops what is behind the point
+        whole = near.astype("int32")  # which drops what is behind the point
+        return whole + zero_point.astype("int32") + lift(graph, out, views[out])
 
     return pointwise.build(node, graph, views, [x, scale, zero_point], define)
 

@@ -11,7 +11,7 @@ from ..layout import BIAS
 from ..pointwise import lift, stored
 from .registry import operator
 
-SUMS: dict[str, tuple[int, Callable[..., Expr]]] = {  # how many inputs come before the lanes, and the sum that is requantised
+SUMS: dict[str, tuple[int, Callable[..., Expr]]] = {  # how many inputs come before the lanes, and what is requantised
     "add": (2, lambda attrs, a, b: a * int(attrs["multipliers"][0]) + b * int(attrs["multipliers"][1])),
     "mul": (2, lambda attrs, a, b: (a - int(attrs["zero_points"][0])) * (b - int(attrs["zero_points"][1]))),
     "requantise": (1, lambda attrs, x: x),

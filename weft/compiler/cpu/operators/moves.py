@@ -61,7 +61,8 @@ class Copy:
         if met is None:
             return self.by_places(source.places())
         sizes, to, from_ = met
-        writes, reads = replace(self.writes, strides=to, offset=target.offset), replace(self.reads, strides=from_, offset=source.offset)
+        writes = replace(self.writes, strides=to, offset=target.offset)
+        reads = replace(self.reads, strides=from_, offset=source.offset)
         return points.kernel(self.node.name, sizes, writes, [reads], self.value)
 
     def by_places(self, places: np.ndarray) -> Kernel:
@@ -169,7 +170,8 @@ def pad(node, graph, views, form):
         kept = min(size + min(n, 0), out - max(n, 0))
         source = source.slice(axis, max(-n, 0), kept)
         target = target.slice(axis, max(n, 0), kept)
-    everywhere = Const(float(value) if copy.writes.dtype == "float32" else int(value) + copy.up, "float32" if copy.writes.dtype == "float32" else "int32")
+    real = copy.writes.dtype == "float32"
+    everywhere = Const(float(value), "float32") if real else Const(int(value) + copy.up, "int32")
     filled = points.kernel(node.name, copy.shape, copy.writes, [], lambda: clamped(node.attrs, everywhere))
     return [filled, copy.kernel(source, target)]
 

@@ -34,8 +34,8 @@ def _rows(node, graph, views, shape, axis):
 
 @operator("LayerNormalization", supports=_constant_scales)
 def layer(node, graph, views, form):
-    """In float64, as NumPy's, so that what is quantised afterwards is the same: the mean, the mean square of what is left, and both
-    applied."""
+    """In float64, as NumPy's, so that what is quantised afterwards is the same: the mean, the mean square of what is left,
+    and both applied."""
     shape = graph.tensors[node.inputs[0]].shape
     axis = node.attrs.get("axis", -1) % len(shape)
     row = _rows(node, graph, views, shape, axis)

@@ -1,4 +1,5 @@
-"""An output of interleaved rectangles, each made by another operator's kernels, which write to rows and columns that lie apart."""
+"""An output of interleaved rectangles, each made by another operator's kernels, which write to rows and columns that lie
+apart."""
 
 from dataclasses import replace
 
@@ -27,7 +28,8 @@ def supports(node: Node, graph: Graph) -> str:
 
 
 def rectangle(view: View, rows: tuple[int, int, int], columns: tuple[int, int, int]) -> tuple[View, int]:
-    """These rows and columns (first, step, count) of an image as a view of their own, and how many values it begins behind it."""
+    """These rows and columns (first, step, count) of an image as a view of their own, and how many values it begins behind
+    it."""
     batch, channel, row, column = view.strides
     strides = (batch, channel, row * rows[1], column * columns[1])
     border = (*view.around[:2], (0, 0), (0, 0))

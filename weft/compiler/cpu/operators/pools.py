@@ -32,7 +32,8 @@ def _pool(node, graph, views, geometry, operation, init, value, others, define):
     source, over = window(x, views[x], *geometry)
     sizes = points.extents(views[out], [(views[x], source.strides)])
     constants = [points.given(f"${k}", values, sizes) for k, values in enumerate(others)]
-    return reductions.kernel(node.name, sizes, points.whole(out, views[out]), source, over, operation, init, value, constants, define)
+    target = points.whole(out, views[out])
+    return reductions.kernel(node.name, sizes, target, source, over, operation, init, value, constants, define)
 
 
 @operator("max_pool")

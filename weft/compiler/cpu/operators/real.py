@@ -53,8 +53,9 @@ def _clip(attrs: dict, x: Expr, low: Expr | None = None, high: Expr | None = Non
 
 
 POWERS: dict[float, Callable[[Expr], Expr]] = {  # by the exponent
-    -2.0: lambda x: number(1) / (x * x), -1.0: lambda x: number(1) / x, -0.5: lambda x: call("rsqrt", x), 0.5: lambda x: call("sqrt", x),
-    1.0: lambda x: x, 2.0: lambda x: x * x, 3.0: lambda x: x * x * x, 4.0: lambda x: (x * x) * (x * x),
+    -2.0: lambda x: number(1) / (x * x), -1.0: lambda x: number(1) / x, -0.5: lambda x: call("rsqrt", x),
+    0.5: lambda x: call("sqrt", x), 1.0: lambda x: x, 2.0: lambda x: x * x, 3.0: lambda x: x * x * x,
+    4.0: lambda x: (x * x) * (x * x),
 }
 DEFINITIONS: dict[str, Define] = {
     "Abs": lambda attrs, x: call("abs", x),
@@ -101,8 +102,8 @@ def value(op: str, attrs: dict, *values: Expr) -> Expr:
 
 def is_float32(node: Node, graph: Graph) -> str:
     """Why not, or ""."""
-    dtypes = {graph.tensors[name].dtype for name in (*node.inputs, *node.outputs) if name}
-    return "" if dtypes == {"float32"} else f"the CPU computes {node.op} in float32, not {', '.join(sorted(dtypes - {'float32'}))}"
+    others = {graph.tensors[name].dtype for name in (*node.inputs, *node.outputs) if name} - {"float32"}
+    return f"the CPU computes {node.op} in float32, not {', '.join(sorted(others))}" if others else ""
 
 
 def supports(node: Node, graph: Graph) -> str:

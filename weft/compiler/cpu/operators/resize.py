@@ -1,4 +1,5 @@
-"""Resizing of float32 by nearest neighbours and by straight lines: each value a sum of few, whose places and weights are tables."""
+"""Resizing of float32 by nearest neighbours and by straight lines: each value a sum of few, whose places and weights are
+tables."""
 
 import functools
 import itertools
@@ -36,10 +37,11 @@ def build(node, graph, views, form):
     scales = ratios(shape, _parameter(node, graph, 2, "scales"), _parameter(node, graph, 3, "sizes"))
     changed = [axis for axis, (n, m, ratio) in enumerate(zip(shape, made, scales)) if (n, 1) != (m, ratio)]
     whole = points.whole(x, views[x])
-    source = points.Moving(x, whole.dtype, tuple(0 if k in changed else s for k, s in enumerate(whole.strides)), 0, whole.size, whole.before)
+    strides = tuple(0 if k in changed else s for k, s in enumerate(whole.strides))
+    source = points.Moving(x, whole.dtype, strides, 0, whole.size, whole.before)
     sizes = points.extents(views[out], [(views[x], source.strides)])
-    seen = [[_along(values, axis, len(shape)) for values in _seen(node, scales[axis], shape[axis], made[axis], whole.strides[axis])]
-            for axis in changed]
+    seen = [[_along(values, axis, len(shape))
+             for values in _seen(node, scales[axis], shape[axis], made[axis], whole.strides[axis])] for axis in changed]
     tables = [points.given(f"${k}", table, sizes) for k, table in enumerate(table for axis in seen for table in axis)]
 
     def define(value, *tables):
@@ -60,7 +62,8 @@ def _seen(node: Node, ratio, size: int, out: int, stride: int) -> list[np.ndarra
     arrays = []
     for k in range(max(map(len, found))):
         pairs = [one[k] if k < len(one) else (one[0][0], 0) for one in found]
-        arrays += [np.array([place * stride for place, _ in pairs], np.int32), np.array([float(w) for _, w in pairs], np.float32)]
+        arrays.append(np.array([place * stride for place, _ in pairs], np.int32))
+        arrays.append(np.array([float(weight) for _, weight in pairs], np.float32))
     return arrays
 
 

@@ -48,7 +48,8 @@ def stored(node, graph, views, form):
 
     def share(k):
         quotient = weights(k) / (total() * float(attrs["scale"]))
-        whole = call("round", quotient) if even else quotient + 0.5  # shares are not negative; the cast drops what is behind the point
+        # shares are not negative, so that the cast rounds down what was raised by a half
+        whole = call("round", quotient) if even else quotient + 0.5
         return np.minimum(whole, float(info.max - zero)).astype("int32") + (zero + lift(graph, out, views[out]))
 
     return made.finish(share)
