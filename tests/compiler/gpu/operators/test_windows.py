@@ -15,7 +15,8 @@ def check(op, rng, shape, attrs, constants):
 
 
 @pytest.mark.parametrize("shape, kernel, stride, pads, table", [
-    ((1, 16, 9, 9), (3, 3), 1, (1, 1, 1, 1), False), ((2, 35, 8, 11), (5, 3), 2, (2, 1, 2, 1), True), ((1, 3, 5, 5), (1, 1), 1, (0,) * 4, False)])
+    ((1, 16, 9, 9), (3, 3), 1, (1, 1, 1, 1), False), ((2, 35, 8, 11), (5, 3), 2, (2, 1, 2, 1), True), ((1, 3, 5, 5), (1, 1), 1, (0,) * 4, False),
+    ((1, 144, 3, 3), (3, 3), 1, (1, 1, 1, 1), False)])
 def test_depthwise(shape, kernel, stride, pads, table):
     rng = np.random.default_rng(0)
     c = shape[1]

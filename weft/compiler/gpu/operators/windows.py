@@ -14,7 +14,7 @@ from ..products import padded
 from .registry import operator
 
 CHANNELS = 4  # of a thread: a word of bytes
-ACROSS, PIXELS = 32, 4  # threads of a block along the channels and along the pixels
+ACROSS, THREADS = 32, 128  # threads of a block along the channels at most, and in all
 WRITTEN_OUT = 9  # taps that are written out and not looped over
 
 
@@ -37,7 +37,10 @@ class Window:
         n, _, self.oh, self.ow = self.target.shape
         self.rows, self.columns = n * self.oh * self.ow, self.target.shape[1] + self.target.around[1][1]
         self.lifted = lift(graph, node.inputs[0], self.source)
-        self.whole = {"p": padded(self.rows, PIXELS), "c": padded(self.columns, CHANNELS)}
+        groups = -(-self.columns // CHANNELS)
+        self.across = next(n for n in range(min(ACROSS, groups), 0, -1) if groups % n == 0)
+        self.pixels = THREADS // self.across
+        self.whole = {"p": padded(self.rows, self.pixels), "c": padded(self.columns, CHANNELS)}
 
     def split(self, p):
         """The image, row and column of an output; of one that fills up the last block, the last one's."""
@@ -75,14 +78,14 @@ class Window:
             s[copy].compute_at(s[total], kw)
             s[copy].vectorise(s[copy].leaves[1] if copy is seen else s[copy].leaves[2])
         arguments = {self.node.inputs[0]: self.x, **(ending.tensors if ending else {}), self.node.outputs[0]: y}
-        blocks = -(-self.whole["p"] // PIXELS) * -(-self.whole["c"] // (CHANNELS * ACROSS))
+        blocks = self.whole["p"] // self.pixels * self.whole["c"] // (CHANNELS * self.across)
         return Kernel(self.node.name, lower(s, self.node.name, arguments), blocks, ending.constants if ending else {})
 
     def _threads(self, y):
         p, c = y.leaves
-        block_p, pixel = y.split(p, PIXELS)
+        block_p, pixel = y.split(p, self.pixels)
         c, channel = y.split(c, CHANNELS)
-        block_c, across = y.split(c, min(ACROSS, c.extent))
+        block_c, across = y.split(c, self.across)
         y.reorder(block_p, block_c, pixel, across, channel)
         for axis, thread in ((block_p, "blockIdx.x"), (block_c, "blockIdx.y"), (pixel, "threadIdx.y"), (across, "threadIdx.x")):
             y.bind(axis, thread)
