@@ -1,8 +1,8 @@
 """Whether what a run gave is what the integer reference gives: `compare(report, module, outputs, expected)`.
 
 Integers are computed exactly everywhere, so they are equal, bit for bit. Operators on real numbers, whose names begin with a
-capital, are computed by the CPU in another order of sums and with other approximations of functions than NumPy's. Where a
-module has such ones on the CPU, outputs may differ from the reference: real numbers by TOLERANCE of the output's largest
+capital, are computed by CPU and GPU in another order of sums and with other approximations of functions than NumPy's. Where a
+module has such ones there, outputs may differ from the reference: real numbers by TOLERANCE of the output's largest
 value, integers, into which such numbers were rounded, by one.
 """
 
@@ -17,8 +17,8 @@ TOLERANCE = 1e-4  # of the largest magnitude of an output's expected values
 
 
 def has_real_numbers(module: Module) -> bool:
-    """Whether the module has operators on real numbers on the CPU."""
-    return any(operator.where == "cpu" and operator.op[0].isupper() for operator in module.operators)
+    """Whether the module has operators on real numbers on the CPU or on a GPU."""
+    return any(operator.where in ("cpu", "gpu") and operator.op[0].isupper() for operator in module.operators)
 
 
 def compare(report: RunReport, module: Module, outputs: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]) -> None:

@@ -8,7 +8,7 @@ when a GPU is asked for, and not before: nothing else needs them.
 """
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from types import ModuleType
 
 import numpy as np
@@ -124,8 +124,8 @@ class Running:
         self._begins = {"arena": gpu.allocate(function.arena_size + self.SLACK), "constants": gpu.allocate(function.constants.size + self.SLACK)}
         gpu.write(self._begins["constants"], function.constants)
         kernels = {symbol: gpu.kernel(loaded, symbol) for symbol in dict.fromkeys(step.symbol for step in function.steps)}
-        self._launches = [(kernels[step.symbol], step.grid, step.block, [self._begins[memory] + offset for memory, offset in step.places])
-                          for step in function.steps]
+        self._launches = [(step.layer, kernels[step.symbol], step.grid, step.block,
+                           [self._begins[memory] + offset for memory, offset in step.places]) for step in function.steps]
         self._types = {name: module.tensors[name] for name in (*function.inputs, *function.outputs)}
         self._marks: list = []
 
@@ -140,13 +140,14 @@ class Running:
             self.gpu.read(self._begins["arena"] + offset, outputs[-1])
         return outputs
 
-    def launch(self, timed: bool = False):
-        """All kernels, on the inputs that are there; it does not wait for them."""
+    def launch(self, timed: bool = False, only: Container[int] | None = None):
+        """All kernels, or those of these positions in the operators, on the inputs that are there; it does not wait for them."""
         for mark in self._marks:
             self.gpu.forget(mark)
         self._marks = [self.gpu.event()] if timed else []
-        for kernel, grid, block, addresses in self._launches:
-            self.gpu.launch(kernel, grid, block, addresses)
+        for layer, kernel, grid, block, addresses in self._launches:
+            if only is None or layer in only:
+                self.gpu.launch(kernel, grid, block, addresses)
             if timed:
                 self._marks.append(self.gpu.event())
 
