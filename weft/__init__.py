@@ -10,7 +10,7 @@ from weft.runtime.device import DEVICES
 from weft.runtime.module import Module
 
 __version__ = "0.1.0"
-__all__ = ["Config", "Module", "WeftError", "compile", "export_device", "export_library", "load", "load_config"]
+__all__ = ["Config", "Module", "WeftError", "compile", "export_board", "export_device", "export_library", "load", "load_config"]
 
 
 def _functional(config, **options):
@@ -64,3 +64,10 @@ def export_device(path, config="default", **options) -> None:
     from weft.export import export_device
 
     export_device(path, load_config(config), **options)
+
+
+def export_board(path, **options) -> None:
+    """The device of a board as a library for C; see `weft.export.board.export_board`."""
+    from weft.export import export_board
+
+    export_board(path, **options)

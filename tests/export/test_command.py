@@ -40,6 +40,8 @@ def test_export(monkeypatch, capsys, tmp_path, module):
     status, out, _ = weft(monkeypatch, capsys, "export-device", "-o", tmp_path / "device.so", "--config", "1x8x8")
     assert status == 0 and "device.so" in out.replace("\n", "")
     assert sorted(p.suffix for p in tmp_path.iterdir()) == [".h", ".h", ".h", ".so", ".so", ".weft"]
+    status, out, _ = weft(monkeypatch, capsys, "export-device", "--board", "-o", tmp_path / "board.so")
+    assert status == 0 and {"board.so", "board.h"} <= {p.name for p in tmp_path.iterdir()}
     device = CDevice(tmp_path / "device.so", SMALL, module.memory_size)
     network = CNetwork(tmp_path / "libnet.so", module, device)
     x = np.random.default_rng(0).integers(-128, 128, module.tensors["x"].shape).astype(np.int8)

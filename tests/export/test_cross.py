@@ -16,7 +16,7 @@ import weft
 from tests.conformance import programs
 from tests.conftest import ROOT
 from tests.examples.test_c import expected_text, image, same
-from weft.export import export_device, export_library
+from weft.export import export_board, export_device, export_library
 from weft.export.linker import compiler, host_architecture
 from weft.isa import DEFAULT
 from weft.llvm import machine
@@ -61,6 +61,26 @@ def test_raw_programs(cpu, tmp_path):
     done = subprocess.run([*emulator, program], input=told, capture_output=True)
     assert done.returncode == 0, done.stderr
     assert len(chosen) > 50 and done.stdout == expected
+
+
+@pytest.mark.parametrize("cpu", CPUS)
+def test_the_device_of_a_board_is_accepted(cpu, tmp_path):
+    """There is no board to run it on: it compiles, and the program that opens it links and says that there is no register."""
+    emulator = qemu(cpu, CPUS[cpu])
+    export_board(tmp_path / "board.o", cpu=cpu)
+    (tmp_path / "main.c").write_text(NO_BOARD)
+    program = linked(cpu, tmp_path / "main.c", tmp_path, "board.o")
+    assert subprocess.run([*emulator, program]).returncode == 4
+
+
+NO_BOARD = """#include "board.h"
+static int none(void *context, uint32_t offset, uint32_t *value) { (void)context; (void)offset; (void)value; return 1; }
+int main(void) {
+    weft_device device;
+    weft_board board = {.read_register = none};
+    return weft_board_open(&device, &board);
+}
+"""
 
 
 @pytest.mark.parametrize("cpu", CPUS)

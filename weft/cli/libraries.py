@@ -27,11 +27,15 @@ def export(module: Path, output: OutputOption, cpu: MachineOption = None, cc: Co
 
 @app.command("export-device")
 def export_device(output: OutputOption, config: ConfigOption = "default", cpu: MachineOption = None, cc: CompilerOption = None,
+                  board: Annotated[bool, typer.Option("--board", help="instead the one of a board: registers and memory, any config")] = False,
                   as_json: JsonOption = False):
     """Writes the functional device as a library for C, and its headers beside it."""
     import weft
 
-    weft.export_device(output, load_config(config), cpu=cpu, cc=cc)
+    if board:
+        weft.export_board(output, cpu=cpu, cc=cc)
+    else:
+        weft.export_device(output, load_config(config), cpu=cpu, cc=cc)
     _tell(output, as_json)
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings, strategies as st
 from llvmlite import ir
 
 from tests.compiler.cpu.programs import FORMS, agree
@@ -207,3 +208,54 @@ def test_a_product_of_bytes_reads_four_in_a_row(form):
         code(s, {"x": x, "w": w, "y": y})
     assert str(error.value) == ("loop o: dot4 reads four neighbouring bytes, and lanes the same or the next four, but found w[k, o]; "
                                 "try: weights packed by four")
+
+
+class Blur:
+    """y[i, j] = the largest of x[2 i + k, j] * w[k] + low[j] over k, less 1; low[j] = x[0, j] + x[1, j]; sizes do not divide."""
+
+    def __init__(self, rows: int, columns: int, dtype: str):
+        self.x = te.placeholder("x", {"h": 2 * rows + 1, "v": columns}, dtype, 0)
+        self.w = te.placeholder("w", {"k": 3}, dtype, 0)
+        self.low = te.compute("low", {"v": columns}, lambda j: self.x[0, j] + self.x[1, j], 0)
+        k = te.reduce_axis("k", 3)
+        most = lambda i, j: te.max(self.x[i * 2 + k, j] * self.w[k] + self.low[j], [k], -50)  # noqa: E731
+        self.most = te.compute("most", {"i": rows, "j": columns}, most, 0)
+        self.y = te.compute("y", {"i": rows, "j": columns}, lambda i, j: self.most[i, j] - 1, 0)
+
+
+@each_form
+@given(st.data())
+@settings(max_examples=12, deadline=None)
+def test_any_schedule_means_the_same(form, data):
+    """Splits with tails, any order, any kinds of loops, stages at any loop of their reader, in memory or in registers."""
+    draw = lambda low, high: data.draw(st.integers(low, high))  # noqa: E731
+    e = Blur(draw(1, 5), draw(1, 9), data.draw(st.sampled_from(("int32", "float32"))))
+    s = Schedule(e.y)
+    stage = s[e.y]
+    (i, i_), (j, j_) = (stage.split(axis, draw(1, 4)) for axis in e.y.axes)
+    order = data.draw(st.sampled_from(([i, j, i_, j_], [j, i, i_, j_], [i, i_, j, j_])))
+    stage.reorder(*order)
+    if data.draw(st.booleans()):
+        stage.vectorise(order[-1])
+    stage.unroll(order[2])
+    turns = 1
+    if data.draw(st.booleans()):
+        stage.parallel(order[0])
+        turns = order[0].extent
+    s[e.most].set_scope("local")
+    s[e.most].compute_at(stage, order[draw(0, 1)])
+    rows, columns, k = s[e.most].leaves
+    s[e.most].reorder(*data.draw(st.sampled_from(([k, rows, columns], [rows, k, columns], [rows, columns, k]))))
+    if data.draw(st.booleans()):
+        s[e.most].unroll(k)
+    if data.draw(st.booleans()):
+        s[e.low].compute_inline()
+    else:
+        s[e.low].set_scope("local")
+        if data.draw(st.booleans()):
+            s[e.low].compute_at(stage, order[0])
+    program = lower(s, "blur", {"x": e.x, "w": e.w, "y": e.y})
+    rng = np.random.default_rng(draw(0, 99))
+    arrays = {name: random(rng, b.dtype, int(np.prod(b.shape))) for name, b in program.arguments.items()}
+    calls = 2 if turns > 1 else 1
+    agree(program, form, arrays, turns, calls, ulps=8)

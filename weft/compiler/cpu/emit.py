@@ -12,7 +12,8 @@ A loop of kind 'vectorise' becomes lanes: within it a value read at neighbouring
 every lane, and otherwise lanes are read one by one. Loops of kind 'unroll' are written out. The extents of both may depend on a
 loop outside by the tail of a split: that loop's last turn is then written apart. Buffers of scope 'reg' are registers, so their
 indices must be known (unroll); 'local' ones lie on the stack. A loop tensorized as 'dot4' over int32 lanes of sums, with a loop of
-4 within, becomes the form's sum of products of bytes (see dot.py).
+4 within, becomes the form's sum of products of bytes (see dot.py); one tensorized as 'transpose', a square of values that is read along
+one of two loops and stored along the other.
 """
 
 from collections.abc import Iterator
@@ -128,6 +129,8 @@ class _Emitter(Values):
     def _loop(self, stmt: For):
         if stmt.tensorize == "dot4":
             return self._dot4(stmt)
+        if stmt.tensorize == "transpose":
+            return self._turned(stmt)
         turns = self.extent(stmt.extent)
         if stmt.kind == "unroll":
             for turn in range(self._needed(stmt, turns)):
@@ -257,6 +260,23 @@ class _Emitter(Values):
             result = dot4(self.form, total, *bytes_) if lanes > 1 else dot4(self.form, total.splat(1), *bytes_).lane(0)
             self._put(result, store.buffer, store.indices)
 
+    def _turned(self, stmt: For):
+        """for i: for lane l: y[.. + l] = value, which is read along i: vectors along i, and of them those along l."""
+        inner = stmt.body
+        store = inner.body if isinstance(inner, For) else None
+        rows, lanes = self.extent(stmt.extent), self.extent(inner.extent) if isinstance(inner, For) else None
+        if not isinstance(store, Store) or rows is None or lanes is None or lanes & lanes - 1 or not 0 < rows <= lanes:
+            raise WeftError(f"loop {stmt.var}", "transpose is a loop over rows of a square of lanes, a power of two",
+                            text(stmt.body), "a split by the lanes")
+        columns = []
+        for lane in range(lanes):
+            with self._with(inner.var, lane), self._lanes(stmt.var, rows):
+                value = self._stored(store.value, store.buffer)
+                columns.append(value if value.lanes else value.splat(rows))
+        for row, value in enumerate(turned(columns)[:rows]):
+            with self._with(stmt.var, row), self._lanes(inner.var, lanes):
+                self._put(value, store.buffer, store.indices)
+
     def _four(self, operand: Load, k: Var) -> Value:
         """Four bytes along k, as an int32 in each lane."""
         total, rest = self.flat(operand.buffer, operand.indices)
@@ -266,6 +286,28 @@ class _Emitter(Values):
                             str(operand), "weights packed by four")
         with self._with(k, 0):
             return self.once(operand.buffer, operand.indices, vector(I32, self.lanes) if step else I32, 1, 0 if step else self.lanes)
+
+
+def turned(columns: list[Value]) -> list[Value]:
+    """Value l of column i as value i of row l; as many rows as columns, a power of two. Rows beyond the columns' lanes are
+    anything."""
+    lanes = len(columns)
+    if columns[0].lanes < lanes:
+        columns = [column.shuffle([k % column.lanes for k in range(lanes)]) for column in columns]
+    half = lanes // 2
+    step = 1
+    while step < lanes:  # each time halves of all vectors are woven
+        pairs = list(zip(columns[:half], columns[half:]))
+        columns = [woven(a, b, first) for a, b in pairs for first in (0, half)]
+        step *= 2
+    return columns
+
+
+def woven(a: Value, b: Value, first: int) -> Value:
+    """Half of the lanes of two vectors, from `first` on, by turns."""
+    order = [first + k // 2 + (k % 2) * a.lanes for k in range(a.lanes)]
+    mask = ir.Constant(vector(I32, a.lanes), [I32(k) for k in order])
+    return Value(a.builder, a.builder.shuffle_vector(a.ir, b.ir, mask))
 
 
 @contextmanager

@@ -165,6 +165,11 @@ def kernel(name: str, sizes: Sequence[int], target: Operand, operands: Sequence[
         moving operands come as functions.
     vectorise: False where values are looked up in tables.
     """
+    if vectorise and not any(isinstance(o, Table | Moving) for o in operands):
+        from . import transposing  # of points too
+
+        if made := transposing.kernel(name, sizes, target, operands, define):
+            return made
     read = [o for o in operands if isinstance(o, Operand)]
     nest = shared(loops(sizes, [target, *read]))
     vectorise = vectorise and nest[-1].strides[0] == 1 and nest[-1].size % LANES == 0

@@ -12,6 +12,7 @@ from ..graph import Graph
 from .absorb_quantisation import AbsorbQuantisation
 from .canonicalise import Canonicalise
 from .fold_constants import FoldConstants
+from .fold_norms import FoldNorms
 from .fold_pads import FoldPads
 from .fuse_activations import FuseActivations
 from .fuse_chains import FuseChains
@@ -33,9 +34,10 @@ from .two_axes import TwoAxes
 from .views import Views
 from .widen_groups import WidenGroups
 
-__all__ = ["PASSES", "AbsorbQuantisation", "Canonicalise", "FoldConstants", "FoldPads", "FuseActivations", "FuseChains", "FuseClamps",
-           "FuseProducts", "FuseSums", "FuseTables", "Functions", "GatherInput", "Joins", "Layout", "Legalise", "Order",
-           "Pass", "Place", "PlaceCpu", "PlaceGpu", "Select", "TwoAxes", "Views", "WidenGroups", "for_targets", "run"]
+__all__ = ["PASSES", "AbsorbQuantisation", "Canonicalise", "FoldConstants", "FoldNorms", "FoldPads", "FuseActivations",
+           "FuseChains", "FuseClamps", "FuseProducts", "FuseSums", "FuseTables", "Functions", "GatherInput", "Joins",
+           "Layout", "Legalise", "Order", "Pass", "Place", "PlaceCpu", "PlaceGpu", "Select", "TwoAxes", "Views",
+           "WidenGroups", "for_targets", "run"]
 
 
 class Pass(Protocol):
@@ -53,8 +55,8 @@ PASSES: tuple[Pass, ...] = (
     Joins(), Place(), Views(), Order(), FuseSums(), GatherInput(),
 )
 CPU_ALONE: tuple[Pass, ...] = (
-    FoldConstants(), Canonicalise(), FuseActivations(), AbsorbQuantisation(), Functions(), TwoAxes(), Layout(), Legalise(),
-    FoldPads(), FuseClamps(), FuseTables(), WidenGroups(), FoldConstants("fold-real-constants", dequantise=True),
+    FoldConstants(), Canonicalise(), FoldNorms(), FuseActivations(), AbsorbQuantisation(), Functions(), TwoAxes(), Layout(),
+    Legalise(), FoldPads(), FuseClamps(), FuseTables(), WidenGroups(), FoldConstants("fold-real-constants", dequantise=True),
     FuseProducts(), PlaceCpu(alone=True), FuseChains(), Order(), FuseSums(where="cpu"),
 )
 GPU_ALONE: tuple[Pass, ...] = (*CPU_ALONE[:-4], PlaceGpu(alone=True), Order(), FuseSums(where="gpu"))
@@ -64,7 +66,8 @@ def for_targets(targets: Sequence[str]) -> tuple[Pass, ...]:
     """The passes for what `targets.parse` returned."""
     if "accel" not in targets:
         return GPU_ALONE if "gpu" in targets else CPU_ALONE
-    return (*PASSES, *(pass_() for name, pass_ in (("cpu", PlaceCpu), ("gpu", PlaceGpu)) if name in targets))
+    others = (("cpu", (PlaceCpu(), FuseChains())), ("gpu", (PlaceGpu(),)))
+    return (*PASSES, *(each for name, passes in others if name in targets for each in passes))
 
 
 def run(graph: Graph, config: Config, after: Callable[[str, Graph], None] = lambda name, graph: None,

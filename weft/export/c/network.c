@@ -12,7 +12,7 @@
 
 #include "cpu.h"
 
-enum { LINE = 64, SPINS = 20000, MOST_THREADS = 256 };
+enum { LINE = 64, SPINS = 20000, MOST_THREADS = 256, STACK = 1 << 20 };
 
 typedef void network_function(void *arena, const void *constants, void **io, int64_t thread, int64_t threads, void *barrier);
 
@@ -99,16 +99,21 @@ static void end_team(team *t) {
 
 static int start_team(struct NETWORK *network, int threads) {
     team *t = &network->team;
+    pthread_attr_t attributes;
     if (threads < 1)
         threads = (int)sysconf(_SC_NPROCESSORS_ONLN);
     t->threads = threads < 1 ? 1 : threads > MOST_THREADS ? MOST_THREADS : threads;
+    if (pthread_attr_init(&attributes))
+        return WEFT_NO_MEMORY;
+    pthread_attr_setstacksize(&attributes, STACK); /* some C libraries give little */
     for (int k = 1; k < t->threads; k++) {
         network->places[k] = (worker){t, k};
-        if (pthread_create(&t->workers[t->started], NULL, work, &network->places[k]))
-            return WEFT_NO_MEMORY;
+        if (pthread_create(&t->workers[t->started], &attributes, work, &network->places[k]))
+            break;
         t->started++;
     }
-    return WEFT_OK;
+    pthread_attr_destroy(&attributes);
+    return t->started == t->threads - 1 ? WEFT_OK : WEFT_NO_MEMORY;
 }
 
 static void *room(uint64_t size) {
