@@ -82,3 +82,9 @@ def test_a_barrier_that_some_threads_miss():
 def test_leaving_a_buffer_is_an_error():
     with pytest.raises(IndexError, match="y: index 1 to 4 on axis 0 of 4"):
         lockstep.run(in_threads(Store(Y, (binary("add", T, 1),), Const(0, "int32"))), {"y": np.zeros(4, np.int32)})
+
+
+def test_equal_values_in_one_place_are_no_race():
+    found = np.zeros(4, np.int32)
+    lockstep.run(in_threads(Store(Y, (Const(0),), Const(7, "int32"))), {"y": found})
+    assert found.tolist() == [7, 0, 0, 0]

@@ -52,11 +52,12 @@ class _Log:
         others = (self.reader[places] != thread) | ((before != NOBODY) & (before != thread))
         self.reader[places[others]] = SEVERAL
 
-    def write(self, name: str, places: np.ndarray, thread: np.ndarray):
+    def write(self, name: str, places: np.ndarray, thread: np.ndarray, lost: np.ndarray):
+        """lost: where another thread's value is what stays."""
         self._refuse(name, "overwrites what another wrote", self.writer[places], thread)
         self._refuse(name, "overwrites what another reads", self.reader[places], thread)
         self.writer[places] = thread
-        self._refuse(name, "writes where another writes", self.writer[places], thread)
+        self._refuse(name, "writes where another writes", np.where(lost, self.writer[places], NOBODY), thread)
 
     @staticmethod
     def _refuse(name: str, what: str, found: np.ndarray, thread: np.ndarray):
@@ -178,9 +179,18 @@ class _Threads(interpret.Interpreter):
         if operation is not None:
             values = operation.reduce(values, axis=reduced, keepdims=True) if reduced else values
             values = operation(array[places], values)
-        self._log(store.buffer, places, wide, "write")
-        array[places[wide]] = np.broadcast_to(values, kept)[wide]
+        self._write(store.buffer, array, places[wide], np.broadcast_to(values, kept)[wide].astype(array.dtype),
+                    np.broadcast_to(self._column(self.number, d), kept)[wide])
         return True
+
+    def _write(self, buffer: Buffer, array: np.ndarray, places: np.ndarray, values: np.ndarray, thread: np.ndarray):
+        """Whoever writes what is there already, or what another one writes beside it, is in nobody's way."""
+        bits = f"u{array.dtype.itemsize}"
+        before, new = array.view(bits)[places], values.view(bits)
+        array[places] = values
+        if buffer in self.logs:
+            changed = (before != new) | (array.view(bits)[places] != new)
+            self.logs[buffer].write(buffer.name, places[changed], thread[changed], (array.view(bits)[places] != new)[changed])
 
     def _who_stores(self, buffer: Buffer) -> np.ndarray:
         """Outside of a thread's loops its first turn stores what others see; each keeps what is its own."""
@@ -216,14 +226,13 @@ class _Threads(interpret.Interpreter):
             d = max(np.ndim(places) - 1, 0)
             mask = self.active.reshape(-1, *[1] * d) if where is None else where
             shape = np.broadcast_shapes(np.shape(places), np.shape(mask), (self.count, *[1] * d))
-            self._log(buffer, np.broadcast_to(places, shape), np.broadcast_to(mask, shape), "read")
+            self._log_read(buffer, np.broadcast_to(places, shape), np.broadcast_to(mask, shape))
         return self.memory[buffer].reshape(-1)[places]
 
-    def _log(self, buffer: Buffer, places: np.ndarray, mask: np.ndarray, what: str):
-        if buffer not in self.logs:
-            return
-        thread = np.broadcast_to(self._column(self.number, places.ndim - 1), places.shape)[mask]
-        getattr(self.logs[buffer], what)(buffer.name, places[mask], thread)
+    def _log_read(self, buffer: Buffer, places: np.ndarray, mask: np.ndarray):
+        if buffer in self.logs:
+            thread = np.broadcast_to(self._column(self.number, places.ndim - 1), places.shape)[mask]
+            self.logs[buffer].read(buffer.name, places[mask], thread)
 
 
 def _nest(loop: For) -> tuple[list[For], Store | None]:
