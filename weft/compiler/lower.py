@@ -115,7 +115,7 @@ class _Lowering:
         relaxed = [(loop.axis, loop.extent) for loop in inside]
         element = len(stage.tensor.shape) - (stage.tensor.element_rank if stage.scope == "wgt" else 0)
         for d, (index, size) in enumerate(zip(load.indices, stage.tensor.shape)):
-            linear = Linear.of(substitute(index, reader.values))
+            linear = Linear.of(self._undivided(substitute(index, reader.values)))
             bounds = interval(linear, relaxed) if linear is not None else None
             # no sum of loops, or one that falls; a weight is there as a whole, however few taps
             if bounds is None or d >= element:
@@ -123,6 +123,10 @@ class _Lowering:
             else:
                 begin, ends = bounds
                 yield begin, prune([*ends, Linear((), size - 1)], self.last)
+
+    def _undivided(self, index: Expr) -> Expr:
+        """Without the divisions that the loops' splits make idle."""
+        return te.map_expr(index, lambda e: divided(e, self.last) if isinstance(e, Binary) and e.op in ("floordiv", "mod") else e)
 
     # Loops
 

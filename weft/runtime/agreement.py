@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from .module import Module
+from .module import Module, Operator
 from .report import RunReport
 
 TOLERANCE = 1e-4  # of the largest magnitude of an output's expected values
@@ -18,7 +18,11 @@ TOLERANCE = 1e-4  # of the largest magnitude of an output's expected values
 
 def has_real_numbers(module: Module) -> bool:
     """Whether the module has operators on real numbers on the CPU or on a GPU."""
-    return any(operator.where in ("cpu", "gpu") and operator.op[0].isupper() for operator in module.operators)
+    return any(operator.where in ("cpu", "gpu") and _is_real(operator) for operator in module.operators)
+
+
+def _is_real(operator: Operator) -> bool:
+    return operator.op == "chain" or operator.attrs.get("op", operator.op)[0].isupper()  # pieces are of an operator
 
 
 def compare(report: RunReport, module: Module, outputs: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]) -> None:

@@ -40,6 +40,8 @@ class Running:
     def __init__(self, module: Module, function: CpuFunction, code: machine.Loaded):
         self.function = function
         self._address = code.address(function.symbol)
+        if not self._address:
+            raise WeftError(f"module '{module.name}'", f"its code must define '{function.symbol}'", "no such symbol", "compile the model again")
         self._code = code  # kept for as long as its address is used
         self._types = [module.tensors[name] for name in (*function.inputs, *function.outputs)]
         self._outputs: list[np.ndarray | None] = [None] * len(function.outputs)

@@ -136,6 +136,13 @@ def test_code_for_other_machines_is_refused(compiled):
         module["main"](*values(branches()).values())
 
 
+def test_a_function_without_code_is_refused(compiled):
+    module = modules.from_bytes(modules.to_bytes(compiled))
+    module.functions = [dataclasses.replace(module.functions[0], symbol="weft_other")]
+    with pytest.raises(WeftError, match="^module 'branches': its code must define 'weft_other', but found no such symbol; try: compile the model again$"):
+        Executor(module, None)
+
+
 def test_a_machine_without_the_features_of_native_code_refuses_it(compiled, monkeypatch):
     module = pipeline.build(branches(), DEFAULT, forms=[machine.choose()])
     best = machine.choose()

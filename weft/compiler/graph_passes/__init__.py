@@ -29,6 +29,7 @@ from .place import Place
 from .place_cpu import PlaceCpu
 from .place_gpu import PlaceGpu
 from .select import Select
+from .split_transposed import SplitTransposed
 from .tables import FuseTables
 from .two_axes import TwoAxes
 from .views import Views
@@ -36,8 +37,8 @@ from .widen_groups import WidenGroups
 
 __all__ = ["PASSES", "AbsorbQuantisation", "Canonicalise", "FoldConstants", "FoldNorms", "FoldPads", "FuseActivations",
            "FuseChains", "FuseClamps", "FuseProducts", "FuseSums", "FuseTables", "Functions", "GatherInput", "Joins",
-           "Layout", "Legalise", "Order", "Pass", "Place", "PlaceCpu", "PlaceGpu", "Select", "TwoAxes", "Views",
-           "WidenGroups", "for_targets", "run"]
+           "Layout", "Legalise", "Order", "Pass", "Place", "PlaceCpu", "PlaceGpu", "Select", "SplitTransposed", "TwoAxes",
+           "Views", "WidenGroups", "for_targets", "run"]
 
 
 class Pass(Protocol):
@@ -57,7 +58,7 @@ PASSES: tuple[Pass, ...] = (
 CPU_ALONE: tuple[Pass, ...] = (
     FoldConstants(), Canonicalise(), FoldNorms(), FuseActivations(), AbsorbQuantisation(), Functions(), TwoAxes(), Layout(),
     Legalise(), FoldPads(), FuseClamps(), FuseTables(), WidenGroups(), FoldConstants("fold-real-constants", dequantise=True),
-    FuseProducts(), PlaceCpu(alone=True), FuseChains(), Order(), FuseSums(where="cpu"),
+    SplitTransposed(), FuseProducts(), PlaceCpu(alone=True), FuseChains(), Order(), FuseSums(where="cpu"),
 )
 GPU_ALONE: tuple[Pass, ...] = (*CPU_ALONE[:-4], PlaceGpu(alone=True), Order(), FuseSums(where="gpu"))
 

@@ -73,6 +73,7 @@ class Tile:
     kw: int | None = None
 
 
+@cost.remembered
 def choose(subject: str, s: Shape, config: Config, threads: int) -> Tile:
     """The best tile by the estimate. A kernel is cut only where nothing fits with all of it.
 

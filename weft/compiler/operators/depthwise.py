@@ -118,6 +118,7 @@ def window_cycles(s: Shape, cuts=1):
     return s.n * s.c * s.oh * s.parts * window.kh * ((s.ow - cuts) * step + cuts * window.kw)
 
 
+@cost.remembered
 def choose(subject_: str, s: Shape, config: Config, threads: int) -> Tile:
     """The tile of the fewest estimated cycles. WeftError where not even the smallest fits."""
     candidates = cost.grid(c=cost.sizes(s.c, 24), n=cost.sizes(s.n, 4), oh=cost.sizes(s.oh, 32), ow=cost.sizes(s.ow, 16))

@@ -94,6 +94,7 @@ class Plan:
         return cost.total(cost.Work(0, load + qnt + alu, store, turns), getattr(s, self.axis), t[self.axis], self.threads)
 
 
+@cost.remembered
 def choose(subject_: str, s: Shape, config: Config, threads: int, operations: int, quantised: bool) -> Tile:
     """The tile of the fewest estimated cycles, for so many operations on each output but for the window's."""
     candidates = cost.grid(n=cost.sizes(s.n, 2), c=cost.sizes(s.c, 8), oh=cost.sizes(s.oh, 12), ow=cost.sizes(s.ow, 6),

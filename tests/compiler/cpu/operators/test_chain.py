@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import weft
 from tests.compiler.cpu.harness import FORMS, graph_of, meaning, reals, run, shapes, views_of
 from weft.compiler.cpu import operators
 
@@ -43,3 +44,11 @@ def test_an_unknown_step_is_refused():
     x = reals(np.random.default_rng(1), (3,))
     graph = graph_of("chain", {"x": x}, {"steps": ({"op": "Sin", "attrs": {}, "inputs": (0,)},)})
     assert operators.why_not(graph.nodes[0], graph) == "the CPU has no kernel for Sin"
+
+
+def test_a_network_of_chains_agrees_within_a_tolerance():
+    x = reals(np.random.default_rng(2), (3, 40))
+    constants = {"b": reals(np.random.default_rng(3), 40), "c": np.float32(0.04), "one": np.float32(1)}
+    graph = graph_of("chain", {"x": x}, {"steps": GELU}, constants)
+    _, report = weft.compile(graph, target="cpu", cpu="native").run(x)
+    assert report.agrees and not report.bit_exact

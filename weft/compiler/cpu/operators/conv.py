@@ -10,7 +10,7 @@ from weft.runtime.kernels.windows import resolve_pads, whole_weights
 from ... import te
 from ...expr import Expr
 from ...graph import Graph, Node
-from .. import contraction, ending
+from .. import contraction, ending, winograd
 from ..contraction import Contraction
 from ..kernel import LANES, Kernel, View
 from ..layout import BIAS
@@ -67,7 +67,13 @@ def conv(node: Node, graph: Graph, views: Mapping[str, View], form: Form) -> Ker
         begin = te.placeholder("bias", {"c": len(long)}, "float32", 0)
         program, turns = depthwise.lowered(d, form, node, begin, {}, lambda acc, point: clamped(node, acc))
         return Kernel(node.name, program, turns, {"$weights": d.packed(w), "$bias": long})
-    return of_reals(node, form, Contraction(x, y, *window, groups), w, bias)
+    c = Contraction(x, y, *window, groups)
+    if winograd.pays(c, form):
+        long = whole_vectors(bias)
+        program, turns = winograd.program(c, te.placeholder("bias", {"c": len(long)}, "float32", 0), lambda acc, point: clamped(node, acc), form,
+                                          node.name, node.inputs[0], node.outputs[0])
+        return Kernel(node.name, program, turns, {"$weights": winograd.packed(w, c), "$bias": long})
+    return of_reals(node, form, c, w, bias)
 
 
 def of_reals(node: Node, form: Form, c: Contraction, w: np.ndarray, bias: np.ndarray) -> Kernel:
