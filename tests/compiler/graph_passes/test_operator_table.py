@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.compiler.frontends.qdq import Qdq
-from tests.compiler.graph_passes.test_passes import EDGE, NETWORKS, ON_HOST
+from tests.compiler.graph_passes.networks import EDGE, NETWORKS, ON_HOST
 from weft.compiler import graph_passes
 from weft.compiler.frontends import onnx as frontend
 from weft.compiler.frontends.onnx_operators import ATTRIBUTES
