@@ -34,7 +34,7 @@ def why_not(node: Node, graph: Graph) -> str:
     return f"the GPU has no kernel for {node.op}" if own is None else own.supports(node, graph)
 
 
-ONLY_OWN = ("conv2d", "conv2d_add", "depthwise_conv2d", "dense", "product", "Conv", "Gemm", "MatMul")  # the CPU's have instructions of CPUs
+ONLY_OWN = ("conv2d", "conv2d_add", "depthwise_conv2d", "dense", "Conv", "Gemm", "MatMul")  # the CPU's have instructions of CPUs
 
 
 def build(node: Node, graph: Graph, views: Mapping[str, View]) -> list[Kernel]:
