@@ -167,7 +167,8 @@ def conform_table(report: ConformReport, device: str) -> Table:
 def bench_table(rows: list[Measurement]) -> Table:
     """A row a network; how far each is from its goal, if it has one."""
     right = ("MMAC", "cycles", "utilisation", "of goal", "compile s", "run s", "exact")
-    title = f"networks on {rows[0].device}, {rows[0].config}, virtual threads: {rows[0].virtual_threads}"
+    title = "networks on the CPU" if rows[0].device == "cpu" else \
+        f"networks on {rows[0].device}, {rows[0].config}, virtual threads: {rows[0].virtual_threads}"
     table = _table(title, "network", *right, right=right)
     table.columns[0].min_width = 12  # of a published network; longer ones fold
     for row in rows:

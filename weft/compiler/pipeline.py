@@ -58,7 +58,8 @@ def compile(model: "str | Path | Graph", config: Config, *, target: str | None =
         if name == print_after:
             show(str(program))
 
-    where, forms = targets.parse(target), targets.forms(cpu)
+    where = targets.parse(target)
+    forms = targets.forms(cpu) if cpu is not None or "cpu" in where else []
     graph = model if isinstance(model, Graph) else frontends.load(model)
     after("import", graph)
     graph = graph_passes.run(graph, config, after, graph_passes.for_targets(where))
