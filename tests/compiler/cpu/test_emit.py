@@ -259,3 +259,13 @@ def test_any_schedule_means_the_same(form, data):
     arrays = {name: random(rng, b.dtype, int(np.prod(b.shape))) for name, b in program.arguments.items()}
     calls = 2 if turns > 1 else 1
     agree(program, form, arrays, turns, calls, ulps=8)
+
+
+@each_form
+def test_what_does_not_depend_on_the_lane_is_added_for_each(form):
+    x, k = te.placeholder("x", {"i": 3}, "int32", 0), te.reduce_axis("k", 8)
+    y = te.compute("y", {"i": 3}, lambda i: te.sum(x[i] * 2, [k]), 0)
+    s = Schedule(y)
+    s[y].vectorise(k)
+    result = agree(lower(s, "r", {"x": x, "y": y}), form, {"x": np.array([1, 2, 3], np.int32), "y": np.zeros(3, np.int32)})
+    assert result["y"].tolist() == [16, 32, 48]

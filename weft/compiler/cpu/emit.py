@@ -24,16 +24,14 @@ from llvmlite import ir
 
 from weft.isa import WeftError
 from weft.llvm.machine import Form
-from weft.llvm.values import I32, I64, POINTER, Pointer, Value, Variable, loop, vector
+from weft.llvm.values import I64, POINTER, Pointer, Value, loop
 
-from ..bounds import Linear, prune
-from ..expr import Binary, Cast, Const, Expr, Load, Var, walk
-from ..stmt import Alloc, Buffer, For, LoopProgram, Seq, Stmt, Store, text
-from .dot import dot4
-from .values import OPERATIONS, TYPES, Values, bytes_of
+from ..expr import Var, walk
+from ..stmt import Alloc, Buffer, For, LoopProgram, Seq, Stmt, Store
+from .tensorised import Tensorised
+from .values import TYPES
 
 MOST_LOCAL = 1 << 18  # values of a buffer on the stack
-HORIZONTAL = {"add", "max", "min"}
 
 
 def emit(program: LoopProgram, name: str, form: Form, module: ir.Module) -> ir.Function:
@@ -71,11 +69,10 @@ def _statements(stmt: Stmt) -> Iterator[Stmt]:
         yield from _statements(inner)
 
 
-class _Emitter(Values):
+class _Emitter(Tensorised):
     def __init__(self, form: Form, builder: ir.IRBuilder, program: LoopProgram):
         super().__init__(form, builder)
         self.program = program
-        self.last: dict[Var, int] = {}  # the largest value of a loop's variable
         self.turns: tuple[Value, Value] = ()
 
     def outermost(self, body: Stmt, parallel: For) -> bool:
@@ -99,7 +96,7 @@ class _Emitter(Values):
             case For():
                 self._loop(stmt)
             case Store():
-                self._store(stmt)
+                self.store(stmt)
             case _:
                 raise TypeError(f"no code for {stmt}")
 
@@ -118,27 +115,19 @@ class _Emitter(Values):
 
     # Loops
 
-    def extent(self, e: Expr) -> int | None:
-        """The number of turns where it is known, tails aside."""
-        sums = [Linear.of(part) for part in _minima(self.known(e))]
-        if None in sums or any(v not in self.last for s in sums for v, _ in s.terms):
-            return None
-        kept = prune(sums, self.last)
-        return kept[0].constant if len(kept) == 1 and not kept[0].terms else None
-
     def _loop(self, stmt: For):
         if stmt.tensorize == "dot4":
-            return self._dot4(stmt)
+            return self.dot4(stmt)
         if stmt.tensorize == "transpose":
-            return self._turned(stmt)
+            return self.transpose(stmt)
         turns = self.extent(stmt.extent)
         if stmt.kind == "unroll":
             for turn in range(self._needed(stmt, turns)):
-                with self._with(stmt.var, turn):
+                with self.knowing(stmt.var, turn):
                     self.statement(stmt.body)
         elif stmt.kind == "vectorise":
             if self._needed(stmt, turns) > 0:
-                with self._lanes(stmt.var, turns):
+                with self.in_lanes(stmt.var, turns):
                     self.statement(stmt.body)
         else:
             self._counted(stmt, turns)
@@ -159,7 +148,7 @@ class _Emitter(Values):
             if turns > 1:
                 self._turns(stmt, start, stop.minimum(turns - 1) if stmt.kind == "parallel" else Value(self.builder, I64(turns - 1)))
             condition = (start < turns) & (stop >= turns)
-            with self.builder.if_then(condition.ir) if stmt.kind == "parallel" else _nothing(), self._with(stmt.var, turns - 1):
+            with self.builder.if_then(condition.ir) if stmt.kind == "parallel" else _nothing(), self.knowing(stmt.var, turns - 1):
                 self.statement(stmt.body)
         else:
             if turns is not None:
@@ -167,147 +156,8 @@ class _Emitter(Values):
             self._turns(stmt, start, stop)
 
     def _turns(self, stmt: For, start: Value, stop: Value):
-        with loop(self.builder, stop, start) as turn, self._with(stmt.var, turn):
+        with loop(self.builder, stop, start) as turn, self.knowing(stmt.var, turn):
             self.statement(stmt.body)
-
-    @contextmanager
-    def _with(self, var: Var, value: int | Value) -> Iterator[None]:
-        self.env[var] = value
-        yield
-        del self.env[var]
-
-    @contextmanager
-    def _lanes(self, var: Var, lanes: int) -> Iterator[None]:
-        if self.lane is not None:
-            raise WeftError(f"loop {var}", "no vectorised loop is within another", f"{self.lane} around", "unroll for one of them")
-        if lanes == 1:
-            with self._with(var, 0):
-                yield
-            return
-        self.lane, self.lanes = var, lanes
-        yield
-        self.lane, self.lanes = None, 0
-
-    # Statements of values
-
-    def _store(self, stmt: Store):
-        buffer, indices = stmt.buffer, stmt.indices
-        in_registers = buffer in self.slots
-        step = int(any(map(self.depends_on_lane, indices))) if in_registers else self.step(buffer, indices)
-        if self.lanes and step == 0:
-            return self._reduce_lanes(stmt)
-        if self.lanes and step != 1:
-            return self._scatter(stmt)
-        value = self._stored(stmt.value, buffer)
-        value = value.splat(self.lanes) if self.lanes and not value.lanes else value
-        self._put(value, buffer, indices)
-
-    def _put(self, value: Value, buffer: Buffer, indices: tuple[Expr, ...]):
-        """A value, or lanes that are neighbours, into its place or register."""
-        if buffer in self.slots:
-            self.builder.store(value.ir, self.slot(buffer, indices))
-        else:
-            self.written(buffer)
-            self.pointer(buffer, indices).store(value, bytes_of(buffer.dtype))
-
-    def _stored(self, e: Expr, buffer: Buffer) -> Value:
-        value = self.cast(self.value(e), e.dtype, buffer.dtype) if e.dtype != "bool" else self.value(e)
-        if buffer.dtype == "bool":
-            return value.zext(TYPES["bool"])
-        return value
-
-    def _scatter(self, stmt: Store):
-        lane, lanes = self.lane, self.lanes
-        self.lane, self.lanes = None, 0
-        for k in range(lanes):
-            with self._with(lane, k):
-                self._store(stmt)
-        self.lane, self.lanes = lane, lanes
-
-    def _reduce_lanes(self, stmt: Store):
-        """b[i] = op(b[i], x) over lanes of x."""
-        value, own = stmt.value, Load(stmt.buffer, stmt.indices)
-        if not (isinstance(value, Binary) and value.op in HORIZONTAL and value.a == own):
-            raise WeftError(f"loop {self.lane}", "lanes that meet in one value are added up, or the largest or smallest is taken",
-                            str(value), "vectorise for a loop over data")
-        x, operation = self.widened(value.b), OPERATIONS[value.op]
-        while x.lanes > 1 and x.lanes % 2 == 0:
-            half = x.lanes // 2
-            x = operation(x.shuffle(list(range(half))), x.shuffle(list(range(half, x.lanes))))
-        total = x.lane(0) if x.lanes else x
-        for k in range(1, x.lanes):
-            total = operation(total, x.lane(k))
-        lanes = self.lane, self.lanes
-        self.lane, self.lanes = None, 0
-        total = operation(self.value(own), total)
-        self._put(total, stmt.buffer, stmt.indices)
-        self.lane, self.lanes = lanes
-
-    def _dot4(self, stmt: For):
-        """for l: for k in range(4): sums[l] = sums[l] + int32(a) * int32(b), one of them uint8 and the other int8."""
-        inner = stmt.body
-        store = inner.body if isinstance(inner, For) else None
-        operands = _product(store) if isinstance(store, Store) else None
-        lanes = self.extent(stmt.extent)
-        if operands is None or lanes is None or self.extent(inner.extent) != 4:
-            raise WeftError(f"loop {stmt.var}", "dot4 is a loop over lanes of sums of four products of uint8 and int8",
-                            text(stmt.body), "reorder, or a reduction axis of 4")
-        if lanes <= 0:  # what a vector would have beyond the end
-            return
-        with self._lanes(stmt.var, lanes):
-            total = self._load(store.buffer, store.indices)
-            bytes_ = [self._four(operand, inner.var) for operand in operands]
-            result = dot4(self.form, total, *bytes_) if lanes > 1 else dot4(self.form, total.splat(1), *bytes_).lane(0)
-            self._put(result, store.buffer, store.indices)
-
-    def _turned(self, stmt: For):
-        """for i: for lane l: y[.. + l] = value, which is read along i: vectors along i, and of them those along l."""
-        inner = stmt.body
-        store = inner.body if isinstance(inner, For) else None
-        rows, lanes = self.extent(stmt.extent), self.extent(inner.extent) if isinstance(inner, For) else None
-        if not isinstance(store, Store) or rows is None or lanes is None or lanes & lanes - 1 or not 0 < rows <= lanes:
-            raise WeftError(f"loop {stmt.var}", "transpose is a loop over rows of a square of lanes, a power of two",
-                            text(stmt.body), "a split by the lanes")
-        columns = []
-        for lane in range(lanes):
-            with self._with(inner.var, lane), self._lanes(stmt.var, rows):
-                value = self._stored(store.value, store.buffer)
-                columns.append(value if value.lanes else value.splat(rows))
-        for row, value in enumerate(turned(columns)[:rows]):
-            with self._with(stmt.var, row), self._lanes(inner.var, lanes):
-                self._put(value, store.buffer, store.indices)
-
-    def _four(self, operand: Load, k: Var) -> Value:
-        """Four bytes along k, as an int32 in each lane."""
-        total, rest = self.flat(operand.buffer, operand.indices)
-        step = total.coefficient(self.lane)
-        if rest or total.coefficient(k) != 1 or step not in (0, 4):
-            raise WeftError(f"loop {self.lane}", "dot4 reads four neighbouring bytes, and lanes the same or the next four",
-                            str(operand), "weights packed by four")
-        with self._with(k, 0):
-            return self.once(operand.buffer, operand.indices, vector(I32, self.lanes) if step else I32, 1, 0 if step else self.lanes)
-
-
-def turned(columns: list[Value]) -> list[Value]:
-    """Value l of column i as value i of row l; as many rows as columns, a power of two. Rows beyond the columns' lanes are
-    anything."""
-    lanes = len(columns)
-    if columns[0].lanes < lanes:
-        columns = [column.shuffle([k % column.lanes for k in range(lanes)]) for column in columns]
-    half = lanes // 2
-    step = 1
-    while step < lanes:  # each time halves of all vectors are woven
-        pairs = list(zip(columns[:half], columns[half:]))
-        columns = [woven(a, b, first) for a, b in pairs for first in (0, half)]
-        step *= 2
-    return columns
-
-
-def woven(a: Value, b: Value, first: int) -> Value:
-    """Half of the lanes of two vectors, from `first` on, by turns."""
-    order = [first + k // 2 + (k % 2) * a.lanes for k in range(a.lanes)]
-    mask = ir.Constant(vector(I32, a.lanes), [I32(k) for k in order])
-    return Value(a.builder, a.builder.shuffle_vector(a.ir, b.ir, mask))
 
 
 @contextmanager
@@ -315,22 +165,7 @@ def _nothing() -> Iterator[None]:
     yield
 
 
-def _minima(e: Expr) -> list[Expr]:
-    return [*_minima(e.a), *_minima(e.b)] if isinstance(e, Binary) and e.op == "min" else [e]
-
-
 def _has_tail(body: Stmt, var: Var) -> bool:
     """Whether the extent of a loop that must be known depends on a loop outside."""
     return any(isinstance(s, For) and (s.kind in ("unroll", "vectorise") or s.tensorize) and var in walk(s.extent)
                for s in _statements(body))
-
-
-def _product(store: Store) -> tuple[Load, Load] | None:
-    """(of uint8, of int8) where the store adds their product."""
-    value = store.value
-    if not (isinstance(value, Binary) and value.op == "add" and value.a == Load(store.buffer, store.indices)
-            and isinstance(value.b, Binary) and value.b.op == "mul"):
-        return None
-    sides = [side.a if isinstance(side, Cast) and side.to == "int32" else side for side in (value.b.a, value.b.b)]
-    by_dtype = {side.dtype: side for side in sides if isinstance(side, Load)}
-    return (by_dtype["uint8"], by_dtype["int8"]) if set(by_dtype) == {"uint8", "int8"} else None
