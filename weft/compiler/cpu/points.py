@@ -15,7 +15,7 @@ from ..expr import Const, Expr, Load, as_expr, binary
 from ..interpret import strides_of
 from ..lower import lower
 from ..schedule import Schedule
-from ..stmt import Alloc, Buffer, For, LoopProgram, Seq, Stmt, Store
+from ..stmt import Alloc, Buffer, For, If, LoopProgram, Seq, Stmt, Store
 from ..te import map_expr
 from .kernel import LANES, Kernel, View
 
@@ -235,6 +235,8 @@ def moved(program: LoopProgram, target: Operand) -> LoopProgram:
                 return For(stmt.var, stmt.extent, change(stmt.body), stmt.kind, stmt.tensorize)
             case Alloc(buffer, body):
                 return Alloc(buffer, change(body))
+            case If(condition, body):
+                return If(condition, change(body))
             case Store(buffer, indices, value):
                 value = map_expr(value, lambda e: Load(new, (target.place(strides, e.indices),))
                                  if isinstance(e, Load) and e.buffer is old else e)

@@ -10,7 +10,6 @@ from . import lockstep
 from .program import Program
 
 UNWRITTEN = 0x5A
-SLACK = 64
 
 
 def run(program: Program, inputs: Mapping[str, np.ndarray], types: Mapping[str, tuple[tuple[int, ...], str]]) -> dict[str, np.ndarray]:
@@ -20,8 +19,12 @@ def run(program: Program, inputs: Mapping[str, np.ndarray], types: Mapping[str, 
     ------
     RaceError: where a kernel's result would depend on the order of threads.
     """
-    memory = {"arena": np.full(program.arena_size + SLACK, UNWRITTEN, np.uint8),
-              "constants": np.concatenate([program.constants, np.zeros(SLACK, np.uint8)])}
+    ends = {"arena": program.arena_size, "constants": program.constants.size}
+    for step in program.steps:  # a buffer whose axes overlap claims more than it touches
+        for buffer, place in zip(step.program.arguments.values(), step.places, strict=True):
+            ends[place.memory] = max(ends[place.memory], place.offset + buffer.span * DTYPES[buffer.dtype].itemsize)
+    memory = {name: np.full(end, UNWRITTEN, np.uint8) for name, end in ends.items()}
+    memory["constants"][:program.constants.size] = program.constants
     for name, offset in program.inputs.items():
         data = np.ascontiguousarray(inputs[name]).reshape(-1).view(np.uint8)
         memory["arena"][offset:offset + data.size] = data

@@ -1,6 +1,7 @@
 """An output of interleaved rectangles, each made by another operator's kernels, which write to rows and columns that lie
 apart."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from ...graph import Graph, Node
@@ -19,10 +20,11 @@ def _alone(node: Node, graph: Graph, index: int) -> tuple[Node, Graph]:
     return piece_node(node, index), replace(graph, tensors={**graph.tensors, PIECE: replace(target, shape=shape)})
 
 
-def supports(node: Node, graph: Graph) -> str:
-    known = OPERATORS.get(node.attrs["op"])
+def supports(node: Node, graph: Graph, operators: Mapping = OPERATORS, on: str = "CPU") -> str:
+    """Why not all pieces have kernels in a table of operators, or ""."""
+    known = operators.get(node.attrs["op"])
     if known is None:
-        return f"the CPU has no kernel for {node.attrs['op']}"
+        return f"the {on} has no kernel for {node.attrs['op']}"
     reasons = (known.supports(*_alone(node, graph, k)) for k in range(len(node.attrs["pieces"])))
     return next(filter(None, reasons), "")
 
@@ -39,12 +41,17 @@ def rectangle(view: View, rows: tuple[int, int, int], columns: tuple[int, int, i
 @operator("pieces", supports=supports)
 def build(node, graph, views, form):
     """The kernels of all pieces, one after the other."""
+    return joined(node, graph, views, lambda one, known, views_: OPERATORS[one.op].build(one, known, views_, form))
+
+
+def joined(node: Node, graph: Graph, views: Mapping[str, View], build_one: Callable[..., "Kernel | list[Kernel]"]) -> list[Kernel]:
+    """Those that `build_one` makes of (the node of a piece, a graph that knows its output, views), each writing to its rectangle."""
     whole = points.whole(node.outputs[0], views[node.outputs[0]])
     made: list[Kernel] = []
     for index, piece in enumerate(node.attrs["pieces"]):
         one, known = _alone(node, graph, index)
         view, first = rectangle(views[node.outputs[0]], piece["rows"], piece["columns"])
-        kernels = OPERATORS[one.op].build(one, known, {**views, PIECE: view}, form)
+        kernels = build_one(one, known, {**views, PIECE: view})
         for kernel in kernels if isinstance(kernels, list) else [kernels]:
             program = points.moved(kernel.program, replace(whole, name=PIECE, offset=first))
             arguments = {whole.name if name == PIECE else name: buffer for name, buffer in program.arguments.items()}
