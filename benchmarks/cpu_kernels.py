@@ -1,8 +1,8 @@
 """Single layers on the CPU, kernel by kernel: `python -m benchmarks.cpu_kernels [--form NAME...] [--json]`.
 
-The layers of ResNet-18 and MobileNet-V2 as cpu_networks.py has them, int8 and float32, one thread: GMAC/s of each form of machine
-code that this CPU can run, of the kernel alone, beside ONNX Runtime's QLinearConv and Conv where that is installed. The shortest
-of many runs counts, since other programs slow a run down.
+The layers of ResNet-18 and MobileNet-V2 as cpu_networks.py has them, int8 and float32, one thread: GMAC/s of each form of
+machine code that this CPU can run, of the kernel alone, beside ONNX Runtime's QLinearConv and Conv where that is installed.
+The shortest of many runs counts, since other programs slow a run down.
 """
 
 import argparse
@@ -38,7 +38,8 @@ def convolution(name: str, real: bool) -> Graph:
     rng, dtype, pad, out = np.random.default_rng(0), "float32" if real else "int8", kernel // 2, -(-size // stride)
     graph = Graph(name, inputs=["x"], outputs=["y"])
     graph.tensors = {"x": TensorType((1, channels, size, size), dtype), "y": TensorType((1, filters, out, out), dtype)}
-    shape, window = (filters, channels // groups, kernel, kernel), {"strides": (stride, stride), "pads": (pad,) * 4, "dilations": (1, 1)}
+    shape = (filters, channels // groups, kernel, kernel)
+    window = {"strides": (stride, stride), "pads": (pad,) * 4, "dilations": (1, 1)}
     if real:
         constants = [rng.standard_normal(shape).astype(np.float32), rng.standard_normal(filters).astype(np.float32)]
         attrs = window | {"group": groups, "kernel_shape": shape[2:], "minimum": 0.0}
@@ -48,7 +49,8 @@ def convolution(name: str, real: bool) -> Graph:
                      pack_lanes(rng.integers(-1000, 1000, filters), multiplier, shift, 0, -128, 127)]
         attrs = window | {"groups": groups, "pad_value": 0}
     op = "Conv" if real else "depthwise_conv2d" if groups == channels else "conv2d"
-    graph.nodes = [Node(name, op, ["x", *(graph.add_constant(f"c{k}", value) for k, value in enumerate(constants))], ["y"], attrs)]
+    names = [graph.add_constant(f"c{k}", value) for k, value in enumerate(constants)]
+    graph.nodes = [Node(name, op, ["x", *names], ["y"], attrs)]
     return graph
 
 
@@ -78,7 +80,8 @@ def compiled(graph: Graph, form: Form) -> tuple[Callable[[], None], float]:
         addresses[name] = memory[name].address
         ctypes.memmove(addresses[name], data.ctypes.data, data.size)
     arguments = [addresses[name] for name in kernel.program.arguments]
-    function = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * len(arguments), ctypes.c_int64, ctypes.c_int64)(loaded.address("kernel"))
+    kind = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * len(arguments), ctypes.c_int64, ctypes.c_int64)
+    function = kind(loaded.address("kernel"))
 
     def run(_keep=(memory, loaded)):
         function(*arguments, 0, kernel.turns)
@@ -93,13 +96,15 @@ def onnx_runtime(graph: Graph, real: bool) -> Callable[[], object]:
 
     (node,), dtype = graph.nodes, np.dtype(np.float32 if real else np.uint8)
     w = graph.constants[node.inputs[1]]
-    attrs = {"strides": node.attrs["strides"], "pads": node.attrs["pads"], "group": node.attrs.get("group", node.attrs.get("groups"))}
+    attrs = {key: node.attrs[key] for key in ("strides", "pads")}
+    attrs["group"] = node.attrs["group" if real else "groups"]
     if real:
         given = {"w": w, "b": graph.constants[node.inputs[2]]}
         nodes = [helper.make_node("Conv", ["x", "w", "b"], ["sum"], **attrs), helper.make_node("Relu", ["sum"], ["y"])]
     else:
         given = {"xs": np.float32(X_SCALE), "xz": np.uint8(128), "w": w, "ws": np.full(len(w), W_SCALE, np.float32),
-                 "wz": np.zeros(len(w), np.int8), "ys": np.float32(Y_SCALE), "yz": np.uint8(128), "b": np.zeros(len(w), np.int32)}
+                 "wz": np.zeros(len(w), np.int8), "ys": np.float32(Y_SCALE), "yz": np.uint8(128),
+                 "b": np.zeros(len(w), np.int32)}
         nodes = [helper.make_node("QLinearConv", ["x", "xs", "xz", "w", "ws", "wz", "ys", "yz", "b"], ["y"], **attrs)]
     kind = helper.np_dtype_to_tensor_dtype(dtype)
     ends = [helper.make_tensor_value_info(name, kind, graph.tensors[name].shape) for name in ("x", "y")]
@@ -138,7 +143,8 @@ def measure(forms: list[Form]) -> list[dict]:
             if importlib.util.find_spec("onnxruntime"):
                 functions["onnx_runtime"] = onnx_runtime(graph, real)
             rows.append({"layer": name, "dtype": "float32" if real else "int8", "macs": graph.macs(graph.nodes[0]),
-                         "seconds": shortest(functions), "compile_seconds": {key: seconds for key, (_, seconds) in made.items()}})
+                         "seconds": shortest(functions),
+                         "compile_seconds": {key: seconds for key, (_, seconds) in made.items()}})
     return rows
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# the type of loop variables; values are int8, int32, bool, qnt (the parameters of a channel), or lut (a table); on the CPU also
-# uint8, int64, float32 and float64
+# the type of loop variables; values are int8, int32, bool, qnt (the parameters of a channel), or lut (a table); on the CPU
+# also uint8, int64, float32 and float64
 INDEX = "index"
 FLOATS = ("float32", "float64")
 COMPARISONS = ("ge", "lt", "eq")
@@ -109,8 +109,8 @@ class Const(Expr):
 
 @dataclass(frozen=True)
 class Binary(Expr):
-    """`op`: add sub mul min max (index or values), floordiv mod (index or int32), div (floats), shr requant lut (int32), ge lt eq
-    and (bool). Values of 8 bits are widened to int32."""
+    """`op`: add sub mul min max (index or values), floordiv mod (index or int32), div (floats), shr requant lut (int32), ge
+    lt eq and (bool). Values of 8 bits are widened to int32."""
 
     op: str
     a: Expr
@@ -123,8 +123,8 @@ class Binary(Expr):
         return _widened(self.a.dtype)
 
     def __str__(self):
-        signs = {"add": "+", "sub": "-", "mul": "*", "floordiv": "//", "mod": "%", "ge": ">=", "lt": "<", "and": "and", "div": "/",
-                 "eq": "=="}
+        signs = {"add": "+", "sub": "-", "mul": "*", "floordiv": "//", "mod": "%", "ge": ">=", "lt": "<", "and": "and",
+                 "div": "/", "eq": "=="}
         sign = signs.get(self.op)
         return f"({self.a} {sign} {self.b})" if sign else f"{self.op}({self.a}, {self.b})"
 
@@ -147,7 +147,8 @@ class Select(Expr):
 
 @dataclass(frozen=True)
 class Cast(Expr):
-    """Wider integers extend the sign, or zeros for uint8; narrower ones keep the low bits; floats become integers towards zero."""
+    """Wider integers extend the sign, or zeros for uint8; narrower ones keep the low bits; floats become integers towards
+    zero."""
 
     to: str
     a: Expr
@@ -203,7 +204,8 @@ def _widened(dtype: str) -> str:
 
 
 _FOLD = {"add": lambda a, b: a + b, "sub": lambda a, b: a - b, "mul": lambda a, b: a * b, "floordiv": lambda a, b: a // b,
-         "mod": lambda a, b: a % b, "min": min, "max": max, "ge": lambda a, b: int(a >= b), "lt": lambda a, b: int(a < b), "eq": lambda a, b: int(a == b),
+         "mod": lambda a, b: a % b, "min": min, "max": max, "ge": lambda a, b: int(a >= b),
+         "lt": lambda a, b: int(a < b), "eq": lambda a, b: int(a == b),
          "and": lambda a, b: int(bool(a) and bool(b))}
 
 

@@ -1,7 +1,8 @@
 """What a loop program means: runs it on NumPy arrays, before and after any pass.
 
 Loops run one turn after the other, but for innermost nests around a single statement, which are evaluated at once where that
-gives the same result. Loops that are bound to a GPU's threads are run by gpu/lockstep.py. What was never written holds a fixed pattern, so that a program which reads it does not pass by luck.
+gives the same result. Loops that are bound to a GPU's threads are run by gpu/lockstep.py. What was never written holds a
+fixed pattern, so that a program which reads it does not pass by luck.
 """
 
 import math
@@ -39,7 +40,8 @@ def _requantised(acc, scale, rounding, zero_point, minimum, maximum, way=0):
     return np.clip(whole + zero_point, minimum, maximum).astype(np.int32)
 
 
-# What functions of values mean: (values.., attributes by name) -> array. Functions of floats are computed in float64 and rounded.
+# What functions of values mean: (values.., attributes by name) -> array. Those of floats are computed in float64, and rounded
+# once.
 CALLS = {
     "abs": np.abs, "ceil": np.ceil, "cos": np.cos, "erf": np.vectorize(math.erf, otypes=[np.float64]), "exp": np.exp,
     "expm1": np.expm1, "floor": np.floor, "log": np.log, "round": np.rint, "rsqrt": lambda x: 1 / np.sqrt(x),
@@ -56,8 +58,8 @@ def run(program: LoopProgram, arrays: Mapping[str, np.ndarray]):
 
     Parameters
     ----------
-    arrays: for each name in program.arguments an array of as many values as the buffer, contiguous, in the physical layout. Where
-        the buffer has strides, of as many as there are from the first one in memory to the last, gaps included.
+    arrays: for each name in program.arguments an array of as many values as the buffer, contiguous, in the physical layout.
+        Where the buffer has strides, of as many as there are from the first one in memory to the last, gaps included.
 
     Raises
     ------

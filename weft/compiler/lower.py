@@ -126,7 +126,8 @@ class _Lowering:
 
     def _undivided(self, index: Expr) -> Expr:
         """Without the divisions that the loops' splits make idle."""
-        return te.map_expr(index, lambda e: divided(e, self.last) if isinstance(e, Binary) and e.op in ("floordiv", "mod") else e)
+        is_division = lambda e: isinstance(e, Binary) and e.op in ("floordiv", "mod")  # noqa: E731
+        return te.map_expr(index, lambda e: divided(e, self.last) if is_division(e) else e)
 
     # Loops
 
@@ -251,8 +252,8 @@ class _Lowering:
         return te.map_expr(value, change)
 
     def _inits(self, placed: Placed, leaves: list[Axis], extents: dict[Axis, Extent]) -> list[Stmt]:
-        """acc = 0, and acc = acc + init where a reduction begins elsewhere: what the machine has instructions for. On the CPU,
-        acc = init."""
+        """acc = 0, and acc = acc + init where a reduction begins elsewhere: what the machine has instructions for. On the
+        CPU, acc = init."""
         target, indices, init = placed.buffer, self._own_indices(placed), placed.stage.body.init
         if isinstance(init, Expr):
             return [self._init_nest(placed, leaves, extents, target, indices, self._lower_expr(init, placed), None)]

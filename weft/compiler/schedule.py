@@ -125,7 +125,8 @@ class Stage:
         return fused
 
     def set_scope(self, scope: str):
-        """Keeps the stage's tensor in another memory: 'dram', 'inp', 'wgt', 'acc', 'qnt' or 'lut'; 'local' or 'reg' of a CPU.
+        """Keeps the stage's tensor in another memory: 'dram', 'inp', 'wgt', 'acc', 'qnt' or 'lut'; 'local' or 'reg' of a
+        CPU.
 
         alloc b in dram         alloc b in acc
         b[i] = S(i)        ->   b[i] = S(i)

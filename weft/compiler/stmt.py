@@ -10,8 +10,8 @@ from math import prod
 
 from .expr import Expr, Var
 
-# where a buffer lives; OUT is no scope of its own, being ACC's shadow; the CPU has memory (dram), a function's own (local), and
-# registers (reg); a GPU has memory (dram), that of a block of threads (shared), and each thread's own (local)
+# where a buffer lives; OUT is no scope of its own, being ACC's shadow; the CPU has memory (dram), a function's own (local),
+# and registers (reg); a GPU has memory (dram), that of a block of threads (shared), and each thread's own (local)
 CPU_SCOPES = ("local", "reg")
 SCOPES = ("dram", "inp", "wgt", "acc", "qnt", "lut", *CPU_SCOPES, "shared")
 
@@ -75,8 +75,8 @@ class For(Stmt):
     """for var in range(extent): body. `extent` may depend on outer variables (the tail of a split), and may be 0 or less.
 
     kind: 'serial', or 'vthread': the iterations are woven into one stream, statement by statement, and each has its own copy
-        of every buffer allocated inside; for the CPU 'parallel' (threads share the turns), 'unroll', and 'vectorise' (all turns
-        at once, a lane each); for the GPU schedule.THREADS (each thread does its own turn).
+        of every buffer allocated inside; for the CPU 'parallel' (threads share the turns), 'unroll', and 'vectorise' (all
+        turns at once, a lane each); for the GPU schedule.THREADS (each thread does its own turn).
     tensorize: name of the tensor instruction that the body must equal, if the schedule asked for one ('gemm', 'depthwise',
         'alu',
         'reset', 'load', 'store'; 'dot4' of the CPU; 'dp4a', 'mma' of the GPU); None where the passes may choose.

@@ -27,7 +27,8 @@ class Axis(Var):
 
 @dataclass(frozen=True, eq=False)
 class Reduce:
-    """`value` combined over `axes` by `op` ('add', 'max' or 'min') from `init`, a number or an expression of the other axes."""
+    """`value` combined over `axes` by `op` ('add', 'max' or 'min') from `init`, a number or an expression of the other
+    axes."""
 
     op: str
     init: int | float | Expr
@@ -43,10 +44,10 @@ class Reduce:
 class Tensor:
     """An array: a placeholder where `body` is None, else defined as body at every point of `axes`.
 
-    `tensor[i, j]` is the expression of one value of it. The trailing `element_rank` axes are one element. strides, low: of an
-    argument, as in stmt.Buffer. kept: of an output, how far along each axis values are stored, () for all: what a tile computes
-    beyond is dropped. into, at: of an output, another tensor whose memory it is, and where in that a point lies; None and () for
-    memory of its own shape.
+    `tensor[i, j]` is the expression of one value of it. The trailing `element_rank` axes are one element. strides, low: of
+    an argument, as in stmt.Buffer. kept: of an output, how far along each axis values are stored, () for all: what a tile
+    computes beyond is dropped. into, at: of an output, another tensor whose memory it is, and where in that a point lies;
+    None and () for memory of its own shape.
     """
 
     name: str
@@ -72,7 +73,8 @@ class Tensor:
 def placeholder(name: str, axes: dict[str, int], dtype: str, element_rank: int = 2, strides: tuple[int, ...] = (),
                 low: tuple[int, ...] = ()) -> Tensor:
     """A tensor that is given. The axes' names are for the loops of its copies."""
-    return Tensor(name, tuple(axes.values()), dtype, tuple(Axis(*axis) for axis in axes.items()), None, element_rank, strides, low)
+    variables = tuple(Axis(*axis) for axis in axes.items())
+    return Tensor(name, tuple(axes.values()), dtype, variables, None, element_rank, strides, low)
 
 
 def reduce_axis(name: str, extent: int) -> Axis:

@@ -1,4 +1,5 @@
-"""CPUs as LLVM knows them: forms of machine code, which of them a CPU can run, object code out of IR, and its way into memory.
+"""CPUs as LLVM knows them: forms of machine code, which of them a CPU can run, object code out of IR, and its way into
+memory.
 
 An instruction that a CPU lacks ends the process, so a form lists all that it uses, and is offered only where each feature is
 there. A form's object code is the same wherever it is made.
@@ -68,7 +69,8 @@ def host_features() -> dict[str, bool]:
 
 
 def host_forms(architecture: str | None = None, features: dict[str, bool] | None = None) -> list[Form]:
-    """The forms that a CPU of these features (default: this CPU) can run, the fastest first; [] for one that is not known."""
+    """The forms that a CPU of these features (default: this CPU) can run, the fastest first; [] for one that is not
+    known."""
     architecture = (architecture or os.uname().machine).lower()
     architecture = ARCHITECTURES.get(architecture, architecture)
     known = host_features() if features is None else features
@@ -95,8 +97,8 @@ def choose(name: str | None = None) -> Form:
 
 
 def target_machine(form: Form) -> llvm.TargetMachine:
-    """A new one. A virtual machine may hide the CPU's name, but not its features: only these are given. The code has no fixed
-    place."""
+    """A new one. A virtual machine may hide the CPU's name, but not its features: only these are given. The code has no
+    fixed place."""
     initialise()
     features = ",".join(f"+{name}" for name in form.features)
     return llvm.Target.from_triple(form.triple).create_target_machine(opt=3, features=features, reloc="pic", codemodel="small",
@@ -151,7 +153,8 @@ def cached(kind: str, made_of: object, make: Callable[[], bytes]) -> bytes:
 
 
 class Loaded:
-    """Object code in this process' memory, for as long as this object lives. Of several files, each may use what others define."""
+    """Object code in this process' memory, for as long as this object lives. Of several files, each may use what others
+    define."""
 
     def __init__(self, code: bytes | Iterable[bytes], machine: llvm.TargetMachine | Form):
         machine = target_machine(machine) if isinstance(machine, Form) else machine  # the JIT owns it from here

@@ -1,7 +1,7 @@
 """Values of LLVM IR with Python's operators, and loops and conditions as `with` blocks: what the kernels are written in.
 
-Integers are signed unless an operation says otherwise, and wrap; floats are those of IEEE 754. An operation of a vector and a
-scalar spreads the scalar over all lanes.
+Integers are signed unless an operation says otherwise, and wrap; floats are those of IEEE 754. An operation of a vector and
+a scalar spreads the scalar over all lanes.
 """
 
 from collections.abc import Iterator

@@ -1,8 +1,8 @@
 """Sums of products over windows and channels, the core of convolutions and matrix products, as one tensor expression.
 
-Axes are those of images: n, groups of channels, channels c, rows h, columns w. A matrix product has its rows as columns w of an
-image of one row. What follows the sums (requantisation, a table, another tensor, a clamp) is an `ending`, a function of the sum at
-a point; it is applied to the sums while they are in registers.
+Axes are those of images: n, groups of channels, channels c, rows h, columns w. A matrix product has its rows as columns w of
+an image of one row. What follows the sums (requantisation, a table, another tensor, a clamp) is an `ending`, a function of
+the sum at a point; it is applied to the sums while they are in registers.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,9 +31,9 @@ Ending = Callable[[Expr, tuple[Expr, ...]], Expr]  # of the sum and of its point
 class Contraction:
     """The sums at [n, c, h, w]; x, y: views of images, y's dtype that of what is stored.
 
-    of_bytes: x is uint8 and the weights int8, sums are int32; else all are float32. parts: the weights are the sum of that many.
-    weights: of a product of two computed float32 matrices, where the second one lies, as [n, step, c]; its n has stride 0 where all
-    share it.
+    of_bytes: x is uint8 and the weights int8, sums are int32; else all are float32. parts: the weights are the sum of that
+    many. weights: of a product of two computed float32 matrices, where the second one lies, as [n, step, c]; its n has
+    stride 0 where all share it.
     """
 
     x: View
@@ -136,7 +136,8 @@ def define(c: Contraction, bias: Tensor, others: Mapping[str, Tensor], ending: E
     if c.weights is not None:
         w = c.weights.placeholder("w")
     else:
-        w = te.placeholder("w", {f"w{k}": size for k, size in enumerate(c.weights_shape)}, "int8" if c.of_bytes else "float32", 0)
+        axes = {f"w{k}": extent for k, extent in enumerate(c.weights_shape)}
+        w = te.placeholder("w", axes, "int8" if c.of_bytes else "float32", 0)
     part = [te.reduce_axis("part", c.parts)]
     kh, kw, step = te.reduce_axis("kh", c.kernel[0]), te.reduce_axis("kw", c.kernel[1]), te.reduce_axis("step", c.steps)
     four = [te.reduce_axis("four", FOUR)] if c.by_four else []
@@ -158,7 +159,8 @@ def define(c: Contraction, bias: Tensor, others: Mapping[str, Tensor], ending: E
     sn, sc, sh, sw = c.y.strides
     strides = (sn, *([c.outputs * sc] if g else []), sc, sh, sw)
     low = tuple(before for before, _ in c.y.around)
-    y = te.compute("y", out, lambda n, *i: ending(sums[n, *i], (n, _channel(c, i[:-3], i[-3]), *i[-2:])).astype(c.y.dtype), 0, strides,
+    stored = lambda n, *i: ending(sums[n, *i], (n, _channel(c, i[:-3], i[-3]), *i[-2:])).astype(c.y.dtype)  # noqa: E731
+    y = te.compute("y", out, stored, 0, strides,
                    (low[0], *([0] if g else []), *low[1:]))
     return Definition(c, x, w, sums, y, {"$bias": bias, **others})
 
@@ -188,8 +190,8 @@ def schedule(d: Definition, form: Form) -> tuple[Schedule, int]:
 
 
 def _order(c: Contraction, n: Axis, group: list[Axis], v: Axis, h: Axis, w: Axis) -> list[Axis]:
-    """Loops around a tile, of which threads share the outermost: rows, or pieces of the only one, where the weights stay in the
-    cache, else vectors of channels, whose weights are then read once."""
+    """Loops around a tile, of which threads share the outermost: rows, or pieces of the only one, where the weights stay in
+    the cache, else vectors of channels, whose weights are then read once."""
     if c.weights is not None and n.extent > 1:
         return [n, v, h, w]
     stay = prod(c.weights_shape) * (1 if c.of_bytes else 4) <= IN_CACHE

@@ -7,7 +7,8 @@ from weft.llvm.values import I8, I16, I32, Value, declared, vector
 
 
 def dot4(form: Form, total: Value, unsigned: Value, signed: Value) -> Value:
-    """total + the sum of the four products of uint8 and int8 in each lane; all three are int32 lanes, bytes by bit pattern."""
+    """total + the sum of the four products of uint8 and int8 in each lane; all three are int32 lanes, bytes by bit
+    pattern."""
     b, lanes = total.builder, total.lanes
     if form.dot == "vpdpbusd" and lanes in (4, 8, 16):
         kind = vector(I8, 4 * lanes)
@@ -16,13 +17,14 @@ def dot4(form: Form, total: Value, unsigned: Value, signed: Value) -> Value:
     if form.dot == "pmaddwd" and lanes in (size := form.vector_bits // 32, 2 * size, 4 * size):
         return _by_pairs(form, total, unsigned, signed)
     narrow = vector(I8, 4 * lanes)
-    products = unsigned.bitcast(narrow).zext(I16) * signed.bitcast(narrow).sext(I16)  # at most 255 * 128 in size: 16 bits hold it
+    products = unsigned.bitcast(narrow).zext(I16) * signed.bitcast(narrow).sext(I16)  # 16 bits hold 255 * 128
     pairs = _even(products).sext(I32) + _odd(products).sext(I32)
     return total + (_even(pairs) + _odd(pairs))
 
 
 def _by_pairs(form: Form, total: Value, unsigned: Value, signed: Value) -> Value:
-    """The even bytes of each lane as one pair of 16 bits, the odd ones as another: each pair's products are one instruction."""
+    """The even bytes of each lane as one pair of 16 bits, the odd ones as another: each pair's products are one
+    instruction."""
     size = form.vector_bits // 32
     halves = vector(I16, 2 * total.lanes)
     u, s = unsigned.bitcast(halves), signed.bitcast(halves)
@@ -44,7 +46,8 @@ def _multiply_add(form: Form, a: Value, b: Value) -> Value:
 
 
 def dot2(form: Form, total: Value, unsigned: Value, signed: Value) -> Value | None:
-    """total + unsigned * signed in each lane, factors int32 from 0 to 255 and from -128 to 127; None where no instruction does it."""
+    """total + unsigned * signed in each lane, factors int32 from 0 to 255 and from -128 to 127; None where no instruction
+    does it."""
     if form.dot != "vpdpbusd" or total.lanes != 16:
         return None
     b, kind = total.builder, vector(I16, 2 * total.lanes)  # the upper half of each unsigned factor is 0

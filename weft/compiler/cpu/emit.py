@@ -8,12 +8,12 @@
 An argument's address is that of its value at index (0, 0, ..), so a border lies before it. begin and end are a range of the
 turns of the program's parallel loop; a program without one has a single turn. Arguments do not overlap.
 
-A loop of kind 'vectorise' becomes lanes: within it a value read at neighbouring places is one load, at the same place a scalar in
-every lane, and otherwise lanes are read one by one. Loops of kind 'unroll' are written out. The extents of both may depend on a
-loop outside by the tail of a split: that loop's last turn is then written apart. Buffers of scope 'reg' are registers, so their
-indices must be known (unroll); 'local' ones lie on the stack. A loop tensorized as 'dot4' over int32 lanes of sums, with a loop of
-4 within, becomes the form's sum of products of bytes (see dot.py); one tensorized as 'transpose', a square of values that is read along
-one of two loops and stored along the other.
+A loop of kind 'vectorise' becomes lanes: within it a value read at neighbouring places is one load, at the same place a
+scalar in every lane, and otherwise lanes are read one by one. Loops of kind 'unroll' are written out. The extents of both
+may depend on a loop outside by the tail of a split: that loop's last turn is then written apart. Buffers of scope 'reg' are
+registers, so their indices must be known (unroll); 'local' ones lie on the stack. A loop tensorized as 'dot4' over int32
+lanes of sums, with a loop of 4 within, becomes the form's sum of products of bytes (see dot.py); one tensorized as
+'transpose', a square of values that is read along one of two loops and stored along the other.
 """
 
 from collections.abc import Iterator
@@ -146,9 +146,9 @@ class _Emitter(Tensorised):
         if turns is not None and _has_tail(stmt.body, stmt.var):
             self.last[stmt.var] = turns - 2
             if turns > 1:
-                self._turns(stmt, start, stop.minimum(turns - 1) if stmt.kind == "parallel" else Value(self.builder, I64(turns - 1)))
-            condition = (start < turns) & (stop >= turns)
-            with self.builder.if_then(condition.ir) if stmt.kind == "parallel" else _nothing(), self.knowing(stmt.var, turns - 1):
+                self._turns(stmt, start, stop.minimum(turns - 1))
+            guard = self.builder.if_then(((start < turns) & (stop >= turns)).ir) if stmt.kind == "parallel" else _nothing()
+            with guard, self.knowing(stmt.var, turns - 1):
                 self.statement(stmt.body)
         else:
             if turns is not None:

@@ -21,8 +21,8 @@ PARAMETERS = ("zero_point", "minimum", "maximum")
 
 @dataclass(frozen=True)
 class Ending:
-    """tensors, constants: what `apply` reads, by the program's names (constants also have values). apply: what is stored, out of the
-    int32 sum, the bias in it, at a point (n, c, h, w)."""
+    """tensors, constants: what `apply` reads, by the program's names (constants also have values). apply: what is stored,
+    out of the int32 sum, the bias in it, at a point (n, c, h, w)."""
 
     bias: np.ndarray
     tensors: dict[str, Tensor]
@@ -83,8 +83,8 @@ def why_not(graph: Graph, names: list[str]) -> str:
 def ending(node: Node, graph: Graph, views: Mapping[str, View], form: Form, sums: np.ndarray, largest: np.ndarray) -> Ending:
     """Of conv2d, conv2d_add, depthwise_conv2d and dense.
 
-    sums: for each channel what is to be taken off the sums of uint8 inputs by weights, int64 [c]. largest: of the absolute sums of
-    int8 inputs, [c].
+    sums: for each channel what is to be taken off the sums of uint8 inputs by weights, int64 [c]. largest: of the absolute
+    sums of int8 inputs, [c].
     """
     make = _Making(form, len(sums))
     lanes = graph.constants[node.inputs[2]]

@@ -46,12 +46,13 @@ class View:
     @property
     def elements(self) -> int:
         """From the first that has memory to the last, gaps included."""
-        return 1 + sum((size + low + high - 1) * stride for size, stride, (low, high) in zip(self.shape, self.strides, self.around))
+        return 1 + sum((size + low + high - 1) * stride
+                       for size, stride, (low, high) in zip(self.shape, self.strides, self.around))
 
     def placeholder(self, name: str) -> Tensor:
         """A tensor of its axes as an argument of a loop program: axes a0, a1, .., each up to the end of its border."""
-        return te.placeholder(name, {f"a{k}": size + high for k, (size, (_, high)) in enumerate(zip(self.shape, self.around))},
-                              self.dtype, 0, self.strides, tuple(low for low, _ in self.around))
+        axes = {f"a{k}": size + high for k, (size, (_, high)) in enumerate(zip(self.shape, self.around))}
+        return te.placeholder(name, axes, self.dtype, 0, self.strides, tuple(low for low, _ in self.around))
 
 
 def plain(dtype: str, shape: Sequence[int], offset: int = 0) -> View:
@@ -60,9 +61,10 @@ def plain(dtype: str, shape: Sequence[int], offset: int = 0) -> View:
     return View(dtype, tuple(shape), strides, offset)
 
 
-def channels_last(dtype: str, shape: Sequence[int], border: tuple[int, int, int, int] = (0, 0, 0, 0), offset: int = 0) -> View:
-    """[n, c, h, w] as NHWC, with rows and columns around (top, left, bottom, right); channels rounded up to 4, or to LANES where
-    there are more.
+def channels_last(dtype: str, shape: Sequence[int], border: tuple[int, int, int, int] = (0, 0, 0, 0),
+                  offset: int = 0) -> View:
+    """[n, c, h, w] as NHWC, with rows and columns around (top, left, bottom, right); channels rounded up to 4, or to LANES
+    where there are more.
 
     offset: bytes to the first value that has memory, the border's corner.
     """
@@ -80,8 +82,8 @@ class Kernel:
     """One function of machine code.
 
     program: its arguments by name, inputs before outputs: tensors of the graph, and what the builder made. constants: the
-    values of the latter (weights as the kernel reads them, biases, tables), each to lie at a multiple of 64 bytes. turns: of the outermost loop,
-    which threads share.
+    values of the latter (weights as the kernel reads them, biases, tables), each to lie at a multiple of 64 bytes. turns: of
+    the outermost loop, which threads share.
     """
 
     name: str

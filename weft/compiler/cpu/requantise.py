@@ -1,8 +1,9 @@
 """Exact requantisation on floating-point units; weft/isa/quantise.py is the definition.
 
-A product of an int32 sum and of scale = multiplier / 2**shift, which has at most 17 significant bits, has below 49 bits, so float64
-holds it, and rounding it once is all there is. Where sums are known to stay below 2**24, float32 holds them, and a fused multiply-add
-rounds but once: adding a large constant rounds to a whole number half to even; other rules are the CPU's directions of rounding.
+A product of an int32 sum and of scale = multiplier / 2**shift, which has at most 17 significant bits, has below 49 bits, so
+float64 holds it, and rounding it once is all there is. Where sums are known to stay below 2**24, float32 holds them, and a
+fused multiply-add rounds but once: adding a large constant rounds to a whole number half to even; other rules are the CPU's
+directions of rounding.
 """
 
 import numpy as np
@@ -15,7 +16,8 @@ from weft.llvm.values import F32, F64, I16, I32, Value, declared, vector
 LARGE = 1.5 * 2.0 ** 23  # from 2**23 to 2**24 float32 has whole numbers only
 LARGE_64 = 1.5 * 2.0 ** 52  # likewise float64; products are below 2**49
 BITS_OF_LARGE = int(np.float32(LARGE).view(np.int32))
-WHOLE, RESULT, BEYOND = 1 << 24, 1 << 22, 1 << 9  # float32 holds whole numbers below the first; LARGE takes what is below the second
+WHOLE = 1 << 24  # float32 holds all whole numbers below
+RESULT, BEYOND = 1 << 22, 1 << 9  # LARGE takes what is below the first; a result from the second on is clamped for sure
 DOWN, TO_ZERO = 9, 11  # directions of rounding of AVX-512, without exceptions
 WIDE, NARROW, CLAMPED = 0, 1, 2  # see `way`
 
@@ -23,8 +25,8 @@ WIDE, NARROW, CLAMPED = 0, 1, 2  # see `way`
 def way(largest: np.ndarray, scale: np.ndarray, form: Form, rounding: int) -> int:
     """How to requantise sums of at most these absolute values, channel by channel, by these scales.
 
-    WIDE: in float64. NARROW: in float32. CLAMPED: in float32, sums first clamped to what it holds: the results of those beyond are
-    clamped in any case.
+    WIDE: in float64. NARROW: in float32. CLAMPED: in float32, sums first clamped to what it holds: the results of those
+    beyond are clamped in any case.
     """
     largest, scale = np.broadcast_arrays(largest, np.abs(scale))
     if not form.fma or rounding != HALF_EVEN and form.vector_bits != 512:
@@ -37,14 +39,16 @@ def way(largest: np.ndarray, scale: np.ndarray, form: Form, rounding: int) -> in
 
 def requantise(form: Form, acc: Value, scale: Value, rounding: int, zero_point: int, minimum: int, maximum: int,
                way: int = WIDE) -> Value:
-    """clip(round(acc * scale) + zero_point, minimum, maximum) as int32. scale: float64, or float32 unless the way is WIDE."""
+    """clip(round(acc * scale) + zero_point, minimum, maximum) as int32. scale: float64, or float32 unless the way is
+    WIDE."""
     if way == WIDE or acc.lanes != 16 and rounding != HALF_EVEN:
-        return _in_float64(form, acc, scale.to_float(F64) if scale.element == F32 else scale, rounding, zero_point, minimum, maximum)
+        wide = scale.to_float(F64) if scale.element == F32 else scale
+        return _in_float64(form, acc, wide, rounding, zero_point, minimum, maximum)
     if way == CLAMPED:
         acc = acc.maximum(1 - WHOLE).minimum(WHOLE - 1)
     x = acc.to_float(F32)
     if rounding == HALF_EVEN:
-        whole = x.call("fma", scale, LARGE).bitcast(vector(I32, acc.lanes) if acc.lanes else I32) - (BITS_OF_LARGE - zero_point)
+        whole = x.call("fma", scale, LARGE).bitcast(acc.type) - (BITS_OF_LARGE - zero_point)
     elif rounding == HALF_AWAY:
         whole = _fma_towards(x, scale, x.like(0.5).call("copysign", x * scale), TO_ZERO).to_int(I32) + zero_point
     else:

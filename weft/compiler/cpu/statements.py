@@ -1,4 +1,5 @@
-"""Statements of values as LLVM's IR: what is stored, lane by lane or together, and how many turns a loop is known to have."""
+"""Statements of values as LLVM's IR: what is stored, lane by lane or together, and how many turns a loop is known to
+have."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,7 +44,8 @@ class Statements(Values):
     @contextmanager
     def in_lanes(self, var: Var, lanes: int) -> Iterator[None]:
         if self.lane is not None:
-            raise WeftError(f"loop {var}", "no vectorised loop is within another", f"{self.lane} around", "unroll for one of them")
+            raise WeftError(f"loop {var}", "no vectorised loop is within another", f"{self.lane} around",
+                            "unroll for one of them")
         if lanes == 1:
             with self.knowing(var, 0):
                 yield
@@ -95,8 +97,9 @@ class Statements(Values):
         """b[i] = op(b[i], x) over lanes of x."""
         value, own = stmt.value, Load(stmt.buffer, stmt.indices)
         if not (isinstance(value, Binary) and value.op in HORIZONTAL and value.a == own):
-            raise WeftError(f"loop {self.lane}", "lanes that meet in one value are added up, or the largest or smallest is taken",
-                            str(value), "vectorise for a loop over data")
+            raise WeftError(f"loop {self.lane}",
+                            "lanes that meet in one value are added up, or the largest or smallest is taken", str(value),
+                            "vectorise for a loop over data")
         x, operation = self.widened(value.b), OPERATIONS[value.op]
         x = x if x.lanes or not self.lanes else x.splat(self.lanes)
         while x.lanes > 1 and x.lanes % 2 == 0:

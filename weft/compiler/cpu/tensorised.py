@@ -1,4 +1,5 @@
-"""Loops that the schedule asks to become something of the CPU's: sums of products of bytes, and squares turned in registers."""
+"""Loops that the schedule asks to become something of the CPU's: sums of products of bytes, and squares turned in
+registers."""
 
 from llvmlite import ir
 
@@ -58,7 +59,8 @@ class Tensorised(Statements):
             raise WeftError(f"loop {self.lane}", "dot4 reads four neighbouring bytes, and lanes the same or the next four",
                             str(operand), "weights packed by four")
         with self.knowing(k, 0):
-            return self.once(operand.buffer, operand.indices, vector(I32, self.lanes) if step else I32, 1, 0 if step else self.lanes)
+            kind, spread = (vector(I32, self.lanes), 0) if step else (I32, self.lanes)
+            return self.once(operand.buffer, operand.indices, kind, 1, spread)
 
 
 def turned(columns: list[Value]) -> list[Value]:

@@ -1,4 +1,5 @@
-"""Expressions of a loop program as values of LLVM's IR: indices are i64, numbers are scalars or, within a vectorised loop, lanes."""
+"""Expressions of a loop program as values of LLVM's IR: indices are i64, numbers are scalars or, within a vectorised loop,
+lanes."""
 
 from collections.abc import Callable
 
@@ -25,8 +26,9 @@ OPERATIONS: dict[str, Callable[[Value, Value], Value]] = {
 class Values:
     """What an expression is at a place of a function.
 
-    env: a variable's value: an int where it is known, else i64. lane: the variable of the vectorised loop around, whose turns are
-    the lanes. places: where a buffer lies; slots: registers of those that have no place, by the indices of their first lane.
+    env: a variable's value: an int where it is known, else i64. lane: the variable of the vectorised loop around, whose
+    turns are the lanes. places: where a buffer lies; slots: registers of those that have no place, by the indices of their
+    first lane.
     """
 
     def __init__(self, form: Form, builder: ir.IRBuilder):
@@ -83,7 +85,8 @@ class Values:
         return None if any(self.depends_on_lane(e) for e, _ in rest) else total.coefficient(self.lane)
 
     def pointer(self, buffer: Buffer, indices: tuple[Expr, ...]) -> Pointer:
-        """The address of the value, of the first lane; outer loops' parts are added first, so that they leave inner loops."""
+        """The address of the value, of the first lane; outer loops' parts are added first, so that they leave inner
+        loops."""
         total, rest = self.flat(buffer, indices)
         size, place = bytes_of(buffer.dtype), self.places[buffer]
         for v in self.env:
@@ -99,7 +102,8 @@ class Values:
         places = [Linear.of(self.known(e)) for e in indices]
         factors = [0 if place is None else place.coefficient(self.lane) for place in places]
         step, key = sum(map(abs, factors)), tuple(place and place.constant for place in places)
-        if None in places or step > 1 or -1 in factors or any(v is not self.lane for place in places for v, _ in place.terms):
+        unknown = None in places or any(v is not self.lane for place in places for v, _ in place.terms)
+        if unknown or step > 1 or -1 in factors:
             raise WeftError(f"buffer '{buffer.name}'", "values in registers have indices that are known, lanes one apart",
                             ", ".join(map(str, indices)), "unroll for the loops around")
         kind = vector(TYPES[buffer.dtype], self.lanes) if step else TYPES[buffer.dtype]
@@ -192,7 +196,8 @@ class Values:
         return x.differs(0) if buffer.dtype == "bool" else x
 
     def once(self, buffer: Buffer, indices: tuple[Expr, ...], kind: ir.Type, align: int, spread: int = 0) -> Value:
-        """A load from the first lane's place, in `spread` lanes if that is above 0; the same one where it was read before."""
+        """A load from the first lane's place, in `spread` lanes if that is above 0; the same one where it was read
+        before."""
         total, rest = self.flat(buffer, indices)
         key = (buffer, frozenset(total.terms), total.constant, str(kind), spread, self.builder.block)
         if rest or key not in self.read:

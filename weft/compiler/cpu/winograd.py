@@ -2,8 +2,8 @@
 
     y = A' [ (G g G') * (B' d B) ] A       (Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, 2015)
 
-d is a tile of 4x4 inputs, g a kernel, * is point by point: each of the 16 points is a matrix product over channels. A block of rows of
-tiles goes through all of it at once, so that what is between stays in a core's cache.
+d is a tile of 4x4 inputs, g a kernel, * is point by point: each of the 16 points is a matrix product over channels. A block
+of rows of tiles goes through all of it at once, so that what is between stays in a core's cache.
 """
 
 import numpy as np
@@ -31,7 +31,8 @@ G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
 def pays(c: Contraction, form: Form) -> bool:
     """Whether it is done so: where it is faster, and tiles and vectors are whole."""
     _, _, h, w = c.y.shape
-    plain = c.kernel == (3, 3) and c.strides == c.dilations == (1, 1) and c.groups == 1 and not c.of_bytes and form.vector_bits >= 256
+    plain = c.kernel == (3, 3) and c.strides == c.dilations == (1, 1) and c.groups == 1
+    plain = plain and not c.of_bytes and form.vector_bits >= 256
     whole = h % 2 == w % 2 == 0 and c.x.shape[1] % LANES == 0 and room(c.y) % LANES == 0 and c.x.strides[1] == 1
     weights = POINTS ** 2 * c.inputs * room(c.y) * 4
     return plain and whole and min(c.inputs, c.outputs) >= 2 * LANES and weights <= MOST_WEIGHTS and h * w // 4 >= LEAST
@@ -55,7 +56,8 @@ def _output_point(r: Expr, m) -> Expr:
     return Select(r.eq(0), m(0) + m(1) + m(2), m(1) - m(2) - m(3))
 
 
-def program(c: Contraction, bias: Tensor, apply: Ending, form: Form, name: str, x_name: str, y_name: str) -> tuple[LoopProgram, int]:
+def program(c: Contraction, bias: Tensor, apply: Ending, form: Form, name: str, x_name: str,
+            y_name: str) -> tuple[LoopProgram, int]:
     """The loop program and its turns; arguments x, $weights (see `packed`), $bias, y."""
     n, _, oh, ow = c.y.shape
     size, channels, rows, columns = room(c.y), c.inputs, oh // 2, ow // 2
@@ -83,7 +85,8 @@ def program(c: Contraction, bias: Tensor, apply: Ending, form: Form, name: str, 
     return lower(s, name, {x_name: x, "$weights": w, "$bias": bias, y_name: y}), turns
 
 
-def _schedule(s: Schedule, y: Tensor, products: Tensor, sums: Tensor, seen: Tensor, half: Tensor, tile: tiles.Tile, block: int) -> int:
+def _schedule(s: Schedule, y: Tensor, products: Tensor, sums: Tensor, seen: Tensor, half: Tensor, tile: tiles.Tile,
+              block: int) -> int:
     """Blocks of rows of tiles, which threads share; within, vectors of outputs; returns the number of blocks."""
     n, o, h, v = s[y].leaves
     (h, in_y), (v, in_x) = s[y].split(h, 2), s[y].split(v, 2)

@@ -22,7 +22,8 @@ from .registry import operator
 def supports(node: Node, graph: Graph) -> str:
     if "gather" in node.attrs:
         return "its input is gathered"
-    return ending.why_not(graph, [name for k, name in enumerate(node.inputs) if k not in (0, 3 if node.op == "conv2d_add" else 0)])
+    computed = (0, 3) if node.op == "conv2d_add" else (0,)
+    return ending.why_not(graph, [name for k, name in enumerate(node.inputs) if k not in computed])
 
 
 @operator("conv2d", "conv2d_add", supports=supports)
@@ -30,7 +31,8 @@ def conv2d(node: Node, graph: Graph, views: Mapping[str, View], form: Form) -> K
     """uint8 images, as layout.py lays them."""
     x, y, w = views[node.inputs[0]], views[node.outputs[0]], graph.constants[node.inputs[1]]
     parts, attrs = node.attrs.get("parts", 1), node.attrs
-    c = Contraction(x, y, (w.shape[2] // parts, w.shape[3]), tuple(attrs.get("strides", (1, 1))), tuple(attrs.get("pads", (0, 0))[:2]),
+    c = Contraction(x, y, (w.shape[2] // parts, w.shape[3]), tuple(attrs.get("strides", (1, 1))),
+                    tuple(attrs.get("pads", (0, 0))[:2]),
                     tuple(attrs.get("dilations", (1, 1))), attrs.get("groups", 1), parts)
     return of_bytes(node, graph, views, form, c, w)
 
@@ -70,8 +72,9 @@ def conv(node: Node, graph: Graph, views: Mapping[str, View], form: Form) -> Ker
     c = Contraction(x, y, *window, groups)
     if winograd.pays(c, form):
         long = whole_vectors(bias)
-        program, turns = winograd.program(c, te.placeholder("bias", {"c": len(long)}, "float32", 0), lambda acc, point: clamped(node, acc), form,
-                                          node.name, node.inputs[0], node.outputs[0])
+        begin = te.placeholder("bias", {"c": len(long)}, "float32", 0)
+        program, turns = winograd.program(c, begin, lambda acc, point: clamped(node, acc), form, node.name, node.inputs[0],
+                                          node.outputs[0])
         return Kernel(node.name, program, turns, {"$weights": winograd.packed(w, c), "$bias": long})
     return of_reals(node, form, c, w, bias)
 
@@ -79,7 +82,8 @@ def conv(node: Node, graph: Graph, views: Mapping[str, View], form: Form) -> Ker
 def of_reals(node: Node, form: Form, c: Contraction, w: np.ndarray, bias: np.ndarray) -> Kernel:
     """A kernel of float32 sums, clamped as the node's attributes say. w: [outputs, inputs, rows, columns]."""
     flat, long = c.flattened(), whole_vectors(bias)
-    d = contraction.define(flat, te.placeholder("bias", {"c": len(long)}, "float32", 0), {}, lambda acc, point: clamped(node, acc))
+    begin = te.placeholder("bias", {"c": len(long)}, "float32", 0)
+    d = contraction.define(flat, begin, {}, lambda acc, point: clamped(node, acc))
     program, turns = contraction.program(d, form, node.name, {"x": node.inputs[0], "y": node.outputs[0]})
     return Kernel(node.name, program, turns, {"$weights": packed(np.asarray(w, np.float32), flat), "$bias": long})
 

@@ -25,7 +25,8 @@ NOTHING = (0, 0)
 
 
 def as_image(view: View, subject: str, transposed: bool = False) -> View:
-    """[.., rows, channels] (or transposed) as [n, channels, 1, rows], n all axes before; an image of one pixel as rows of channels."""
+    """[.., rows, channels] (or transposed) as [n, channels, 1, rows], n all axes before; an image of one pixel as rows of
+    channels."""
     if len(view.shape) == 4 and view.shape[2:] == (1, 1):
         view = View(view.dtype, view.shape[:2], view.strides[:2], view.offset, view.around[:2])
     outer, last = range(len(view.shape) - 2), len(view.shape) - 2
@@ -37,8 +38,9 @@ def as_image(view: View, subject: str, transposed: bool = False) -> View:
                 raise WeftError(subject, "axes before the matrices follow one another in memory", str(view), "a copy")
             step = step if n > 1 else view.strides[axis]
             n *= view.shape[axis]
-    return View(view.dtype, (n, view.shape[channels], 1, view.shape[rows]), (step, view.strides[channels], 0, view.strides[rows]),
-                view.offset, (NOTHING, view.around[channels], NOTHING, NOTHING))
+    strides = (step, view.strides[channels], 0, view.strides[rows])
+    return View(view.dtype, (n, view.shape[channels], 1, view.shape[rows]), strides, view.offset,
+                (NOTHING, view.around[channels], NOTHING, NOTHING))
 
 
 def spread(image: View, n: int) -> View:
@@ -115,7 +117,8 @@ def _added(node: Node, graph: Graph, views: Mapping[str, View], name: str, y: Vi
     return {name: c}, lambda point: c[point[3], point[1]]
 
 
-def computed(node: Node, graph: Graph, views: Mapping[str, View], form: Form, x: View, y: View, transposed: bool, apply, others) -> Kernel:
+def computed(node: Node, graph: Graph, views: Mapping[str, View], form: Form, x: View, y: View, transposed: bool, apply,
+             others) -> Kernel:
     """A product by a matrix that is read as it lies; a constant one, too, where each n has its own."""
     name = node.inputs[1]
     constants = {key: graph.constants[key] for key in (name, *others) if key in graph.constants}
@@ -125,6 +128,7 @@ def computed(node: Node, graph: Graph, views: Mapping[str, View], form: Form, x:
                    (NOTHING, NOTHING, w.around[1]))
     zeros = whole_vectors(np.zeros(y.shape[1], np.float32))
     bias = te.placeholder("bias", {"c": len(zeros)}, "float32", 0)
-    d = contraction.define(Contraction(x, y, weights=weights), bias, others, lambda acc, point: clamped(node, apply(acc, point)))
+    d = contraction.define(Contraction(x, y, weights=weights), bias, others,
+                           lambda acc, point: clamped(node, apply(acc, point)))
     program, turns = contraction.program(d, form, node.name, {"x": node.inputs[0], "w": name, "y": node.outputs[0]})
     return Kernel(node.name, program, turns, {"$bias": zeros, **constants})

@@ -56,8 +56,8 @@ def supports(node: Node, graph: Graph) -> str:
 def build(node: Node, graph: Graph, views: Mapping[str, View], form: Form) -> Kernel:
     """uint8 images, as layout.py lays them."""
     w, parts = graph.constants[node.inputs[1]], node.attrs.get("parts", 1)
-    d = Depthwise(views[node.inputs[0]], views[node.outputs[0]], (w.shape[2] // parts, w.shape[3]), tuple(node.attrs["strides"]),
-                  tuple(node.attrs["pads"][:2]), (1, 1), parts)
+    d = Depthwise(views[node.inputs[0]], views[node.outputs[0]], (w.shape[2] // parts, w.shape[3]),
+                  tuple(node.attrs["strides"]), tuple(node.attrs["pads"][:2]), (1, 1), parts)
     whole = whole_weights({"parts": parts}, w).reshape(len(w), -1).astype(np.int64)
     after = ending.ending(node, graph, views, form, BIAS * whole.sum(1), BIAS * np.abs(whole).sum(1))
     others = dict(after.tensors)
@@ -65,7 +65,8 @@ def build(node: Node, graph: Graph, views: Mapping[str, View], form: Form) -> Ke
     return Kernel(node.name, program, turns, {"$weights": d.packed(w), **after.constants})
 
 
-def lowered(d: Depthwise, form: Form, node: Node, bias: Tensor, others: Mapping[str, Tensor], apply: Ending) -> tuple[LoopProgram, int]:
+def lowered(d: Depthwise, form: Form, node: Node, bias: Tensor, others: Mapping[str, Tensor],
+            apply: Ending) -> tuple[LoopProgram, int]:
     """The loop program and its turns."""
     x, w, sums, y = define(d, bias, apply)
     s, turns = schedule(d, form, sums, y)
@@ -78,17 +79,20 @@ def define(d: Depthwise, bias: Tensor, apply: Ending) -> tuple[Tensor, Tensor, T
     of_bytes = d.x.dtype == "uint8"
     channels = -(-d.y.shape[1] // LANES) * LANES
     x = d.x.placeholder("x")
-    w = te.placeholder("w", {"part": d.parts, "kh": d.kernel[0], "kw": d.kernel[1], "c": channels}, "int8" if of_bytes else "float32", 0)
+    axes = {"part": d.parts, "kh": d.kernel[0], "kw": d.kernel[1], "c": channels}
+    w = te.placeholder("w", axes, "int8" if of_bytes else "float32", 0)
     part, kh, kw = te.reduce_axis("part", d.parts), te.reduce_axis("kh", d.kernel[0]), te.reduce_axis("kw", d.kernel[1])
     dtype = "int32" if of_bytes else "float32"
 
     def product(n, c, h, v):
-        seen = x[n, c, h * d.strides[0] + kh * d.dilations[0] - d.pads[0], v * d.strides[1] + kw * d.dilations[1] - d.pads[1]]
+        row = h * d.strides[0] + kh * d.dilations[0] - d.pads[0]
+        seen = x[n, c, row, v * d.strides[1] + kw * d.dilations[1] - d.pads[1]]
         return te.sum(seen.astype(dtype) * w[part, kh, kw, c].astype(dtype), [part, kh, kw], bias[c])
 
     out = {"n": n, "c": room(d.y), "h": oh, "w": ow}
     sums = te.compute("sums", out, product, 0)
-    y = te.compute("y", out, lambda *i: apply(sums[i], i).astype(d.y.dtype), 0, d.y.strides, tuple(low for low, _ in d.y.around))
+    y = te.compute("y", out, lambda *i: apply(sums[i], i).astype(d.y.dtype), 0, d.y.strides,
+                   tuple(low for low, _ in d.y.around))
     return x, w, sums, y
 
 
