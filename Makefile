@@ -7,11 +7,12 @@ STAMP := $(VENV)/.made-from-$(SUM)
 COMPARE := $(VENV)/.compare-from-$(SUM)
 TORCH := $(VENV)/.torch-from-$(SUM)
 FPGA := $(VENV)/.fpga-from-$(SUM)
+GPU := $(VENV)/.gpu-from-$(SUM)
 CROSS := $(VENV)/.cross-from-$(SUM)
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test conform agreement cocotb bench acceptance torch compare cross fuzz fmax verilog docs clean
+.PHONY: help setup demo test conform agreement cocotb bench acceptance gpu torch compare cross fuzz fmax verilog docs clean
 
 help: ## lists the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -30,6 +31,10 @@ $(COMPARE): $(STAMP)
 $(TORCH): $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[torch]'
 	@rm -f $(VENV)/.torch-from-* && touch $@
+
+$(GPU): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[gpu]'
+	@rm -f $(VENV)/.gpu-from-* && touch $@
 
 $(FPGA): $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fpga]'
@@ -66,6 +71,10 @@ acceptance: setup $(COMPARE) ## the trained networks of WEFT_MODELS, and operato
 
 torch: setup $(TORCH) ## installs PyTorch, and passes the tests of its frontend
 	$(BIN)/python -m pytest -n $(WORKERS) -q -m torch
+
+gpu: setup $(GPU) ## on a machine with an NVIDIA GPU: installs the driver's bindings, runs networks there, and times layers beside PyTorch's
+	$(BIN)/python -m pytest -q -m gpu
+	$(BIN)/python -m benchmarks.gpu_layers
 
 compare: setup $(COMPARE) ## how far operators are from ONNX Runtime and LiteRT: the table of docs/numerics.md
 	$(BIN)/python -m tests.compiler.runtimes

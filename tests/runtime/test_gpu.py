@@ -1,6 +1,7 @@
 """Functions for a GPU: what is said where there is none; launches and copies by a driver that runs the kernels' loops; and on a
 GPU, where there is one, results equal to the reference."""
 
+import gc
 import sys
 from enum import IntEnum
 from types import SimpleNamespace
@@ -45,7 +46,7 @@ class Loops:
     def __init__(self, kernels: dict, devices: int = 1):
         self.kernels, self.devices, self.next = kernels, devices, self.BEGIN
         self.memory = np.full(1 << 22, 0xA5, np.uint8)
-        self.launched, self.marks = [], 0
+        self.launched, self.freed, self.marks = [], [], 0
 
     def cuInit(self, flags):
         return Status.CUDA_SUCCESS if self.devices else Status.CUDA_ERROR_NO_DEVICE,
@@ -75,6 +76,10 @@ class Loops:
     def cuMemAlloc(self, size):
         address, self.next = self.next, self.next + -(-size // 256) * 256
         return Status.CUDA_SUCCESS, address
+
+    def cuMemFree(self, address):
+        self.freed.append(address)
+        return Status.CUDA_SUCCESS,
 
     def _at(self, address: int, size: int) -> np.ndarray:
         assert self.BEGIN <= address and address + size <= self.next
@@ -137,6 +142,9 @@ def test_launches_and_copies_give_the_reference_s_result(digits, loops):
     (function,) = digits.gpu_functions
     assert loops.launched == 2 * [step.symbol for step in function.steps]
     assert sum(layer.seconds for layer in report.layers) == pytest.approx(len(function.steps))
+    del executor
+    gc.collect()
+    assert len(loops.freed) == 2  # arena and constants
 
 
 def test_without_bindings(digits, monkeypatch):

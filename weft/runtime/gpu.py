@@ -8,6 +8,7 @@ when a GPU is asked for, and not before: nothing else needs them.
 """
 
 import ctypes
+import weakref
 from collections.abc import Container, Sequence
 from types import ModuleType
 
@@ -44,7 +45,7 @@ def _missing(module: Module, what: str, hint: str) -> WeftError:
 
 
 class Gpu:
-    """The first GPU, its primary context current. driver: `cuda.bindings.driver`, or what does the same."""
+    """The first GPU, by its primary context. driver: `cuda.bindings.driver`, or what does the same."""
 
     def __init__(self, module: Module, driver: ModuleType):
         self.driver, self.subject = driver, f"module '{module.name}'"
@@ -56,7 +57,12 @@ class Gpu:
         if not count:
             raise _missing(module, f"the CUDA driver finds no GPU ({error.name})", ELSEWHERE)
         self.device = self._call(driver.cuDeviceGet, 0)
-        self._call(driver.cuCtxSetCurrent, self._call(driver.cuDevicePrimaryCtxRetain, self.device))
+        self.context = self._call(driver.cuDevicePrimaryCtxRetain, self.device)
+        self.use()
+
+    def use(self):
+        """Makes this GPU the one of the thread that calls."""
+        self._call(self.driver.cuCtxSetCurrent, self.context)
 
     @property
     def name(self) -> str:
@@ -113,6 +119,12 @@ class Gpu:
         self._call(self.driver.cuEventDestroy, event)
 
 
+def _free(gpu: Gpu, addresses: Sequence[int]):
+    gpu.use()
+    for address in addresses:
+        gpu.free(address)
+
+
 class Running:
     """A function of a module on a GPU. It works in memory of its own, so one run at a time."""
 
@@ -122,6 +134,7 @@ class Running:
         self.function, self.gpu = function, gpu
         loaded = gpu.load(function.ptx)
         self._begins = {"arena": gpu.allocate(function.arena_size + self.SLACK), "constants": gpu.allocate(function.constants.size + self.SLACK)}
+        weakref.finalize(self, _free, gpu, tuple(self._begins.values()))
         gpu.write(self._begins["constants"], function.constants)
         kernels = {symbol: gpu.kernel(loaded, symbol) for symbol in dict.fromkeys(step.symbol for step in function.steps)}
         self._launches = [(step.layer, kernels[step.symbol], step.grid, step.block,
@@ -131,6 +144,7 @@ class Running:
 
     def run(self, inputs: Sequence[np.ndarray], timed: bool = False) -> list[np.ndarray]:
         """New arrays, the function's outputs. inputs: of the shapes and dtypes of its inputs. timed: keep what `shares` needs."""
+        self.gpu.use()
         for (name, offset), array in zip(self.function.inputs.items(), inputs, strict=True):
             self.gpu.write(self._begins["arena"] + offset, array)
         self.launch(timed)

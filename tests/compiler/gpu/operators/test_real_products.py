@@ -21,6 +21,13 @@ def test_convolutions(shape, outputs, kernel, attrs):
     check("Conv", {"x": reals(rng, shape)}, attrs, {"w": reals(rng, (outputs, shape[1], *kernel)), "b": reals(rng, (outputs,))})
 
 
+@pytest.mark.parametrize("channels, outputs, groups", [(8, 12, 2), (6, 12, 6), (4, 4, 2)])
+def test_convolutions_of_groups(channels, outputs, groups):
+    rng = np.random.default_rng(5)
+    constants = {"w": reals(rng, (outputs, channels // groups, 3, 3)), "b": reals(rng, (outputs,))}
+    check("Conv", {"x": reals(rng, (1, channels, 6, 5))}, {"group": groups, "pads": (1, 1, 1, 1)}, constants)
+
+
 @pytest.mark.parametrize("channels, kernel, bias", [(8, (3, 3), True), (19, (5, 1), False)])
 def test_depthwise_convolutions(channels, kernel, bias):
     rng = np.random.default_rng(1)

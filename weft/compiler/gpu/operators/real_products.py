@@ -61,9 +61,6 @@ def all_float32(node, graph) -> str:
 def conv_supports(node, graph) -> str:
     if any(name not in graph.constants for name in node.inputs[1:] if name):
         return "its parameters are not constant"
-    groups, channels, outputs = node.attrs.get("group", 1), graph.tensors[node.inputs[0]].shape[1], graph.tensors[node.inputs[1]].shape[0]
-    if groups not in (1, channels) or groups == channels > 1 and outputs != channels:
-        return "its groups have no kernel for GPUs"
     return all_float32(node, graph) or ("" if len(graph.tensors[node.inputs[0]].shape) == 4 else "it is no image")
 
 
@@ -72,22 +69,23 @@ def conv(node, graph, views):
     given, target = Inputs(node, graph, views), views[node.outputs[0]]
     w = graph.constants[node.inputs[1]]
     outputs, ci, kh, kw = w.shape
-    pads = resolve_pads(node.attrs, given.shape(0)[2:], (kh, kw))
-    if node.attrs.get("group", 1) > 1:
+    groups, pads = node.attrs.get("group", 1), resolve_pads(node.attrs, given.shape(0)[2:], (kh, kw))
+    if groups == outputs == given.shape(0)[1] > 1:
         return depthwise(node, graph, views, given, pads)
+    each = outputs // groups
     x, (n, _, oh, ow) = given.tensor(0), target.shape
     packed = given.constant("$weights", w.transpose(0, 2, 3, 1).reshape(outputs, -1))
     (sh, sw), (dh, dw), (top, left) = node.attrs.get("strides", (1, 1)), node.attrs.get("dilations", (1, 1)), pads[:2]
 
     def seen(g, p, k):
         tap, row, column = k // ci, p // ow % oh, p % ow
-        return x[p // (oh * ow), k % ci, row * sh + tap // kw * dh - top, column * sw + tap % kw * dw - left]
+        return x[p // (oh * ow), g * ci + k % ci, row * sh + tap // kw * dh - top, column * sw + tap % kw * dw - left]
 
     def finish(total, g, p, c):
-        return clamped(node.attrs, total + given.tensor(2)[c] if given.has(2) else total)
+        return clamped(node.attrs, total + given.tensor(2)[g * each + c] if given.has(2) else total)
 
-    return given.kernel(Problem(1, n * oh * ow, outputs, kh * kw * ci, seen, lambda g, c, k: packed[c, k], finish, target.placeholder("y"),
-                                lambda g, p, c: (p // (oh * ow), c, p // ow % oh, p % ow)))
+    return given.kernel(Problem(groups, n * oh * ow, each, kh * kw * ci, seen, lambda g, c, k: packed[g * each + c, k], finish,
+                                target.placeholder("y"), lambda g, p, c: (p // (oh * ow), g * each + c, p // ow % oh, p % ow)))
 
 
 def depthwise(node, graph, views, given: Inputs, pads):
