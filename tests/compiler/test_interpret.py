@@ -127,7 +127,8 @@ def test_memory_with_strides_and_a_border():
     assert str(error.value) == "x must be float32 of 12 values, not float32 of 11"
 
 
-@given(st.integers(-2**31, 2**31 - 1), st.integers(-2**17, 2**17 - 1), st.integers(0, 47), st.sampled_from((0, 1, 2)), st.integers(-128, 127))
+@given(st.integers(-2**31, 2**31 - 1), st.integers(-2**17, 2**17 - 1), st.integers(0, 47), st.sampled_from((0, 1, 2)),
+       st.integers(-128, 127))
 def test_the_call_requantise_is_the_definition(acc, multiplier, shift, rounding, zero_point):
     attrs = dict(rounding=rounding, zero_point=zero_point, minimum=-100, maximum=90)
     result = interpret.CALLS["requantise"](np.int32(acc), multiplier / 2.0**shift, **attrs)
@@ -144,6 +145,8 @@ def test_casts(value, to, result):
 
 def test_functions_of_floats_are_rounded_once():
     target = Buffer("y", (1,), "float32", element_rank=0)
-    for name, argument, expected in (("exp", 1.0, np.e), ("erf", 0.5, 0.5204998778), ("rsqrt", 4.0, 0.5), ("round", 2.5, 2.0)):
-        out = run(Store(target, (Const(0),), call(name, Const(argument, "float32"))), y=(target, np.zeros(1, np.float32)))["y"]
+    for name, argument, expected in (("exp", 1.0, np.e), ("erf", 0.5, 0.5204998778), ("rsqrt", 4.0, 0.5),
+                                     ("round", 2.5, 2.0)):
+        out = run(Store(target, (Const(0),), call(name, Const(argument, "float32"))),
+                  y=(target, np.zeros(1, np.float32)))["y"]
         assert out[0] == np.float32(expected)

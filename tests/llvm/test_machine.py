@@ -29,7 +29,8 @@ def test_a_form_that_this_cpu_lacks_is_refused(monkeypatch):
     assert choose().name == "plain"
     with pytest.raises(WeftError) as error:
         choose("avx2")
-    assert str(error.value) == "form 'avx2': this CPU can run plain, but found x86_64; try: one of these, or none: the fastest is chosen"
+    assert str(error.value) == ("form 'avx2': this CPU can run plain, but found x86_64; try: one of these, or none: the "
+                                "fastest is chosen")
 
 
 def summing() -> ir.Module:

@@ -83,7 +83,8 @@ def forms_of(architecture: str) -> list[Form]:
     found = [form for form in FORMS.values() if form.architecture == architecture.replace("-", "_")]
     if not found:
         known = dict.fromkeys(form.architecture.replace("_", "-") for form in FORMS.values())
-        raise WeftError(f"CPU '{architecture}'", f"there is machine code for {', '.join(known)}", repr(architecture), "one of these")
+        raise WeftError(f"CPU '{architecture}'", f"there is machine code for {', '.join(known)}", repr(architecture),
+                        "one of these")
     return found
 
 
@@ -91,8 +92,8 @@ def choose(name: str | None = None) -> Form:
     """The form of that name, or the fastest that this CPU can run. WeftError where it cannot."""
     found = {form.name: form for form in host_forms()}
     if not found or name is not None and name not in found:
-        raise WeftError(f"form '{name or 'native'}'", f"this CPU can run {', '.join(found) or 'none'}", f"{os.uname().machine}",
-                        "one of these, or none: the fastest is chosen")
+        raise WeftError(f"form '{name or 'native'}'", f"this CPU can run {', '.join(found) or 'none'}",
+                        f"{os.uname().machine}", "one of these, or none: the fastest is chosen")
     return found[name or next(iter(found))]
 
 
@@ -101,7 +102,8 @@ def target_machine(form: Form) -> llvm.TargetMachine:
     fixed place."""
     initialise()
     features = ",".join(f"+{name}" for name in form.features)
-    return llvm.Target.from_triple(form.triple).create_target_machine(opt=3, features=features, reloc="pic", codemodel="small",
+    return llvm.Target.from_triple(form.triple).create_target_machine(opt=3, features=features, reloc="pic",
+                                                                      codemodel="small",
                                                                      abiname=form.abi)
 
 

@@ -34,7 +34,8 @@ def run(program: LoopProgram, form: Form, arrays: dict[str, np.ndarray], turns: 
         before = sum(n * stride for n, stride in zip(low, strides_of(buffer))) * arrays[name].itemsize
         room[name] = whole, begin, raw
         addresses.append(whole.ctypes.data + begin + before)
-    function = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * len(addresses), ctypes.c_int64, ctypes.c_int64)(code.address("kernel"))
+    function = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * len(addresses), ctypes.c_int64,
+                                ctypes.c_int64)(code.address("kernel"))
     for call in reversed(range(calls)):
         function(*addresses, turns * call // calls, turns * (call + 1) // calls)
     for name, (whole, begin, raw) in room.items():

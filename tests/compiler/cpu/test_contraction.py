@@ -21,7 +21,8 @@ def image(dtype, c, h=4, w=4, border=(0, 0, 0, 0)):
 def test_weights_lie_as_they_are_read(c, shape):
     """Each weight is at [group, vector, part, row, column, step, lane, byte]; all others are 0."""
     assert c.weights_shape == shape
-    w = np.random.default_rng(0).integers(1, 100, (c.y.shape[1], c.inputs, c.parts * c.kernel[0], c.kernel[1])).astype(np.int8)
+    w = np.random.default_rng(0).integers(1, 100, (c.y.shape[1], c.inputs, c.parts * c.kernel[0],
+                                                   c.kernel[1])).astype(np.int8)
     full, each = packed(w, c), 4 if c.by_four else 1
     for (o, i, row, column), value in np.ndenumerate(w):
         group, channel = divmod(o, c.outputs)

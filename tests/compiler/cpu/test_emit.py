@@ -72,14 +72,16 @@ def test_layouts_are_strides(form, shape):
     rng = np.random.default_rng(3)
     source, target = plain("float32", shape), channels_last("float32", shape, (1, 2, 1, 1))
     x = source.placeholder("x")
-    y = te.compute("y", dict(zip("nchw", shape)), lambda *i: x[i] + 1.0, 0, target.strides, tuple(a for a, _ in target.around))
+    y = te.compute("y", dict(zip("nchw", shape)), lambda *i: x[i] + 1.0, 0, target.strides,
+                   tuple(a for a, _ in target.around))
     s = Schedule(y)
     n, c, h, w = s[y].leaves
     s[y].reorder(n, h, w, c)
     s[y].vectorise(c)
     s[y].parallel(n)
     arrays = {"x": random(rng, "float32", source.elements),
-              "y": np.zeros(1 + sum((n + a - 1) * t for n, (a, _), t in zip(shape, target.around, target.strides)), np.float32)}
+              "y": np.zeros(1 + sum((n + a - 1) * t for n, (a, _), t in zip(shape, target.around, target.strides)),
+                            np.float32)}
     result = agree(lower(s, "p", {"x": x, "y": y}), form, arrays, shape[0], shape[0])["y"]
     x = target.placeholder("x")
     y = te.compute("y", dict(zip("nchw", shape)), lambda n, c, h, w: x[n, c, h - 1, w + 1], 0)
@@ -98,13 +100,15 @@ def test_reductions_along_lanes(form, op, lanes):
     y = te.compute("y", {"i": 3}, lambda i: getattr(te, op)(x[i, k], [k], init=0.5), 0)
     s = Schedule(y)
     s[y].vectorise(s[y].split(s[y].leaves[1], lanes)[1])
-    agree(lower(s, "r", {"x": x, "y": y}), form, {"x": random(rng, "float32", 9 * lanes), "y": np.zeros(3, np.float32)}, ulps=16)
+    agree(lower(s, "r", {"x": x, "y": y}), form, {"x": random(rng, "float32", 9 * lanes), "y": np.zeros(3, np.float32)},
+          ulps=16)
 
 
 @each_form
 def test_lanes_that_lie_apart_and_conditions_of_a_lane(form):
     x, table = te.placeholder("x", {"i": 20}, "uint8", 0), te.placeholder("table", {"t": 256}, "int8", 0)
-    y = te.compute("y", {"i": 2, "j": 8}, lambda i, j: Select((i * 8 + j * 2).lt(20), table[x[i * 8 + j * 2].astype("int32")], table[0]), 0)
+    y = te.compute("y", {"i": 2, "j": 8}, lambda i, j: Select((i * 8 + j * 2).lt(20),
+                                                              table[x[i * 8 + j * 2].astype("int32")], table[0]), 0)
     s = Schedule(y)
     s[y].vectorise(s[y].leaves[1])
     rng = np.random.default_rng(2)
@@ -159,20 +163,26 @@ def refused(change):
 
 @pytest.mark.parametrize("change, message", [
     (lambda s, y, z: None,
-     "buffer 'z': lives in reg, or in local with at most 262144 values, but found 48 values in dram; try: a kernel for each part, "
+     "buffer 'z': lives in reg, or in local with at most 262144 values, but found 48 values in dram; try: a kernel for "
+     "each part, "
      "or a smaller tile"),
     (lambda s, y, z: (z.set_scope("local"), y.parallel(y.leaves[0]), z.parallel(z.leaves[0])),
-     "program 'wrong': has at most one parallel loop, the outermost, but found i, i; try: one parallel loop, or several kernels"),
+     "program 'wrong': has at most one parallel loop, the outermost, but found i, i; try: one parallel loop, or several "
+     "kernels"),
     (lambda s, y, z: (z.set_scope("local"), y.parallel(y.leaves[1])),
-     "program 'wrong': has at most one parallel loop, the outermost, but found j; try: one parallel loop, or several kernels"),
+     "program 'wrong': has at most one parallel loop, the outermost, but found j; try: one parallel loop, or several "
+     "kernels"),
     (lambda s, y, z: (z.set_scope("reg"), z.compute_at(y, y.leaves[0])),
-     "buffer 'z': values in registers have indices that are known, lanes one apart, but found 0, j; try: unroll for the loops around"),
+     "buffer 'z': values in registers have indices that are known, lanes one apart, but found 0, j; try: unroll for the "
+     "loops around"),
     (lambda s, y, z: (z.set_scope("local"), y.vectorise(y.leaves[0]), y.vectorise(y.leaves[1])),
      "loop j: no vectorised loop is within another, but found i around; try: unroll for one of them"),
     (lambda s, y, z: (z.set_scope("reg"), z.compute_at(y, y.leaves[0]), z.vectorise(z.leaves[1]), y.unroll(y.leaves[1])),
-     "buffer 'z': values in registers are read as they were written, but found float of <6 x float>; try: equal loops for both"),
+     "buffer 'z': values in registers are read as they were written, but found float of <6 x float>; try: equal loops for "
+     "both"),
     (lambda s, y, z: (z.set_scope("local"), y.tensorize(y.leaves[1], "dot4")),
-     "loop j: dot4 is a loop over lanes of sums of four products of uint8 and int8, but found y[i, j] = (z[i, j] + 1.0); try: "
+     "loop j: dot4 is a loop over lanes of sums of four products of uint8 and int8, but found y[i, j] = (z[i, j] + 1.0); "
+     "try: "
      "reorder, or a reduction axis of 4"),
 ])
 def test_refusals(change, message):
@@ -206,12 +216,14 @@ def test_a_product_of_bytes_reads_four_in_a_row(form):
         s[y].reorder(r, o, k)
         s[y].tensorize(o, "dot4")
         code(s, {"x": x, "w": w, "y": y})
-    assert str(error.value) == ("loop o: dot4 reads four neighbouring bytes, and lanes the same or the next four, but found w[k, o]; "
+    assert str(error.value) == ("loop o: dot4 reads four neighbouring bytes, and lanes the same or the next four, but "
+                                "found w[k, o]; "
                                 "try: weights packed by four")
 
 
 class Blur:
-    """y[i, j] = the largest of x[2 i + k, j] * w[k] + low[j] over k, less 1; low[j] = x[0, j] + x[1, j]; sizes do not divide."""
+    """y[i, j] = the largest of x[2 i + k, j] * w[k] + low[j] over k, less 1; low[j] = x[0, j] + x[1, j]; sizes do not
+    divide."""
 
     def __init__(self, rows: int, columns: int, dtype: str):
         self.x = te.placeholder("x", {"h": 2 * rows + 1, "v": columns}, dtype, 0)

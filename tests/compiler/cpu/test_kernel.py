@@ -14,7 +14,8 @@ def places(view: View) -> list[int]:
     return [view.offset + view.itemsize * sum(i * s for i, s in zip(index, view.strides)) for index in product(*ranges)]
 
 
-@pytest.mark.parametrize("view", [plain("float32", (2, 3, 4)), plain("int8", ()), channels_last("uint8", (2, 3, 4, 5), (1, 2, 0, 3)),
+@pytest.mark.parametrize("view", [plain("float32", (2, 3, 4)), plain("int8", ()),
+                                  channels_last("uint8", (2, 3, 4, 5), (1, 2, 0, 3)),
                                   channels_last("float32", (1, 21, 2, 2), offset=64)], ids=str)
 def test_all_values_have_a_place_of_their_own(view):
     found = sorted(places(view))

@@ -24,7 +24,8 @@ def requantised(form, acc, multiplier, shift, chosen, **attrs):
     y = te.compute("y", {"i": N}, lambda i: call("requantise", x[i], f[i], dtype="int32", way=chosen, **attrs), 0)
     s = Schedule(y)
     s[y].vectorise(s[y].split(s[y].leaves[0], 16)[1])
-    result = agree(lower(s, "q", {"acc": x, "scale": f, "y": y}), form, {"acc": acc, "scale": scale, "y": np.zeros(N, np.int32)})
+    result = agree(lower(s, "q", {"acc": x, "scale": f, "y": y}), form, {"acc": acc, "scale": scale,
+                                                                         "y": np.zeros(N, np.int32)})
     np.testing.assert_array_equal(result["y"], requantise(acc, 0, multiplier, shift, **attrs))
 
 
@@ -35,10 +36,12 @@ def test_all_ways_are_exact(form, data):
     """Sums up to the bound, and many small ones; multipliers of all bits, and powers of two, which give ties."""
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
     bits, shift = data.draw(st.integers(1, 31)), data.draw(st.integers(0, 47))
-    multiplier = rng.integers(-2**17, 2**17, N) if data.draw(st.booleans()) else np.full(N, 1 << data.draw(st.integers(0, 16)))
+    multiplier = rng.integers(-2**17, 2**17, N) if data.draw(st.booleans()) else np.full(N,
+                                                                                         1 << data.draw(st.integers(0, 16)))
     acc = rng.integers(-2**bits, 2**bits, N).astype(np.int32)
     acc[::3] >>= bits // 2
-    attrs = dict(rounding=data.draw(st.sampled_from((HALF_UP, HALF_EVEN, HALF_AWAY))), zero_point=data.draw(st.integers(-128, 127)),
+    attrs = dict(rounding=data.draw(st.sampled_from((HALF_UP, HALF_EVEN, HALF_AWAY))),
+                 zero_point=data.draw(st.integers(-128, 127)),
                  minimum=-128, maximum=data.draw(st.integers(0, 127)))
     chosen = way(np.full(N, 1 << bits), multiplier / np.exp2(float(shift)), form, attrs["rounding"])
     for one in {WIDE, chosen}:

@@ -19,8 +19,10 @@ def contraction(ci=32, co=32, h=14, w=14, dtype="float32", border=(1, 1, 1, 1), 
 
 
 @pytest.mark.parametrize("form", WIDE, ids=str)
-@pytest.mark.parametrize("shape", [dict(ci=32, co=32, h=14, w=14), dict(ci=48, co=40, h=20, w=12, n=2), dict(ci=32, co=112, h=2, w=100),
-                                   dict(ci=64, co=64, h=28, w=28, maximum=100.0), dict(ci=32, co=32, h=16, w=16, pads=(0, 1, 2, 1))], ids=str)
+@pytest.mark.parametrize("shape", [dict(ci=32, co=32, h=14, w=14), dict(ci=48, co=40, h=20, w=12, n=2),
+                                   dict(ci=32, co=112, h=2, w=100),
+                                   dict(ci=64, co=64, h=28, w=28, maximum=100.0),
+                                   dict(ci=32, co=32, h=16, w=16, pads=(0, 1, 2, 1))], ids=str)
 def test_results(form, shape):
     graph, inputs = real(np.random.default_rng(4), **(dict(pads=(1, 1, 1, 1), minimum=0.0) | shape))
     c = contraction(*(shape[k] for k in ("ci", "co", "h", "w")))
@@ -41,6 +43,7 @@ def test_weights_are_transformed_exactly_where_float32_can():
 def test_where_it_pays():
     form = FORMS["avx512vnni"]
     assert pays(contraction(), form) and not pays(contraction(), FORMS["plain"])
-    for other in (dict(h=13), dict(w=13), dict(ci=40), dict(co=16), dict(h=6, w=6), dict(ci=512, co=512), dict(dtype="uint8"),
+    for other in (dict(h=13), dict(w=13), dict(ci=40), dict(co=16), dict(h=6, w=6), dict(ci=512, co=512),
+                  dict(dtype="uint8"),
                   dict(kernel=(3, 1)), dict(dilations=(2, 2)), dict(groups=2, ci=64, co=64)):
         assert not pays(contraction(**other), form), other

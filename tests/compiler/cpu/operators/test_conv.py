@@ -15,13 +15,13 @@ PAD = -5
 
 def lanes(rng, channels: int, rounding: int = HALF_EVEN, shift=(22, 28), uniform: bool = True):
     """Parameters that spread sums over all of int8; ties are as good as sure to be among so many."""
-    spread = lambda low, high: rng.integers(low, high, channels) if not uniform else int(rng.integers(low, high))  # noqa: E731
+    spread = lambda low, high: rng.integers(low, high, None if uniform else channels)  # noqa: E731
     return pack_lanes(rng.integers(-1000, 1000, channels).astype(np.int32), rng.integers(1 << 16, 1 << 17, channels),
                       rng.integers(*shift, channels), spread(-10, 10), spread(-128, -100), spread(100, 128), rounding)
 
 
-def convolution(rng, n=1, ci=8, h=6, w=7, co=16, kernel=(3, 3), strides=(1, 1), pads=(1, 1, 1, 1), dilations=(1, 1), groups=1, parts=1,
-                table=False, add=False, parameters=None, op=None):
+def convolution(rng, n=1, ci=8, h=6, w=7, co=16, kernel=(3, 3), strides=(1, 1), pads=(1, 1, 1, 1), dilations=(1, 1),
+                groups=1, parts=1, table=False, add=False, parameters=None, op=None):
     """(graph, inputs) of conv2d, conv2d_add or depthwise_conv2d."""
     parameters = lanes(rng, co) if parameters is None else parameters
     inputs = {"x": integers(rng, (n, ci, h, w))}
@@ -29,7 +29,8 @@ def convolution(rng, n=1, ci=8, h=6, w=7, co=16, kernel=(3, 3), strides=(1, 1), 
     attrs = dict(strides=strides, pads=pads, dilations=dilations, groups=groups, pad_value=PAD, parts=parts)
     order = ["x", "w", "q"]
     if add:
-        size = [(extent + pads[k] + pads[k + 2] - (kernel[k] - 1) * dilations[k] - 1) // strides[k] + 1 for k, extent in enumerate((h, w))]
+        size = [(extent + pads[k] + pads[k + 2] - (kernel[k] - 1) * dilations[k] - 1) // strides[k] + 1
+                for k, extent in enumerate((h, w))]
         inputs["other"] = integers(rng, (n, co, *size))
         constants["q_sum"] = lanes(rng, co, int(parameters["shift"][0] >> 6), (17, 20))
         attrs["multipliers"] = (3, -2)
@@ -55,11 +56,15 @@ def exact(graph, inputs, form, parts=3):
 
 KINDS = {
     "3x3": dict(), "1x1": dict(kernel=(1, 1), pads=(0, 0, 0, 0), ci=20, co=40), "rows of several tiles": dict(w=45, co=32),
-    "stride 2, three channels": dict(ci=3, h=9, w=9, strides=(2, 2), co=32), "1x1 stride 2": dict(kernel=(1, 1), strides=(2, 2), pads=(0,) * 4),
+    "stride 2, three channels": dict(ci=3, h=9, w=9, strides=(2, 2), co=32),
+    "1x1 stride 2": dict(kernel=(1, 1), strides=(2, 2), pads=(0,) * 4),
     "dilated": dict(dilations=(2, 2), pads=(2, 2, 2, 2)), "odd channels": dict(ci=5, co=21), "few outputs": dict(co=3),
-    "many outputs": dict(co=112, h=2, w=3), "batch": dict(n=3, h=3, w=3), "a row out": dict(pads=(-1, 1, 1, 0)), "flat": dict(kernel=(1, 5), pads=(0, 2, 0, 2)),
-    "groups": dict(groups=2, ci=16, co=32), "small groups": dict(groups=3, ci=6, co=9), "groups of four": dict(groups=4, ci=16, co=16),
-    "parts": dict(parts=2), "table": dict(table=True), "add": dict(add=True), "add, 1x1": dict(add=True, kernel=(1, 1), pads=(0,) * 4),
+    "many outputs": dict(co=112, h=2, w=3), "batch": dict(n=3, h=3, w=3), "a row out": dict(pads=(-1, 1, 1, 0)),
+    "flat": dict(kernel=(1, 5), pads=(0, 2, 0, 2)),
+    "groups": dict(groups=2, ci=16, co=32), "small groups": dict(groups=3, ci=6, co=9),
+    "groups of four": dict(groups=4, ci=16, co=16),
+    "parts": dict(parts=2), "table": dict(table=True), "add": dict(add=True),
+    "add, 1x1": dict(add=True, kernel=(1, 1), pads=(0,) * 4),
     "add, table": dict(add=True, table=True), "big weights": dict(ci=64, co=512, h=3, w=3),
 }
 
@@ -100,11 +105,14 @@ def test_any_int8(data):
     rng = np.random.default_rng(draw(0, 2**32 - 1))
     groups = data.draw(st.sampled_from((1, 1, 2, 3)))
     add = data.draw(st.booleans())
-    shape = dict(n=draw(1, 2), ci=groups * draw(1, 20), co=groups * draw(1, 40), groups=groups, kernel=(draw(1, 3), draw(1, 4)),
-                 strides=(draw(1, 2), draw(1, 3)), dilations=(draw(1, 2), draw(1, 2)), pads=tuple(draw(0, 2) for _ in range(4)),
+    shape = dict(n=draw(1, 2), ci=groups * draw(1, 20), co=groups * draw(1, 40), groups=groups,
+                 kernel=(draw(1, 3), draw(1, 4)),
+                 strides=(draw(1, 2), draw(1, 3)), dilations=(draw(1, 2), draw(1, 2)),
+                 pads=tuple(draw(0, 2) for _ in range(4)),
                  h=draw(6, 9), w=draw(7, 33), add=add, table=data.draw(st.booleans()), parts=draw(1, 2))
     graph, inputs = convolution(rng, **shape)
-    (y,), (expected,) = run(graph, inputs, images(graph), data.draw(st.sampled_from((FORMS[0], *FORMS))), 2, {"x": PAD}), meaning(graph, inputs)
+    form = data.draw(st.sampled_from((FORMS[0], *FORMS)))
+    (y,), (expected,) = run(graph, inputs, images(graph), form, 2, {"x": PAD}), meaning(graph, inputs)
     np.testing.assert_array_equal(y, expected)
 
 
@@ -115,8 +123,10 @@ def real(rng, n=1, ci=8, h=6, w=7, co=16, kernel=(3, 3), bias=True, **attrs):
 
 
 REALS = {
-    "3x3": dict(pads=(1, 1, 1, 1)), "no bias": dict(bias=False), "clamped": dict(minimum=0.0, maximum=6.0), "below": dict(minimum=0.0),
-    "1x1": dict(kernel=(1, 1), ci=20, co=40), "stride": dict(strides=(2, 2), ci=3, h=9, w=9), "same": dict(auto_pad="SAME_UPPER", strides=(2, 1)),
+    "3x3": dict(pads=(1, 1, 1, 1)), "no bias": dict(bias=False), "clamped": dict(minimum=0.0, maximum=6.0),
+    "below": dict(minimum=0.0),
+    "1x1": dict(kernel=(1, 1), ci=20, co=40), "stride": dict(strides=(2, 2), ci=3, h=9, w=9),
+    "same": dict(auto_pad="SAME_UPPER", strides=(2, 1)),
     "dilated": dict(dilations=(2, 2)), "groups": dict(group=2), "few": dict(co=3), "long": dict(w=40, co=48, n=2),
     "big weights": dict(ci=64, co=256, h=3, w=3),
 }
