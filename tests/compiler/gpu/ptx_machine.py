@@ -122,7 +122,8 @@ class _Run:
         """Its value for each thread, of that type."""
         dtype = np.dtype(bool) if kind == "pred" else KINDS[kind]
         if operand.startswith("%"):
-            raw = self.registers[operand][self.who]
+            # one that nothing was written to holds anything
+            raw = self.registers[operand][self.who] if operand in self.registers else np.full(self.who.shape, 0x5A5A5A5A5A5A5A5A, np.uint64)
             return raw.astype(bool) if kind == "pred" else raw.astype(f"u{dtype.itemsize}").view(dtype)
         if operand[:2] in ("0f", "0d"):
             value = np.array(int(operand[2:], 16), "u4" if operand[1] == "f" else "u8").view(dtype)

@@ -1,6 +1,6 @@
 """From a run of nodes to kernels for a GPU: `build(graph, nodes, outputs)`.
 
-Layouts are the CPU's (weft.compiler.cpu.plan). A step is one launch of a kernel, or of the one that fills a border; steps
+Layouts are the CPU's (weft.compiler.cpu.plan). A step is one launch of a kernel, or of the one that fills a tensor's border; steps
 run one after the other. Kernels whose loops are the same are one function of the PTX.
 """
 
@@ -16,9 +16,9 @@ from ..cpu.kernel import Kernel
 from ..cpu.layout import Fill
 from ..cpu.plan import Plan, plan
 from ..cpu.program import Constants, arena, working
-from ..expr import Const, Var, binary
+from ..expr import Const, Expr, Var, binary
 from ..graph import Graph, Node
-from ..stmt import Buffer, For, LoopProgram, Store
+from ..stmt import Buffer, For, If, LoopProgram, Seq, Stmt, Store
 from . import operators
 from .canonical import canonical
 from .emit import emit
@@ -90,9 +90,9 @@ class _Builder:
     def _steps(self, position: int, kernels: Sequence[Kernel]) -> Iterable[Step]:
         layer = self.planned.makers[position]
         for name in self.planned.nodes[position].outputs:
-            for border in self.planned.fills.get(name, ()):
-                if border.words and border.counts[0] * border.counts[1]:
-                    yield self._step(fill(border), layer, [Place("arena", self.offsets[name] + border.offset)])
+            borders = sorted((b for b in self.planned.fills.get(name, ()) if b.words and b.counts[0] * b.counts[1]), key=lambda b: b.offset)
+            if borders:
+                yield self._step(fill(borders), layer, [Place("arena", self.offsets[name] + borders[0].offset)])
         for kernel in kernels:
             yield self._step(kernel.program, layer, [self._place(position, name, kernel) for name in kernel.program.arguments])
 
@@ -115,17 +115,34 @@ class _Builder:
         return self.symbols[text]
 
 
-def fill(border: Fill) -> LoopProgram:
-    """The program that fills a stretch of a border: each block some of its rows, each thread some words of a row."""
-    (outer, inner), (far, near) = border.counts, border.steps
-    span = ((outer - 1) * far + (inner - 1) * near) // 4 + border.words
-    words = Buffer("border", (span,), "int32", "dram", 0, strides=(1,))
-    row, turn, thread = Var("row"), Var("turn"), Var("thread")
-    width = min(FILLERS, border.words)
+def fill(borders: Sequence[Fill]) -> LoopProgram:
+    """The program that fills the stretches of a tensor's border: each block one of their rows, each thread some words of it.
+
+    Its argument begins where the first stretch does.
+    """
+    origin = borders[0].offset
+    ends = [(b.offset - origin + (b.counts[0] - 1) * b.steps[0] + (b.counts[1] - 1) * b.steps[1]) // 4 + b.words for b in borders]
+    words = Buffer("border", (max(ends),), "int32", "dram", 0, strides=(1,))
+    row, body, rows = Var("row"), Seq([]), 0
+    for border in borders:
+        count = border.counts[0] * border.counts[1]
+        own = row if not rows else binary("sub", row, rows)
+        conditions = [row.ge(rows)] * (rows > 0) + [row.lt(rows + count)] * (border is not borders[-1])
+        part: Stmt = _stretch(border, words, own, (border.offset - origin) // 4)
+        for condition in conditions:
+            part = If(condition, part)
+        body.body.append(part)
+        rows += count
+    return LoopProgram("fill", {"border": words}, For(row, Const(rows), body, "blockIdx.x"))
+
+
+def _stretch(border: Fill, words: Buffer, row: Expr, begin: int) -> Stmt:
+    """One row of a stretch that begins so many words behind the buffer's first."""
+    turn, thread, width = Var("turn"), Var("thread"), min(FILLERS, border.words)
+    inner, (far, near) = border.counts[1], border.steps
     at = binary("add", binary("mul", turn, width), thread)
     left = binary("sub", border.words, binary("mul", turn, width))
-    begin = binary("add", binary("mul", binary("floordiv", row, inner), far // 4), binary("mul", binary("mod", row, inner), near // 4))
+    first = binary("add", binary("mul", binary("floordiv", row, inner), far // 4), binary("mul", binary("mod", row, inner), near // 4))
     value = Const(border.pattern - (1 << 32) if border.pattern >> 31 else border.pattern, "int32")
-    body = For(thread, binary("min", width, left), Store(words, (binary("add", begin, at),), value), "threadIdx.x")
-    rows = For(row, Const(outer * inner), For(turn, Const(-(-border.words // width)), body), "blockIdx.x")
-    return LoopProgram("fill", {"border": words}, rows)
+    store = Store(words, (binary("add", binary("add", first, at), begin),), value)
+    return For(turn, Const(-(-border.words // width)), For(thread, binary("min", width, left), store, "threadIdx.x"))
