@@ -1,4 +1,4 @@
-"""Random networks of real operators on the CPU: images and rows, moved, joined, reduced; near to what NumPy makes of them."""
+"""Random networks of real operators on the CPU, images and rows, moved, joined, reduced: near to what NumPy makes of them."""
 
 import numpy as np
 import pytest
@@ -7,6 +7,8 @@ import weft
 from weft.compiler.graph import Graph, Node, TensorType
 from weft.runtime.kernels import run as meaning
 
+STEPS = ("conv", "pool", "point", "sum", "concat", "softmax", "norm", "transpose", "reshape", "matmul", "mean", "slice", "pad",
+         "resize")
 POINT = ("Relu", "Tanh", "Sigmoid", "HardSwish", "Gelu", "Softplus", "Neg", "Abs")
 
 
@@ -36,8 +38,7 @@ class Builder:
         return found[self.rng.integers(len(found))] if found else None
 
     def step(self) -> None:
-        choice = ("conv", "pool", "point", "sum", "concat", "softmax", "norm", "transpose", "reshape", "matmul", "mean", "slice",
-                  "pad", "resize")[self.rng.integers(14)]
+        choice = STEPS[self.rng.integers(len(STEPS))]
         image = choice in ("conv", "pool", "resize")
         name = self.any(4) if image else self.any()
         if name is not None and (not image or min(self.values[name].shape[2:]) >= 3):
@@ -46,10 +47,12 @@ class Builder:
     def _conv(self, name, x):
         o, k = int(self.rng.integers(1, 20)), int(self.rng.integers(1, 4))
         attrs = {"strides": (1, 2), "pads": (1, 0, 0, 1), "minimum": 0.0} if self.rng.integers(2) else {}
-        self.node("Conv", [name, self.reals(o, x.shape[1], k, k) / np.float32(k * x.shape[1] ** 0.5), self.reals(o)], **attrs)
+        weights = self.reals(o, x.shape[1], k, k) / np.float32(k * x.shape[1] ** 0.5)
+        self.node("Conv", [name, weights, self.reals(o)], **attrs)
 
     def _pool(self, name, x):
-        self.node(("MaxPool", "AveragePool")[self.rng.integers(2)], [name], kernel_shape=(3, 2), strides=(2, 1), pads=(1, 0, 1, 1))
+        op = ("MaxPool", "AveragePool")[self.rng.integers(2)]
+        self.node(op, [name], kernel_shape=(3, 2), strides=(2, 1), pads=(1, 0, 1, 1))
 
     def _point(self, name, x):
         self.node(POINT[self.rng.integers(len(POINT))], [name])
