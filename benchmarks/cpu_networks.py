@@ -1,7 +1,8 @@
 """Networks on the CPU beside ONNX Runtime: `python -m benchmarks.cpu_networks [NETWORK...] [--layers] [--json]`.
 
 int8 and float32, one thread and two, in one run: weft and ONNX Runtime take turns, a burst of runs each, and the median of all
-runs counts; the shortest one, which other programs disturb least, is shown beside it. Both get the same images, and weft's output is held against its reference, and near ONNX Runtime's.
+runs counts. What other programs disturb less is shown beside it: the shortest run, and with one thread the processor's time.
+Both get the same images; weft's output is held against its reference, and how far it is from ONNX Runtime's is told.
 """
 
 import argparse
@@ -55,24 +56,24 @@ def onnx_runtime(model: bytes, threads: int) -> Callable[[np.ndarray], np.ndarra
     return lambda x: session.run(None, {"image": x})[0]
 
 
-def times(functions: Iterable[Callable], x: np.ndarray) -> list[list[float]]:
-    """Seconds of all runs of each function, which take turns."""
+def times(functions: Iterable[Callable], x: np.ndarray) -> list[list[tuple[float, float]]]:
+    """(seconds, seconds of this thread's processor) of all runs of each function, which take turns."""
     functions = list(functions)
-    taken: list[list[float]] = [[] for _ in functions]
+    taken: list[list[tuple[float, float]]] = [[] for _ in functions]
     for _ in range(ROUNDS):
         for function, its in zip(functions, taken):
             time.sleep(SETTLE)
             function(x)  # brings its weights back into the caches
             for _ in range(BURST):
-                began = time.perf_counter()
+                began, busy = time.perf_counter(), time.thread_time()
                 function(x)
-                its.append(time.perf_counter() - began)
+                its.append((time.perf_counter() - began, time.thread_time() - busy))
     return taken
 
 
 def measure(name: str, model: bytes, dtype: str, threads: Iterable[int]) -> list[dict]:
-    """A row for each number of threads: seconds of either, their ratio, the goal, MACs, whether weft agrees with its reference, and
-    how far it is from ONNX Runtime, as a part of the largest output."""
+    """A row for each number of threads: seconds of either, their ratio, the goal, MACs, whether weft agrees with its reference,
+    and how far it is from ONNX Runtime, as a part of the largest output."""
     began = time.perf_counter()
     module = compile(frontends.onnx.load(model, name), DEFAULT, target="cpu", cpu="native")
     compiled, rows = time.perf_counter() - began, []
@@ -84,13 +85,16 @@ def measure(name: str, model: bytes, dtype: str, threads: Iterable[int]) -> list
     for count in threads:
         ours, theirs = Function(module, threads=count), onnx_runtime(model, count)
         y, expected = ours(x), theirs(x)
-        taken = times((ours, theirs), x)
-        (mine, its), (my_least, its_least) = map(statistics.median, taken), map(min, taken)
-        rows.append({"network": name, "dtype": dtype, "threads": count, "macs": module.macs, "seconds": mine, "onnx_runtime_seconds": its,
-                     "ratio": its / mine, "least_seconds": my_least, "onnx_runtime_least_seconds": its_least, "ratio_of_least": its_least / my_least,
-                     "goal": GOALS[dtype], "agrees": agrees, "compile_seconds": compiled,
-                     "difference": float(np.abs(y - expected).max() / np.abs(expected).max()),
-                     "on_host": sorted({o.op for o in module.operators if o.where == "host"})})
+        (taken, busy), (their_taken, their_busy) = (zip(*runs) for runs in times((ours, theirs), x))
+        (mine, its), (my_least, its_least) = map(statistics.median, (taken, their_taken)), map(min, (taken, their_taken))
+        my_busy, its_busy = map(statistics.median, (busy, their_busy)) if count == 1 else (None, None)
+        rows.append({
+            "network": name, "dtype": dtype, "threads": count, "macs": module.macs, "seconds": mine, "onnx_runtime_seconds": its,
+            "ratio": its / mine, "least_seconds": my_least, "onnx_runtime_least_seconds": its_least,
+            "ratio_of_least": its_least / my_least, "processor_seconds": my_busy, "onnx_runtime_processor_seconds": its_busy,
+            "ratio_of_processor": its_busy / my_busy if count == 1 else None, "goal": GOALS[dtype], "agrees": agrees,
+            "compile_seconds": compiled, "difference": float(np.abs(y - expected).max() / np.abs(expected).max()),
+            "on_host": sorted({o.op for o in module.operators if o.where == "host"})})
     return rows
 
 
@@ -107,13 +111,15 @@ def measure_all(names: Iterable[str] = NETWORKS, threads: Iterable[int] = (1, 2)
 
 def table(rows: list[dict]) -> Table:
     """A row a measurement."""
-    shown = Table(title="on the CPU, beside ONNX Runtime; the median of runs that took turns", title_justify="left")
-    for column in ("network", "dtype", "threads", "weft ms", "GMAC/s", "ONNX Runtime ms", "GMAC/s", "times as fast", "of the shortest", "goal", "agrees"):
+    shown = Table(title="on the CPU, beside ONNX Runtime (ORT); medians of runs that took turns", title_justify="left")
+    for column in ("network", "dtype", "threads", "weft ms", "GMAC/s", "ORT ms", "GMAC/s", "times as fast", "of the shortest",
+                   "of the processor", "goal", "agrees"):
         shown.add_column(column, justify="left" if column in ("network", "dtype", "agrees") else "right")
     for row in rows:
         speeds = (f"{row['macs'] / row[key] / 1e9:.0f}" for key in ("seconds", "onnx_runtime_seconds"))
+        ratios = (f"{row[key]:.2f}" if row[key] else "" for key in ("ratio", "ratio_of_least", "ratio_of_processor"))
         shown.add_row(row["network"], row["dtype"], str(row["threads"]), f"{1e3 * row['seconds']:.3f}", next(speeds),
-                      f"{1e3 * row['onnx_runtime_seconds']:.3f}", next(speeds), f"{row['ratio']:.2f}", f"{row['ratio_of_least']:.2f}", f"{row['goal']:.1f}",
+                      f"{1e3 * row['onnx_runtime_seconds']:.3f}", next(speeds), *ratios, f"{row['goal']:.1f}",
                       "yes" if row["agrees"] and not row["on_host"] else ", ".join(row["on_host"]) or "NO")
     return shown
 

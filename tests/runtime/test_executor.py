@@ -46,6 +46,14 @@ def test_layers_add_up_to_the_cycles_of_the_launch(digits):
     assert {"name", "op", "where", "macs", "cycles"} <= set(shown["layers"][0])
 
 
+def test_accounts_are_made_when_someone_asks(digits):
+    _, report = digits.run(X, device="timing")
+    assert report.cycles and report.utilisation == pytest.approx(digits.macs / 256 / report.cycles)
+    assert "accounts" not in vars(report) and all(row.cycles is None for row in report.rows)
+    assert sum(layer.cycles for layer in report.accelerated) == report.cycles and "accounts" in vars(report)
+    assert digits.run(X)[1].accounts == []
+
+
 def test_a_module_for_another_config_is_refused(digits):
     small = PRESETS["1x8x8"]
     with pytest.raises(WeftError, match="^" + re.escape(

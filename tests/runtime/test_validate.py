@@ -71,7 +71,7 @@ class AnyOrder(TokenMachine):
     rng = np.random.default_rng(0)
 
     def next(self):
-        ready = [q[0] for m, q in self.waiting.items() if q and self.blocked_by(m) is None]
+        ready = [q[0] for m, q in self.waiting.items() if q and not self.blocked(m)]
         return int(self.rng.choice(ready)) if ready else None
 
 

@@ -6,4 +6,5 @@ drawLayerControls();
 drawRoofline();
 drawModules();
 drawLosses();
-drawTimelines().then(() => selection.choose(rows.length ? rows.reduce((a, b) => (b.cycles > a.cycles ? b : a)).index : null));
+drawTimelines().then(
+  () => selection.choose(rows.length ? rows.reduce((a, b) => (b.cycles > a.cycles ? b : a)).index : null));

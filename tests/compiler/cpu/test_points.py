@@ -24,7 +24,8 @@ def test_neighbours_are_one_loop():
 
 def test_they_run_in_the_order_of_what_is_written():
     """An image of the caller's to one with its channels last."""
-    outer, inner = loops((1, 5, 2, 3), channels_last("float32", (1, 5, 2, 3)).strides, plain("float32", (1, 5, 2, 3)).strides)
+    shape = (1, 5, 2, 3)
+    outer, inner = loops(shape, channels_last("float32", shape).strides, plain("float32", shape).strides)
     assert (outer, inner) == (Loop(6, (16, 1)), Loop(5, (1, 6)))
 
 
@@ -52,7 +53,8 @@ def test_equal_kernels_have_equal_text():
     def text(x, y):
         view = plain("float32", (4, 32))
         made = points.kernel("any", (4, 32), points.whole(y, view), [points.whole(x, view)], lambda value: value * 2.0)
-        assert isinstance(made.program.body, For) and made.program.body.kind == "parallel" and list(made.program.arguments) == [x, y]
+        assert isinstance(made.program.body, For) and made.program.body.kind == "parallel"
+        assert list(made.program.arguments) == [x, y]
         module = ir.Module("m")
         emit(made.program, "kernel", FORMS["plain"], module)
         return str(module)

@@ -14,6 +14,7 @@ from .layout import SPATIAL, Border, Fill, borders, fills, images, inner_view
 
 LAYOUT = "layout"  # an operator that changes where values lie, and nothing else
 INNER = (*SPATIAL, "dense", "Gemm", "MatMul")  # operators that do not read and write the caller's tensors themselves
+PRODUCTS = ("MatMul",)  # operators that take the last two axes of their tensors for matrices
 SLACK = 64  # bytes behind a tensor that a whole vector may reach
 
 
@@ -61,6 +62,7 @@ class _Planner:
             self._copy(node, border, found)
         caller = {*self.inputs, *self.outputs}
         inside = images(self.graph, [node for node in self.nodes if node.op != LAYOUT])
+        self._rows_of_products(inside)
         names = dict.fromkeys(name for node in self.nodes for name in (*node.inputs, *node.outputs)
                               if name and name not in self.graph.constants)
         type_ = self.graph.tensors
@@ -96,6 +98,20 @@ class _Planner:
         self._rename(self.nodes[maker].outputs, name, made)
         self.nodes.insert(maker + 1, Node(f"{name}.outside", LAYOUT, [made], [name], where="cpu"))
         self.makers.insert(maker + 1, self.makers[maker])
+
+    def _rows_of_products(self, images_: set[str]) -> None:
+        """Matrix products of what lies as an image go by way of tensors that lie row-major."""
+        for node in [node for node in self.nodes if node.op in PRODUCTS]:
+            for name in dict.fromkeys(node.inputs):
+                if name in images_:
+                    at = self.nodes.index(node)
+                    self._rename(node.inputs, name, self._add(at, name, f"{name}.rows", self.makers[at]))
+            name, at = node.outputs[0], self.nodes.index(node)
+            if name in images_:
+                made = self.graph.add_tensor(f"{name}.rows", self.graph.tensors[name])
+                self._rename(node.outputs, name, made)
+                self.nodes.insert(at + 1, Node(f"{name}.image", LAYOUT, [made], [name], where="cpu"))
+                self.makers.insert(at + 1, self.makers[at])
 
     def _copy(self, node: Node, border: Border, found: dict[str, Border]) -> None:
         at, name = self.nodes.index(node), node.inputs[0]
