@@ -3,6 +3,7 @@
 import ctypes
 
 import numpy as np
+import pytest
 from llvmlite import ir
 
 from weft.compiler import interpret
@@ -12,6 +13,7 @@ from weft.compiler.stmt import LoopProgram
 from weft.llvm.machine import Form, Loaded, host_forms, object_code
 
 FORMS = host_forms()
+each_form = pytest.mark.parametrize("form", FORMS, ids=str)
 GUARD = 256  # bytes around an argument that must stay as they are
 
 
@@ -59,3 +61,10 @@ def agree(program: LoopProgram, form: Form, arrays: dict[str, np.ndarray], turns
 def close(a: np.ndarray, b: np.ndarray, ulps: float) -> bool:
     unit = np.finfo(b.dtype).eps * max(1e-30, np.abs(b[np.isfinite(b)]).max(initial=0))
     return np.allclose(a, b, rtol=0, atol=ulps * unit, equal_nan=True)
+
+
+def random(rng, dtype: str, values: int) -> np.ndarray:
+    if dtype.startswith("float"):
+        return rng.normal(0, 3, values).astype(dtype)
+    info = np.iinfo(dtype)
+    return rng.integers(info.min, info.max, values, dtype, endpoint=True)

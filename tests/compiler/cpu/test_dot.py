@@ -6,12 +6,10 @@ import numpy as np
 import pytest
 from llvmlite import ir
 
-from tests.compiler.cpu.programs import FORMS
+from tests.compiler.cpu.programs import each_form
 from weft.compiler.cpu.dot import dot2, dot4
 from weft.llvm.machine import FORMS as ALL, Loaded, object_code
 from weft.llvm.values import I32, POINTER, Pointer, vector
-
-each_form = pytest.mark.parametrize("form", FORMS, ids=str)
 
 
 def run(form, meaning, *arrays):

@@ -1,10 +1,9 @@
 """Requantisation on floating-point units is the integer function, in each of its ways."""
 
 import numpy as np
-import pytest
 from hypothesis import given, settings, strategies as st
 
-from tests.compiler.cpu.programs import FORMS, agree
+from tests.compiler.cpu.programs import agree, each_form
 from weft.compiler import te
 from weft.compiler.cpu.requantise import CLAMPED, NARROW, WIDE, way
 from weft.compiler.expr import call
@@ -14,7 +13,6 @@ from weft.isa.quantise import HALF_AWAY, HALF_EVEN, HALF_UP, requantise
 from weft.llvm.machine import FORMS as ALL
 
 N = 256
-each_form = pytest.mark.parametrize("form", FORMS, ids=str)
 
 
 def requantised(form, acc, multiplier, shift, chosen, **attrs):
