@@ -16,7 +16,7 @@ from .figures import causes, figures, loss_label
 from .timeline import packed, timeline
 
 HERE = Path(__file__).parent
-SCRIPTS = ("base.js", "bars.js", "layers.js", "roofline.js", "timeline.js", "main.js")  # in this order, in one scope
+SCRIPTS = ("base.js", "bars.js", "layers.js", "roofline.js", "slices.js", "timeline.js", "main.js")  # in this order, in one scope
 
 
 @dataclass(frozen=True)
