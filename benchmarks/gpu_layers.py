@@ -69,7 +69,8 @@ def torch_seconds(name: str, half: bool) -> float | None:
         return None
     channels, size, filters, kernel, stride, groups = LAYERS[name]
     kind = torch.float16 if half else torch.float32
-    conv = torch.nn.Conv2d(channels, filters, kernel, stride, kernel // 2, groups=groups).cuda().to(kind, memory_format=torch.channels_last).eval()
+    conv = torch.nn.Conv2d(channels, filters, kernel, stride, kernel // 2, groups=groups)
+    conv = conv.cuda().to(kind, memory_format=torch.channels_last).eval()
     x = torch.randn(1, channels, size, size, device="cuda", dtype=kind).to(memory_format=torch.channels_last)
     torch.backends.cudnn.benchmark = True
     with torch.inference_mode():

@@ -3,8 +3,8 @@
     open_gpu(module)                   the first GPU of this machine, through the bindings of `cuda-python`
     Running(module, function, gpu)     one function with its kernels, arena and constants on the GPU, to be run many times
 
-The driver translates PTX for the GPU that is there, so a module runs on every one from its architecture on. Bindings are imported
-when a GPU is asked for, and not before: nothing else needs them.
+The driver translates PTX for the GPU that is there, so a module runs on every one from its architecture on. Bindings are
+imported when a GPU is asked for, and not before: nothing else needs them.
 """
 
 import ctypes
@@ -133,7 +133,8 @@ class Running:
     def __init__(self, module: Module, function: GpuFunction, gpu: Gpu):
         self.function, self.gpu = function, gpu
         loaded = gpu.load(function.ptx)
-        self._begins = {"arena": gpu.allocate(function.arena_size + self.SLACK), "constants": gpu.allocate(function.constants.size + self.SLACK)}
+        sizes = {"arena": function.arena_size, "constants": function.constants.size}
+        self._begins = {name: gpu.allocate(size + self.SLACK) for name, size in sizes.items()}
         weakref.finalize(self, _free, gpu, tuple(self._begins.values()))
         gpu.write(self._begins["constants"], function.constants)
         kernels = {symbol: gpu.kernel(loaded, symbol) for symbol in dict.fromkeys(step.symbol for step in function.steps)}
@@ -143,7 +144,7 @@ class Running:
         self._marks: list = []
 
     def run(self, inputs: Sequence[np.ndarray], timed: bool = False) -> list[np.ndarray]:
-        """New arrays, the function's outputs. inputs: of the shapes and dtypes of its inputs. timed: keep what `shares` needs."""
+        """New arrays, the function's outputs. inputs: of the shapes and dtypes of its inputs. timed: keep what `seconds` needs."""
         self.gpu.use()
         for (name, offset), array in zip(self.function.inputs.items(), inputs, strict=True):
             self.gpu.write(self._begins["arena"] + offset, array)
@@ -155,7 +156,7 @@ class Running:
         return outputs
 
     def launch(self, timed: bool = False, only: Container[int] | None = None):
-        """All kernels, or those of these positions in the operators, on the inputs that are there; it does not wait for them."""
+        """All kernels, or those of these positions in the operators, on the inputs that are there; without waiting."""
         for mark in self._marks:
             self.gpu.forget(mark)
         self._marks = [self.gpu.event()] if timed else []

@@ -68,7 +68,8 @@ class _Kernel(Expressions):
                 set.add(argument.attributes, "readonly")
             self.places[buffer] = Pointer(self.builder, argument)
         self.bound: dict[Var, str] = {}
-        self.outside = frozenset(name for name in THREADS if self.sizes.extents[name] > 1)  # whose loops are not around this place
+        # threads whose loops do not stand around this place
+        self.outside = frozenset(name for name in THREADS if self.sizes.extents[name] > 1)
         self.own = {name: Var(name) for name in THREADS}
         self.shared = 0
 

@@ -45,8 +45,10 @@ class Ending:
         tensor = self.tensors.get(f"${name}") or self.constant(name, whole)
         return tensor[column]
 
-    def quantised(self, prefix: str, qnt: str, acc: Expr, column: Expr, correction: np.ndarray | int = 0, largest: float = np.inf) -> Expr:
-        """int32 within int8, of int32 sums. correction: what is added to the bias of each channel; largest: |acc| stays below."""
+    def quantised(self, prefix: str, qnt: str, acc: Expr, column: Expr, correction: np.ndarray | int = 0,
+                  largest: float = np.inf) -> Expr:
+        """int32 within int8, of int32 sums. correction: what is added to the bias of each channel; largest: |acc| stays
+        below."""
         ending = lanes.lanes(self.graph, qnt, 2)
         bias, scale, *others = ending.arrays
         bias = bias.reshape(-1).astype(np.int64) + correction
@@ -62,8 +64,8 @@ class Ending:
 
     def finished(self, acc: Expr, column: Expr, place: tuple[Expr, ...], correction: np.ndarray | int = 0,
                  largest: float = np.inf, qnt: int = 2, added: str | None = None) -> Expr:
-        """What is stored at a place of the node's output. qnt: the position of its lanes among the inputs; a table comes behind
-        them. added: the name of the tensor that conv2d_add adds, whose lanes and whose table come behind it."""
+        """What is stored at a place of the node's output. qnt: the position of its lanes among the inputs; a table comes
+        behind them. added: the name of the tensor that conv2d_add adds, whose lanes and whose table come behind it."""
         node, graph, out = self.node, self.graph, self.node.outputs[0]
         whole = self.quantised("", node.inputs[qnt], acc, column, correction, largest)
         if added is not None:

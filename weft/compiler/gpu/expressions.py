@@ -27,7 +27,7 @@ class Expressions(Values):
     def __init__(self, builder: ir.IRBuilder):
         super().__init__(FORM, builder)
         self.last: dict[Var, int] = {}
-        self.aligned: dict[Buffer, int] = {}  # a power of two of bytes that divides the address of a buffer's value at (0, 0, ..)
+        self.aligned: dict[Buffer, int] = {}  # bytes, a power of two, that divide the address of a buffer's (0, 0, ..)
 
     # Indices
 
@@ -106,7 +106,10 @@ class Expressions(Values):
 
     def _load_registers(self, buffer: Buffer, indices: tuple[Expr, ...], apart: int | None) -> Value:
         kind = TYPES[buffer.dtype]
-        load = lambda lane: Value(self.builder, self.builder.load(self.register(buffer, indices, lane), typ=kind))  # noqa: E731
+
+        def load(lane: int) -> Value:
+            return Value(self.builder, self.builder.load(self.register(buffer, indices, lane), typ=kind))
+
         if not apart:
             return load(0)
         whole = Value(self.builder, ir.Constant(vector(kind, self.lanes), ir.Undefined))

@@ -149,7 +149,7 @@ class _Threads(interpret.Interpreter):
         return max(int(value), 0) if np.ndim(value) == 0 else None
 
     def _do(self, turns: list[tuple[Var, int]], store: Store, at: interpret.Environment) -> bool:
-        """A store for all turns of loops around it at once. False, with nothing done, where turns may depend on one another."""
+        """A store for all turns of loops around it at once. False, with nothing done, where turns may depend on others."""
         extents = [extent for _, extent in turns]
         if 0 in extents:
             return True
@@ -171,7 +171,8 @@ class _Threads(interpret.Interpreter):
         whole = (self.count, *extents)
         kept = tuple(1 if k in reduced else n for k, n in enumerate(whole))
         mask = active.reshape(-1, *[1] * d)
-        places = np.broadcast_to(self._flat(store.buffer, self._masked([self._value(i, env) for i in store.indices], mask)), kept)
+        indices = self._masked([self._value(i, env) for i in store.indices], mask)
+        places = np.broadcast_to(self._flat(store.buffer, indices), kept)
         if d and not _distinct_per_thread(places, active):
             return False
         values = np.broadcast_to(np.asarray(self._value(value, env, mask)), whole)
@@ -189,8 +190,9 @@ class _Threads(interpret.Interpreter):
         before, new = array.view(bits)[places], values.view(bits)
         array[places] = values
         if buffer in self.logs:
-            changed = (before != new) | (array.view(bits)[places] != new)
-            self.logs[buffer].write(buffer.name, places[changed], thread[changed], (array.view(bits)[places] != new)[changed])
+            lost = array.view(bits)[places] != new
+            changed = (before != new) | lost
+            self.logs[buffer].write(buffer.name, places[changed], thread[changed], lost[changed])
 
     def _who_stores(self, buffer: Buffer) -> np.ndarray:
         """Outside of a thread's loops its first turn stores what others see; each keeps what is its own."""

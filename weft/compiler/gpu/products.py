@@ -2,8 +2,8 @@
 
     sums[p, c] = sum over (k, v) of x(p, k, v) * w[c, k, v]          p: rows (pixels), c: columns (output channels)
 
-A block of threads makes a tile of rows by columns. For each MMA_DEPTH products it brings the tile's x and w into shared memory,
-where x may gather what it likes; each warp then multiplies a part of the rows with all columns of the tile. A thread keeps
+A block of threads makes a tile of rows by columns. For each MMA_DEPTH products it brings the tile's x and w into shared
+memory, where x may gather what it likes; each warp then multiplies a part of the rows with all columns of the tile. A thread keeps
 neighbouring rows and columns, so that it stores whole vectors.
 """
 
@@ -39,7 +39,8 @@ class Tile:
         return -(-rows // self.shape[0]) * -(-columns // self.shape[1])
 
 
-TILES = (Tile(4, 2, 8), Tile(4, 1, 8), Tile(2, 2, 8), Tile(2, 1, 8), Tile(2, 1, 4), Tile(1, 1, 8), Tile(1, 1, 4), Tile(1, 1, 2))
+TILES = (Tile(4, 2, 8), Tile(4, 1, 8), Tile(2, 2, 8), Tile(2, 1, 8), Tile(2, 1, 4), Tile(1, 1, 8), Tile(1, 1, 4),
+         Tile(1, 1, 2))
 
 
 def choose(rows: int, columns: int) -> Tile:
@@ -76,7 +77,8 @@ def program(name: str, problem: Problem, tile: Tile, arguments: Callable[[], dic
     whole = {"p": padded(q.rows, tall), "c": padded(q.columns, wide)}
     k, v = te.reduce_axis("k", padded(q.depth * q.lanes, MMA_DEPTH) // q.lanes), te.reduce_axis("v", q.lanes)
     x = te.compute("x", {"p": whole["p"], "k": k.extent, "v": v.extent}, q.x, 0)
-    sums = te.compute("sums", whole, lambda p, c: te.sum(x[p, k, v].astype("int32") * q.w[c, k, v].astype("int32"), [k, v]), 0)
+    sums = te.compute("sums", whole, lambda p, c: te.sum(
+        x[p, k, v].astype("int32") * q.w[c, k, v].astype("int32"), [k, v]), 0)
     y = te.compute("y", whole, lambda p, c: q.finish(sums[p, c], p, c), 0, kept=(q.rows, q.columns), into=q.into, at=q.at)
     s = Schedule(y)
     w = s.cache_read(q.w, "shared", [sums])

@@ -1,7 +1,7 @@
 """From a run of nodes to kernels for a GPU: `build(graph, nodes, outputs)`.
 
-Layouts are the CPU's (weft.compiler.cpu.plan). A step is one launch of a kernel, or of the one that fills a tensor's border; steps
-run one after the other. Kernels whose loops are the same are one function of the PTX.
+Layouts are the CPU's (weft.compiler.cpu.plan). A step is one launch of a kernel, or of the one that fills a tensor's border;
+steps run one after the other. Kernels whose loops are the same are one function of the PTX.
 """
 
 import hashlib
@@ -31,7 +31,8 @@ FILLERS = 128  # threads of a block that fills a border
 
 @dataclass(frozen=True)
 class Place:
-    """Where an argument of a kernel lies: bytes from the begin of `memory`, "arena" or "constants", to its value at (0, 0, ..)."""
+    """Where an argument of a kernel lies: bytes from the begin of `memory`, "arena" or "constants", to the one at
+    (0, 0, ..)."""
 
     memory: str
     offset: int
@@ -84,17 +85,19 @@ class _Builder:
         self.offsets |= callers
         steps = [step for position, of_node in enumerate(kernels) for step in self._steps(position, of_node)]
         text = ptx(self.module, self.architecture)
-        return Program({name: callers[name] for name in self.planned.inputs}, {name: callers[name] for name in self.planned.outputs},
-                       size, self.constants.array(), steps, text)
+        inputs, outputs = ({name: callers[name] for name in names} for names in (self.planned.inputs, self.planned.outputs))
+        return Program(inputs, outputs, size, self.constants.array(), steps, text)
 
     def _steps(self, position: int, kernels: Sequence[Kernel]) -> Iterable[Step]:
         layer = self.planned.makers[position]
         for name in self.planned.nodes[position].outputs:
-            borders = sorted((b for b in self.planned.fills.get(name, ()) if b.words and b.counts[0] * b.counts[1]), key=lambda b: b.offset)
+            borders = [b for b in self.planned.fills.get(name, ()) if b.words and b.counts[0] * b.counts[1]]
+            borders.sort(key=lambda b: b.offset)
             if borders:
                 yield self._step(fill(borders), layer, [Place("arena", self.offsets[name] + borders[0].offset)])
         for kernel in kernels:
-            yield self._step(kernel.program, layer, [self._place(position, name, kernel) for name in kernel.program.arguments])
+            places = [self._place(position, name, kernel) for name in kernel.program.arguments]
+            yield self._step(kernel.program, layer, places)
 
     def _step(self, program: LoopProgram, layer: int, places: Iterable[Place]) -> Step:
         return Step(program, self._symbol(program), dimensions(program), tuple(places), layer)
@@ -121,7 +124,8 @@ def fill(borders: Sequence[Fill]) -> LoopProgram:
     Its argument begins where the first stretch does.
     """
     origin = borders[0].offset
-    ends = [(b.offset - origin + (b.counts[0] - 1) * b.steps[0] + (b.counts[1] - 1) * b.steps[1]) // 4 + b.words for b in borders]
+    ends = [(b.offset - origin + (b.counts[0] - 1) * b.steps[0] + (b.counts[1] - 1) * b.steps[1]) // 4 + b.words
+            for b in borders]
     words = Buffer("border", (max(ends),), "int32", "dram", 0, strides=(1,))
     row, body, rows = Var("row"), Seq([]), 0
     for border in borders:
@@ -142,7 +146,8 @@ def _stretch(border: Fill, words: Buffer, row: Expr, begin: int) -> Stmt:
     inner, (far, near) = border.counts[1], border.steps
     at = binary("add", binary("mul", turn, width), thread)
     left = binary("sub", border.words, binary("mul", turn, width))
-    first = binary("add", binary("mul", binary("floordiv", row, inner), far // 4), binary("mul", binary("mod", row, inner), near // 4))
+    first = binary("add", binary("mul", binary("floordiv", row, inner), far // 4),
+                   binary("mul", binary("mod", row, inner), near // 4))
     value = Const(border.pattern - (1 << 32) if border.pattern >> 31 else border.pattern, "int32")
     store = Store(words, (binary("add", binary("add", first, at), begin),), value)
     return For(turn, Const(-(-border.words // width)), For(thread, binary("min", width, left), store, "threadIdx.x"))

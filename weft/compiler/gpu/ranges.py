@@ -56,7 +56,7 @@ def multiple(e: Expr) -> int:
 
 
 def step(e: Expr, v: Var, turns: int) -> int | None:
-    """How much e grows from one of v's values 0 to turns - 1 to the next; None where that is not known to be always the same."""
+    """How much e grows from one of v's values 0 to turns - 1 to the next; None where that is not known, or varies."""
     if v not in set(walk(e)):
         return 0
     match e:

@@ -22,8 +22,8 @@ SMALL = 16  # rows of a tile where there are no more: a thread has one
 
 @dataclass(frozen=True)
 class Problem:
-    """Sizes; x, w: the expressions of the factors, asked for indices below the sizes only; finish: (sum, g, p, c) to the stored
-    value; into, at: where (g, p, c) is stored, as of te.compute."""
+    """Sizes; x, w: the expressions of the factors, asked for indices below the sizes only; finish: (sum, g, p, c) to the
+    stored value; into, at: where (g, p, c) is stored, as of te.compute."""
 
     matrices: int
     rows: int
@@ -76,7 +76,8 @@ def _outputs(y: Stage, tall: int) -> Axis:
     block_c, c = y.split(c, TILE)
     column, c = y.split(c, EACH)
     y.reorder(g, block_p, block_c, row, column, p, c)
-    for axis, thread in ((block_p, "blockIdx.x"), (block_c, "blockIdx.y"), (g, "blockIdx.z"), (row, "threadIdx.y"), (column, "threadIdx.x")):
+    for axis, thread in ((block_p, "blockIdx.x"), (block_c, "blockIdx.y"), (g, "blockIdx.z"), (row, "threadIdx.y"),
+                         (column, "threadIdx.x")):
         y.bind(axis, thread)
     y.unroll(p)
     y.vectorise(c)

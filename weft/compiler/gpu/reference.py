@@ -12,7 +12,8 @@ from .program import Program
 UNWRITTEN = 0x5A
 
 
-def run(program: Program, inputs: Mapping[str, np.ndarray], types: Mapping[str, tuple[tuple[int, ...], str]]) -> dict[str, np.ndarray]:
+def run(program: Program, inputs: Mapping[str, np.ndarray],
+        types: Mapping[str, tuple[tuple[int, ...], str]]) -> dict[str, np.ndarray]:
     """The outputs of a program, whose arena begins with no known content. types: shape and dtype of each output.
 
     Raises

@@ -42,8 +42,8 @@ def _independent(stmt: Stmt) -> tuple[list[For], Stmt]:
     while True:
         if isinstance(stmt, Seq) and len(stmt.body) == 1:
             stmt = stmt.body[0]
-        elif isinstance(stmt, For) and stmt.kind in ("parallel", "serial") and isinstance(stmt.extent, Const) and stmt.extent.value \
-                and _turns_are_apart(stmt):
+        elif isinstance(stmt, For) and stmt.kind in ("parallel", "serial") and isinstance(stmt.extent, Const) \
+                and stmt.extent.value and _turns_are_apart(stmt):
             loops.append(stmt)
             stmt = stmt.body
         else:
@@ -51,10 +51,11 @@ def _independent(stmt: Stmt) -> tuple[list[For], Stmt]:
 
 
 def _turns_are_apart(loop: For) -> bool:
-    """Whether each turn stores to places of its own, but for what exists in a turn only, and reads nothing of what is stored."""
+    """Whether each turn stores to places of its own, but for what exists in a turn only, and reads nothing of them."""
     stores, inner = list(_stores(loop.body)), set(_allocated(loop.body))
     outer = [store for store in stores if store.buffer not in inner]
-    reads = {load.buffer for store in stores for e in (*store.indices, store.value) for load in walk(e) if isinstance(load, Load)}
+    values = [e for store in stores for e in (*store.indices, store.value)]
+    reads = {load.buffer for e in values for load in walk(e) if isinstance(load, Load)}
     return all(any(loop.var in set(walk(i)) for i in store.indices) for store in outer) \
         and (loop.kind == "parallel" or not reads & {store.buffer for store in outer})
 

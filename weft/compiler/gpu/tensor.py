@@ -77,7 +77,8 @@ def emit_dp4a(code: Expressions, loop: For):
         raise _refuse(loop, "loops that are not one over 4 values that lie one after the other")
     a, b = (_word(code, x, {loop.var: 0}) for x in (found.a, found.b))
     total = _Sum(code, found.acc, {})
-    dp4a = declared(code.builder.module, f"llvm.nvvm.idp4a.{SIGNS[found.a.dtype]}.{SIGNS[found.b.dtype]}", I32, I32, I32, I32)
+    name = f"llvm.nvvm.idp4a.{SIGNS[found.a.dtype]}.{SIGNS[found.b.dtype]}"
+    dp4a = declared(code.builder.module, name, I32, I32, I32, I32)
     total.set(Value(code.builder, code.builder.call(dp4a, [a.ir, b.ir, total.get().ir])))
 
 
@@ -92,8 +93,9 @@ def emit_mma(code: Expressions, loop: For, threads: dict[Var, str], sizes: Dimen
     of = lambda name: {v for v, thread in threads.items() if thread == name}  # noqa: E731
     lane, group = of("threadIdx.x"), of("threadIdx.y")
     used_a, used_b = (set(walk(offset(x.buffer, x.indices))) for x in (found.a, found.b))
-    if used_a & (lane | {j}) or used_b & (group | {i}) or not all(_along(found, x, depth, deep) for x in (found.a, found.b)) \
-            or {found.a.buffer.scope, found.b.buffer.scope} & {"local", "reg"}:
+    in_order = all(_along(found, x, depth, deep) for x in (found.a, found.b))
+    crossed = used_a & (lane | {j}) or used_b & (group | {i})
+    if crossed or not in_order or {found.a.buffer.scope, found.b.buffer.scope} & {"local", "reg"}:
         raise _refuse(loop, f"{found.a} and {found.b}")
     t, g = (code.own[name] for name in MMA_THREADS)
     zero = dict.fromkeys(depth, 0)
@@ -102,7 +104,8 @@ def emit_mma(code: Expressions, loop: For, threads: dict[Var, str], sizes: Dimen
     b = [_word(code, found.b, column, 4, t, half) for half in (0, 16)]
     totals = [_Sum(code, found.acc, {i: row, j: c}) for row in (0, 1) for c in (0, 1)]
     result = ir.LiteralStructType([I32] * 4)
-    mma = declared(code.builder.module, "llvm.nvvm.mma.m16n8k32.row.col." + ".".join(dict.fromkeys(f"{SIGNS[x.dtype]}8" for x in (found.a, found.b))), result, *[I32] * 10)
+    kinds = ".".join(dict.fromkeys(f"{SIGNS[x.dtype]}8" for x in (found.a, found.b)))
+    mma = declared(code.builder.module, f"llvm.nvvm.mma.m16n8k32.row.col.{kinds}", result, *[I32] * 10)
     made = code.builder.call(mma, [x.ir for x in (*a, *b)] + [total.get().ir for total in totals])
     for k, total in enumerate(totals):
         total.set(Value(code.builder, code.builder.extract_value(made, k)))
@@ -122,7 +125,8 @@ class _Sum:
         self.builder.store(value.ir, self.place)
 
 
-def _word(code: Expressions, load: Load, at: dict[Var, Expr | int], factor: int = 0, thread: Var | None = None, more: int = 0) -> Value:
+def _word(code: Expressions, load: Load, at: dict[Var, Expr | int], factor: int = 0, thread: Var | None = None,
+          more: int = 0) -> Value:
     """Four int8 from where the variables are `at`, and factor * thread + more on."""
     place, _ = code.address(load.buffer, tuple(substitute(e, at) for e in load.indices), more)
     if thread is not None:

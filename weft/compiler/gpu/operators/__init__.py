@@ -1,5 +1,5 @@
-"""Operators on a GPU. Those that are worth a schedule of their own have a module here; every other one takes the loops that the
-CPU has for it, spread over threads.
+"""Operators on a GPU. Those that are worth a schedule of their own have a module here; every other one takes the loops
+that the CPU has for it, spread over threads.
 
     @operator("conv2d")
     def build(node, graph, views) -> Kernel | list[Kernel]
@@ -34,7 +34,7 @@ def why_not(node: Node, graph: Graph) -> str:
     return f"the GPU has no kernel for {node.op}" if own is None else own.supports(node, graph)
 
 
-ONLY_OWN = ("conv2d", "conv2d_add", "depthwise_conv2d", "dense", "Conv", "Gemm", "MatMul")  # the CPU's have instructions of CPUs
+ONLY_OWN = ("conv2d", "conv2d_add", "depthwise_conv2d", "dense", "Conv", "Gemm", "MatMul")  # the CPU's are for CPUs
 
 
 def build(node: Node, graph: Graph, views: Mapping[str, View]) -> list[Kernel]:

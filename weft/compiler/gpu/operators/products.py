@@ -111,8 +111,8 @@ def dense(node, graph, views):
     correction, largest = corrections(w.sum(2, dtype=np.int64), lift(graph, name, source))
     at = lambda p, c: (p, c, *(as_expr(0),) * (len(target.shape) - 2))  # noqa: E731
     finish = lambda total, p, c: ending.finished(total, c, at(p, c), correction, largest * parts)  # noqa: E731
-    return _kernel(node, Problem(rows, columns, depth, lanes_, seen, weights, finish, target.placeholder("y"), at), tile, ending,
-                   {name: x})
+    problem = Problem(rows, columns, depth, lanes_, seen, weights, finish, target.placeholder("y"), at)
+    return _kernel(node, problem, tile, ending, {name: x})
 
 
 def _packed(ending: Ending, w: np.ndarray, lanes_: int) -> te.Tensor:

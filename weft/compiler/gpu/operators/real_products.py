@@ -1,5 +1,6 @@
 """Convolutions and matrix products of float32."""
 
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -33,7 +34,8 @@ class Inputs:
     def constant(self, name: str, values: np.ndarray) -> te.Tensor:
         if name not in self.tensors:
             self.constants[name] = np.ascontiguousarray(values)
-            self.tensors[name] = te.placeholder(name[1:], {f"a{k}": n for k, n in enumerate(values.shape)}, values.dtype.name, 0)
+            axes = {f"a{k}": n for k, n in enumerate(values.shape)}
+            self.tensors[name] = te.placeholder(name[1:], axes, values.dtype.name, 0)
         return self.tensors[name]
 
     def shape(self, position: int) -> tuple[int, ...]:
@@ -46,7 +48,7 @@ class Inputs:
         """The value of an input that broadcasts to the output, at a place of that."""
         shape = self.shape(position)
         place = place[len(place) - len(shape):]
-        return self.tensor(position)[tuple(as_expr(0) if n == 1 else i for n, i in zip(shape, place))] if shape else self.tensor(position)[()]
+        return self.tensor(position)[tuple(as_expr(0) if n == 1 else i for n, i in zip(shape, place))]
 
     def kernel(self, problem: Problem) -> Kernel:
         program = real_products.program(self.node.name, problem, lambda: self.tensors, self.node.outputs[0])
@@ -84,15 +86,15 @@ def conv(node, graph, views):
     def finish(total, g, p, c):
         return clamped(node.attrs, total + given.tensor(2)[g * each + c] if given.has(2) else total)
 
-    return given.kernel(Problem(groups, n * oh * ow, each, kh * kw * ci, seen, lambda g, c, k: packed[g * each + c, k], finish,
-                                target.placeholder("y"), lambda g, p, c: (p // (oh * ow), g * each + c, p // ow % oh, p % ow)))
+    weight = lambda g, c, k: packed[g * each + c, k]  # noqa: E731
+    at = lambda g, p, c: (p // (oh * ow), g * each + c, p // ow % oh, p % ow)  # noqa: E731
+    return given.kernel(Problem(groups, n * oh * ow, each, kh * kw * ci, seen, weight, finish, target.placeholder("y"), at))
 
 
 def depthwise(node, graph, views, given: Inputs, pads):
     w = graph.constants[node.inputs[1]]
-    node_ = type(node)(node.name, node.op, node.inputs, node.outputs,
-                       {"strides": node.attrs.get("strides", (1, 1)), "pads": pads, "dilations": node.attrs.get("dilations", (1, 1))})
-    window = Window(node_, graph, views, w.shape[2:])
+    attrs = {"strides": node.attrs.get("strides", (1, 1)), "pads": pads, "dilations": node.attrs.get("dilations", (1, 1))}
+    window = Window(replace(node, attrs=attrs), graph, views, w.shape[2:])
 
     def wide(values):
         whole = np.zeros((*values.shape[:-1], window.whole["c"]), np.float32)
@@ -122,8 +124,9 @@ def gemm(node, graph, views):
             total = total + (other if beta.value == 1 else other * beta)
         return clamped(node.attrs, total)
 
-    return given.kernel(Problem(1, rows, columns, depth, lambda g, p, k: a[(k, p, *more) if turned[0] else (p, k, *more)],
-                                lambda g, c, k: b[(c, k) if turned[1] else (k, c)], finish, target.placeholder("y"), lambda g, p, c: (p, c)))
+    left = lambda g, p, k: a[(k, p, *more) if turned[0] else (p, k, *more)]  # noqa: E731
+    right = lambda g, c, k: b[(c, k) if turned[1] else (k, c)]  # noqa: E731
+    return given.kernel(Problem(1, rows, columns, depth, left, right, finish, target.placeholder("y"), lambda g, p, c: (p, c)))
 
 
 def matmul_supports(node, graph) -> str:
@@ -154,7 +157,10 @@ def matmul(node, graph, views):
         indices = place(g, p)
         return of(0, indices[:-1], (indices[-1], k))
 
-    return given.kernel(Problem(matrices, rows, shape[-1], given.shape(0)[-1], left, lambda g, c, k: of(1, place(g, as_expr(0))[:-1], (k, c)),
+    def right(g, c, k):
+        return of(1, place(g, as_expr(0))[:-1], (k, c))
+
+    return given.kernel(Problem(matrices, rows, shape[-1], given.shape(0)[-1], left, right,
                                 lambda total, g, p, c: clamped(node.attrs, total), target.placeholder("y"),
                                 lambda g, p, c: (*place(g, p), c)))
 

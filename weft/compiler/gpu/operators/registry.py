@@ -12,8 +12,8 @@ Supports = Callable[[Node, Graph], str]
 
 @dataclass(frozen=True)
 class Operator:
-    """build: kernels of a node; views: where each of its tensors lies that is no constant. supports: why it cannot be built for
-    a node, "" where it can."""
+    """build: kernels of a node; views: where each of its tensors lies that is no constant. supports: why it cannot be built
+    for a node, "" where it can."""
 
     build: Build
     supports: Supports

@@ -58,10 +58,11 @@ class Window:
         return self.x[image, c, row * sh + kh * dh - top, column * sw + kw * dw - left]
 
     def kernel_of(self, combine, finish, ending: Ending | None = None, weights=None) -> Kernel:
-        """combine: (value, tap's weight or None, the reduction axes) to the reduction; finish: (that, p, c) to what is stored."""
+        """combine: (value, tap's weight or None, the reduction axes) to the reduction; finish: (that, p, c) to the result."""
         kh, kw = (te.reduce_axis(f"k{i}", n) for i, n in enumerate(self.kernel))
         seen = te.compute("seen", {**self.whole, "kh": kh.extent, "kw": kw.extent}, self.tap, 0)
-        total = te.compute("total", self.whole, lambda p, c: combine(seen[p, c, kh, kw], weights and weights[kh, kw, c], [kh, kw]), 0)
+        total = te.compute("total", self.whole, lambda p, c: combine(
+            seen[p, c, kh, kw], weights and weights[kh, kw, c], [kh, kw]), 0)
         y = te.compute("y", self.whole, lambda p, c: finish(total[p, c], p, c), 0, kept=(self.rows, self.columns),
                        into=self.target.placeholder("y"), at=self.at)
         s = Schedule(y)
@@ -87,7 +88,8 @@ class Window:
         c, channel = y.split(c, CHANNELS)
         block_c, across = y.split(c, self.across)
         y.reorder(block_p, block_c, pixel, across, channel)
-        for axis, thread in ((block_p, "blockIdx.x"), (block_c, "blockIdx.y"), (pixel, "threadIdx.y"), (across, "threadIdx.x")):
+        for axis, thread in ((block_p, "blockIdx.x"), (block_c, "blockIdx.y"), (pixel, "threadIdx.y"),
+                             (across, "threadIdx.x")):
             y.bind(axis, thread)
         y.vectorise(channel)
         return across
@@ -124,5 +126,8 @@ def max_pool(node, graph, views):
     window = Window(node, graph, views, node.attrs["kernel"])
     up, out = lift(graph, node.outputs[0], window.target), window.target.dtype
     low, high = node.attrs.get("minimum", -128), node.attrs.get("maximum", 127)
-    finish = lambda total, p, c: (np.minimum(np.maximum(stored(total, window.lifted), low), high) + up).astype(out)  # noqa: E731
+
+    def finish(total, p, c):
+        return (np.minimum(np.maximum(stored(total, window.lifted), low), high) + up).astype(out)
+
     return window.kernel_of(lambda x, w, axes: te.max(x.astype("int32"), axes, window.lifted - 128), finish)
