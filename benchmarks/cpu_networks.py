@@ -1,8 +1,8 @@
 """Networks on the CPU beside ONNX Runtime: `python -m benchmarks.cpu_networks [NETWORK...] [--layers] [--json]`.
 
-int8 and float32, one thread and two, in one run: weft and ONNX Runtime take turns, a burst of runs each, and the median of all
-runs counts. What other programs disturb less is shown beside it: the shortest run, and with one thread the processor's time.
-Both get the same images; weft's output is held against its reference, and how far it is from ONNX Runtime's is told.
+int8 and float32, one thread and two, in one run: weft and ONNX Runtime take turns, a burst of runs each, and the median of
+all runs counts. What other programs disturb less is shown beside it: the shortest run, and with one thread the processor's
+time. Both get the same images; weft's output is held against its reference, and how far it is from ONNX Runtime's is told.
 """
 
 import argparse
@@ -72,8 +72,8 @@ def times(functions: Iterable[Callable], x: np.ndarray) -> list[list[tuple[float
 
 
 def measure(name: str, model: bytes, dtype: str, threads: Iterable[int]) -> list[dict]:
-    """A row for each number of threads: seconds of either, their ratio, the goal, MACs, whether weft agrees with its reference,
-    and how far it is from ONNX Runtime, as a part of the largest output."""
+    """A row for each number of threads: seconds of either, their ratio, the goal, MACs, whether weft agrees with its
+    reference, and how far it is from ONNX Runtime, as a part of the largest output."""
     began = time.perf_counter()
     module = compile(frontends.onnx.load(model, name), DEFAULT, target="cpu", cpu="native")
     compiled, rows = time.perf_counter() - began, []
@@ -89,8 +89,9 @@ def measure(name: str, model: bytes, dtype: str, threads: Iterable[int]) -> list
         (mine, its), (my_least, its_least) = map(statistics.median, (taken, their_taken)), map(min, (taken, their_taken))
         my_busy, its_busy = map(statistics.median, (busy, their_busy)) if count == 1 else (None, None)
         rows.append({
-            "network": name, "dtype": dtype, "threads": count, "macs": module.macs, "seconds": mine, "onnx_runtime_seconds": its,
-            "ratio": its / mine, "least_seconds": my_least, "onnx_runtime_least_seconds": its_least,
+            "network": name, "dtype": dtype, "threads": count, "macs": module.macs, "seconds": mine,
+            "onnx_runtime_seconds": its, "ratio": its / mine,
+            "least_seconds": my_least, "onnx_runtime_least_seconds": its_least,
             "ratio_of_least": its_least / my_least, "processor_seconds": my_busy, "onnx_runtime_processor_seconds": its_busy,
             "ratio_of_processor": its_busy / my_busy if count == 1 else None, "goal": GOALS[dtype], "agrees": agrees,
             "compile_seconds": compiled, "difference": float(np.abs(y - expected).max() / np.abs(expected).max()),
@@ -112,8 +113,8 @@ def measure_all(names: Iterable[str] = NETWORKS, threads: Iterable[int] = (1, 2)
 def table(rows: list[dict]) -> Table:
     """A row a measurement."""
     shown = Table(title="on the CPU, beside ONNX Runtime (ORT); medians of runs that took turns", title_justify="left")
-    for column in ("network", "dtype", "threads", "weft ms", "GMAC/s", "ORT ms", "GMAC/s", "times as fast", "of the shortest",
-                   "of the processor", "goal", "agrees"):
+    for column in ("network", "dtype", "threads", "weft ms", "GMAC/s", "ORT ms", "GMAC/s", "times as fast",
+                   "of the shortest", "of the processor", "goal", "agrees"):
         shown.add_column(column, justify="left" if column in ("network", "dtype", "agrees") else "right")
     for row in rows:
         speeds = (f"{row['macs'] / row[key] / 1e9:.0f}" for key in ("seconds", "onnx_runtime_seconds"))

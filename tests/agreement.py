@@ -2,8 +2,8 @@
 
 Programs: all of tests/vectors, random ones, the launches of whole networks. Each runs at every read latency and bus width,
 on both devices; the start and the end of every instruction, all cycles and every byte of DRAM are compared. What was
-compared stands in a file under build/agreement, so that a run that was stopped goes on where it was, and one after a change of
-the machine, the model or the programs begins anew.
+compared stands in a file under build/agreement, so that a run that was stopped goes on where it was, and one after a change
+of the machine, the model or the programs begins anew.
 """
 
 import argparse
@@ -76,7 +76,9 @@ def pieces(kinds: Iterable[str] = (), count: int = PROGRAMS, widths: Iterable[in
 
 
 def _wide(config: Config, bits: int) -> Config:
-    return config if config.bus_bits == bits else dataclasses.replace(config, name=f"{config.name}, {bits} bits", bus_bits=bits)
+    if config.bus_bits == bits:
+        return config
+    return dataclasses.replace(config, name=f"{config.name}, {bits} bits", bus_bits=bits)
 
 
 def _vectors(bits: int, count: int) -> Iterator[Piece]:
@@ -92,8 +94,11 @@ def _random(bits: int, count: int) -> Iterator[Piece]:
         for first in range(0, stop, AT_ONCE):
             seeds = range(first, min(first + AT_ONCE, stop))
             yield Piece("random", f"{preset.name}, seeds {seeds.start} to {seeds.stop - 1}", config,
-                        lambda config=config, seeds=seeds: (random_program(config, s, LENGTHS[s % len(LENGTHS)]) for s in seeds),
-                        _generator)
+                        lambda config=config, seeds=seeds: (_random_program(config, seed) for seed in seeds), _generator)
+
+
+def _random_program(config: Config, seed: int) -> RawProgram:
+    return random_program(config, seed, LENGTHS[seed % len(LENGTHS)])
 
 
 def _networks(bits: int, count: int) -> Iterator[Piece]:
@@ -107,7 +112,7 @@ KINDS = {"vectors": _vectors, "networks": _networks, "random": _random}
 
 
 def _digest(made: Iterable[RawProgram]) -> str:
-    return content_hash(*(part for p in made for part in (p.insns.tobytes().hex(), content_hash(p.dram_before.tobytes().hex()))))
+    return content_hash(*(array.tobytes().hex() for program in made for array in (program.insns, program.dram_before)))
 
 
 @cache
@@ -154,8 +159,10 @@ def _both(program: RawProgram, latency: int) -> tuple[str | None, int | None]:
             device.close()
 
 
-def run(wanted: Iterable[Piece], latencies: tuple[int, ...], file: Path, tell: Callable[[str], None] = lambda line: None) -> list[Result]:
-    """Results of all pieces: those that the file has, and the others, which are written to it one by one. What differed is run again."""
+def run(wanted: Iterable[Piece], latencies: tuple[int, ...], file: Path,
+        tell: Callable[[str], None] = lambda line: None) -> list[Result]:
+    """Results of all pieces: those that the file has, and the others, which are written to it one by one. What differed is
+    run again."""
     file.parent.mkdir(parents=True, exist_ok=True)
     lines = file.read_text().splitlines() if file.exists() else []
     known = {made["key"]: Result(**{**made, "latencies": tuple(made["latencies"]), "differ": tuple(made["differ"])})
@@ -168,8 +175,8 @@ def run(wanted: Iterable[Piece], latencies: tuple[int, ...], file: Path, tell: C
             with file.open("a") as out:
                 out.write(json.dumps(dataclasses.asdict(result)) + "\n")
         found.append(result)
-        tell(f"{result.kind} {result.name}, {result.bus_bits} bits: {result.runs:,} runs, {result.instructions:,} instructions, "
-             f"{len(result.differ)} differ, {result.seconds:.0f} s")
+        tell(f"{result.kind} {result.name}, {result.bus_bits} bits: {result.runs:,} runs, "
+             f"{result.instructions:,} instructions, {len(result.differ)} differ, {result.seconds:.0f} s")
         for line in result.differ[:3]:
             tell(f"  {line}")
     return found
@@ -185,13 +192,14 @@ def table(results: Iterable[Result]) -> Table:
         shown.add_column(column, justify="left" if column == "programs" else "right")
     for (kind, bits), some in rows.items():
         latencies = sorted({latency for result in some for latency in result.latencies})
-        shown.add_row(kind, str(bits), ", ".join(map(str, latencies)), f"{sum(r.programs for r in some):,}", f"{sum(r.runs for r in some):,}",
-                      f"{sum(r.instructions for r in some):,}", f"{sum(r.cycles for r in some):,}", f"{sum(len(r.differ) for r in some):,}")
+        counts = [sum(getattr(r, name) for r in some) for name in ("programs", "runs", "instructions", "cycles")]
+        shown.add_row(kind, str(bits), ", ".join(map(str, latencies)), *(f"{n:,}" for n in counts),
+                      f"{sum(len(r.differ) for r in some):,}")
     return shown
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="The timing device against RTL: every start and end, at every latency and bus width.")
+    parser = argparse.ArgumentParser(description="The timing device against RTL: every start and end, everywhere.")
     parser.add_argument("kinds", nargs="*", default=list(KINDS), help=", ".join(KINDS))
     parser.add_argument("--programs", type=int, default=PROGRAMS, help="random ones of the default configuration")
     parser.add_argument("--latency", type=int, nargs="+", default=LATENCIES)

@@ -1,12 +1,12 @@
-"""How several threads run one function of machine code together, as text of LLVM IR: phases, barriers, and a team that waits.
+"""How several threads run one function of machine code together, as text of LLVM IR: phases, barriers, a team that waits.
 
-A network function is `void f(ptr arena, ptr constants, ptr io, i64 thread, i64 threads, ptr block)`; the threads of a team call it,
-each with its own number, always as many. Its work comes in phases, each in a slice for every thread. Who begins a slice claims it
-first, and who has finished its own takes those that nobody has begun: so a thread that the system lets wait holds up nobody, unless
-in the midst of a slice. A phase is over when all of its slices are done.
+A network function is `void f(ptr arena, ptr constants, ptr io, i64 thread, i64 threads, ptr block)`; the threads of a team
+call it, each with its own number, always as many. Its work comes in phases, each in a slice for every thread. Who begins a
+slice claims it first, and who has finished its own takes those that nobody has begun: so a thread that the system lets wait
+holds up nobody, unless in the midst of a slice. A phase is over when all of its slices are done.
 
-In a strict block (as of zeros) the function ends with a barrier that all threads must reach. In a loose one, which the team here
-uses, threads may come late or not at all, and the team waits only for those that came.
+In a strict block (as of zeros) the function ends with a barrier that all threads must reach. In a loose one, which the team
+here uses, threads may come late or not at all, and the team waits only for those that came.
 
     block, BARRIER_BYTES, zeros at first              team, TEAM_BYTES, zeros at first
       0    i32 threads that have arrived                0    i32 jobs posted so far
@@ -43,8 +43,8 @@ def architecture(triple: str) -> str:
 def barrier(triple: str) -> str:
     """Functions for network functions. They need the C library's sched_yield.
 
-    `@phase(ptr block, ptr work, ptr arena, ptr constants, ptr io, i64 thread, i64 threads, i32 number)`: has the slices of a phase
-        done by `void work(ptr arena, ptr constants, ptr io, i64 slice, i64 slices)`. number: from 1.
+    `@phase(ptr block, ptr work, ptr arena, ptr constants, ptr io, i64 thread, i64 threads, i32 number)`: has the slices of a
+        phase done by `void work(ptr arena, ptr constants, ptr io, i64 slice, i64 slices)`. number: from 1.
     `@finish(ptr block, i64 threads)`: the end of a run.
     `@barrier(ptr block, i64 threads)`: returns when all threads have called it.
     `@tick(ptr block, i64 thread, i64 index)`: thread 0 notes the cycle counter as times[index], if there are times.
@@ -109,7 +109,8 @@ done:
   ret void
 }}
 
-define internal void @phase(ptr %block, ptr %work, ptr %arena, ptr %constants, ptr %io, i64 %thread, i64 %threads, i32 %number) noinline {{
+define internal void @phase(ptr %block, ptr %work, ptr %arena, ptr %constants, ptr %io, i64 %thread, i64 %threads,
+                            i32 %number) noinline {{
   %alone = icmp eq i64 %threads, 1
   br i1 %alone, label %whole, label %start
 whole:
@@ -193,8 +194,8 @@ done:
 
 def team(triple: str) -> str:
     """A module with `work(ptr team, i64 thread)`, which a worker runs until the team ends, and `post(ptr team, i32 end)`,
-    which offers the workers the job that stands in the team's block, does thread 0's part and returns when all that came have left
-    its function; with end 1 it has the workers return. Linux only: workers that wait for long sleep on a futex.
+    which offers the workers the job that stands in the team's block, does thread 0's part and returns when all that came
+    have left its function; with end 1 it has the workers return. Linux only: workers that wait for long sleep on a futex.
     """
     machine = architecture(triple)
     declaration, pause = _PAUSE.get(machine, _NO_PAUSE)

@@ -37,7 +37,8 @@ td.number {{ text-align: right; white-space: nowrap; }}
     <h2 id="layers-title">Layers</h2>
     <p class="hint">Medians of {runs} runs. A layer on the CPU has the time from one barrier of the threads to the next.</p>
     <div class="scroll" tabindex="0" role="region" aria-labelledby="layers-title"><table>
-    <thead><tr><th>layer</th><th>operator</th><th>shape</th><th>MACs</th><th>ms</th><th>GMAC/s</th><th>share</th><th></th></tr></thead>
+    <thead><tr><th>layer</th><th>operator</th><th>shape</th><th>MACs</th><th>ms</th><th>GMAC/s</th><th>share</th><th></th>
+    </tr></thead>
     <tbody>
 {rows}
     </tbody></table></div>
@@ -63,15 +64,16 @@ def data(module: Module, reports: Sequence[RunReport], threads: int) -> dict:
         taken = [layer.seconds for layer in each if layer.seconds is not None]
         layers.append({"name": each[0].name, "op": each[0].op, "where": each[0].where, "shape": list(each[0].shape),
                        "macs": each[0].macs, "seconds": statistics.median(taken) if taken else None})
-    return {"network": module.name, "device": reports[0].device, "threads": threads, "runs": len(reports), "macs": module.macs,
-            "seconds": statistics.median(report.seconds for report in reports), "layers": layers,
+    return {"network": module.name, "device": reports[0].device, "threads": threads, "runs": len(reports),
+            "macs": module.macs, "seconds": statistics.median(report.seconds for report in reports), "layers": layers,
             "agrees": reports[0].agrees, "bit_exact": reports[0].bit_exact}
 
 
 def write(path: str | Path, shown: dict) -> None:
     """Writes the page of `data` beside and renames it. WeftError for another kind of file than .html."""
     if Path(path).suffix != ".html":
-        raise WeftError(f"report {path}", "seconds by layer are drawn as a page", f"'{Path(path).suffix}'", "a file name that ends in .html")
+        raise WeftError(f"report {path}", "seconds by layer are drawn as a page", f"'{Path(path).suffix}'",
+                        "a file name that ends in .html")
     write_atomically(path, page(shown))
 
 
@@ -79,8 +81,8 @@ def page(shown: dict) -> str:
     """The page's text."""
     whole = sum(layer["seconds"] or 0 for layer in shown["layers"])
     threads = f"{shown['threads']} thread" + ("s" if shown["threads"] > 1 else "")
-    agreement = "every byte equal to the reference" if shown["bit_exact"] else "agrees with the reference" if shown["agrees"] else \
-        "differs from the reference" if shown["agrees"] is False else "not compared"
+    words = {None: "not compared", False: "differs from the reference", True: "agrees with the reference"}
+    agreement = "every byte equal to the reference" if shown["bit_exact"] else words[shown["agrees"]]
     facts = {"milliseconds": f"{1e3 * shown['seconds']:.3f}", "MACs": f"{shown['macs']:,}",
              "GMAC/s": f"{shown['macs'] / shown['seconds'] / 1e9:.1f}", "layers": str(len(shown["layers"]))}
     return _PAGE.format(network=html.escape(shown["network"]), style=(HERE / "style.css").read_text(), runs=shown["runs"],
@@ -93,7 +95,8 @@ def _row(layer: dict, whole: float) -> str:
     seconds, kind = layer["seconds"], layer["op"] if layer["where"] == "cpu" else f"{layer['op']}, {layer['where']}"
     share = seconds / whole if seconds is not None and whole else None
     cells = [f"{layer['macs']:,}" if layer["macs"] else "", "" if seconds is None else f"{1e3 * seconds:.3f}",
-             f"{layer['macs'] / seconds / 1e9:.1f}" if layer["macs"] and seconds else "", "" if share is None else f"{share:.1%}"]
+             f"{layer['macs'] / seconds / 1e9:.1f}" if layer["macs"] and seconds else "",
+             "" if share is None else f"{share:.1%}"]
     words = "".join(f"<td>{html.escape(text)}</td>" for text in (layer["name"], kind, "x".join(map(str, layer["shape"]))))
     numbers = "".join(f'<td class="number">{cell}</td>' for cell in cells)
     bar = "" if share is None else f'<meter value="{share:.4f}" aria-label="share of the time">{share:.1%}</meter>'

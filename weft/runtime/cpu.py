@@ -41,7 +41,8 @@ class Running:
         self.function = function
         self._address = code.address(function.symbol)
         if not self._address:
-            raise WeftError(f"module '{module.name}'", f"its code must define '{function.symbol}'", "no such symbol", "compile the model again")
+            raise WeftError(f"module '{module.name}'", f"its code must define '{function.symbol}'", "no such symbol",
+                            "compile the model again")
         self._code = code  # kept for as long as its address is used
         self._types = [module.tensors[name] for name in (*function.inputs, *function.outputs)]
         self._outputs: list[np.ndarray | None] = [None] * len(function.outputs)
@@ -62,8 +63,8 @@ class Running:
         return outputs
 
     def _new_outputs(self) -> list[np.ndarray]:
-        """Arrays for the outputs: those of the last run where nobody holds them any more, for large new ones cost a page fault a
-        page."""
+        """Arrays for the outputs: those of the last run where nobody holds them any more, for large new ones cost a page
+        fault a page."""
         for k in range(len(self._outputs)):
             if self._outputs[k] is None or sys.getrefcount(self._outputs[k]) > HELD_HERE:
                 info = self._types[len(self.function.inputs) + k]

@@ -8,8 +8,8 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Stored:
-    """A constant among a function's constants: an array of `shape` at byte `offset`, its axes put into `order`, neighbours joined
-    so that its shape is `joined`, and of each axis the first `cut` values."""
+    """A constant among a function's constants: an array of `shape` at byte `offset`, its axes put into `order`, neighbours
+    joined so that its shape is `joined`, and of each axis the first `cut` values."""
 
     function: int
     offset: int

@@ -55,7 +55,8 @@ class Team:
         self._job = self._block[text.JOB:].view(np.uint64)
         self._address = self._block.ctypes.data
         self._work, self._post, _ = _code() if threads > 1 else (None, None, None)
-        self._workers = [threading.Thread(target=self._work, args=(self._address, k), daemon=True) for k in range(1, threads)]
+        self._workers = [threading.Thread(target=self._work, args=(self._address, k), daemon=True)
+                         for k in range(1, threads)]
         for worker in self._workers:
             worker.start()
         self._process = os.getpid()

@@ -22,6 +22,7 @@ def _hash_of_sources() -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 
+OF_BUFFERS = ("shape", "dtype", "scope", "element_rank", "threads", "strides", "low")  # what counts of a buffer
 SOURCES = _hash_of_sources()  # of what makes machine code of programs; at once, as they were imported
 
 
@@ -37,7 +38,7 @@ def _text(value, known: dict[int, str]) -> str:
         if id(value) in known:
             return known[id(value)]
         known[id(value)] = f"{type(value).__name__[0].lower()}{len(known)}"
-        own = ("dtype",) if isinstance(value, Var) else ("shape", "dtype", "scope", "element_rank", "threads", "strides", "low")
+        own = ("dtype",) if isinstance(value, Var) else OF_BUFFERS
         return f"{known[id(value)]}:{','.join(repr(getattr(value, name)) for name in own)}"
     if dataclasses.is_dataclass(value):
         fields = (_text(getattr(value, field.name), known) for field in dataclasses.fields(value))

@@ -154,8 +154,8 @@ class Fill:
 
 
 def fills(view: View, border: Border, dtype: str) -> Iterator[Fill]:
-    """What fills the border of an image, whose graph dtype is `dtype`: what is above it with the first row's left end, what is
-    between two rows, and what is behind the last row."""
+    """What fills the border of an image, whose graph dtype is `dtype`: what is above it with the first row's left end, what
+    is between two rows, and what is behind the last row."""
     n, _, h, w = view.shape
     (top, bottom), (left, right) = view.border[2:]
     size = view.itemsize

@@ -1,7 +1,8 @@
 """The memory of a CPU program: what lies in its arena, what its caller gives, and where: `plan(graph, nodes, outputs)`.
 
 Inputs and outputs are the caller's, row-major, and as the graph stores them; `layout` nodes bring them into the program's
-layout and back where operators need that. A tensor that two nodes read with different values in its border is copied for one of them.
+layout and back where operators need that. A tensor that two nodes read with different values in its border is copied for one
+of them.
 """
 
 from collections.abc import Iterable, Mapping

@@ -2,10 +2,9 @@
 
     void f(ptr arena, ptr constants, ptr io, i64 thread, i64 threads, ptr block)
 
-io: addresses of the inputs, then of the outputs. A phase is a kernel, with the borders of what its node makes: a slice of it is a
-part of the turns of the kernel's outermost loop, and of the borders. Kernels that are equal but for names are one function. How
-threads share slices and meet: weft.llvm.threads.
-"""
+io: addresses of the inputs, then of the outputs. A phase is a kernel, with the borders of what its node makes: a slice of it
+is a part of the turns of the kernel's outermost loop, and of the borders. Kernels that are equal but for names are one
+function. How threads share slices and meet: weft.llvm.threads. """
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -32,9 +31,9 @@ Told = Callable[[int, str], None]  # (position in the nodes, name of the one tha
 
 @dataclass(frozen=True)
 class Program:
-    """What a run of nodes became. inputs, outputs: names, in the order of io. layers: for each phase a position in the nodes.
-    constants: uint8. stored: where constants of the graph lie among them, of those that do. code: by form, object files by the
-    symbols that they define; the function's is `symbol` in each."""
+    """What a run of nodes became. inputs, outputs: names, in the order of io. layers: for each phase a position in the
+    nodes. constants: uint8. stored: where constants of the graph lie among them, of those that do. code: by form, object
+    files by the symbols that they define; the function's is `symbol` in each."""
 
     symbol: str
     inputs: tuple[str, ...]
@@ -129,8 +128,8 @@ def _object_file(kernel: Kernel, form: Form, symbol: str) -> bytes:
 
 
 def arena(planned: Plan, kernels: Mapping[str, list[list[Kernel]]]) -> tuple[dict[str, int], int]:
-    """Offsets of all that lies in the arena, and its size. What a kernel takes that is no tensor of the graph and no constant
-    is working memory of its node."""
+    """Offsets of all that lies in the arena, and its size. What a kernel takes that is no tensor of the graph and no
+    constant is working memory of its node."""
     sizes: dict[tuple[int, str], int] = {}
     for of_form in kernels.values():
         for position, of_node in enumerate(of_form):
@@ -155,7 +154,8 @@ class _Main:
 
     def __init__(self, planned: Plan, kernels: list[list[Kernel]], symbols: list[list[str]], offsets: dict[str, int],
                  constants: Constants):
-        self.planned, self.kernels, self.symbols, self.offsets, self.constants = planned, kernels, symbols, offsets, constants
+        self.planned, self.kernels, self.symbols = planned, kernels, symbols
+        self.offsets, self.constants = offsets, constants
         self.caller = {name: k for k, name in enumerate((*planned.inputs, *planned.outputs))}
         self.lines: list[str] = []
         self.count = 0
@@ -183,7 +183,8 @@ class _Main:
     def _call(self, position: int, kernel: Kernel, symbol: str) -> None:
         addresses = [self._address(position, name, kernel) for name in kernel.program.arguments]
         begin, end = self._slice(kernel.turns)
-        self.lines.append(f"  call void @{symbol}({''.join(f'ptr {address}, ' for address in addresses)}i64 {begin}, i64 {end})")
+        pointers = "".join(f"ptr {address}, " for address in addresses)
+        self.lines.append(f"  call void @{symbol}({pointers}i64 {begin}, i64 {end})")
 
     def _slice(self, turns: int) -> tuple[str, str]:
         """The slice's part of so many turns."""
@@ -226,7 +227,8 @@ define internal void @work{number}(ptr %arena, ptr %constants, ptr %io, i64 %sli
   ret void
 }}
 """
-_PHASE = """  call void @phase(ptr %block, ptr @work{number}, ptr %arena, ptr %constants, ptr %io, i64 %thread, i64 %threads, i32 {number})
+_PHASE = """  call void @phase(ptr %block, ptr @work{number}, ptr %arena, ptr %constants, ptr %io, i64 %thread, i64 %threads,
+    i32 {number})
   call void @tick(ptr %block, i64 %thread, i64 {number})"""
 _NETWORK = """
 define void @network(ptr %arena, ptr %constants, ptr %io, i64 %thread, i64 %threads, ptr %block) {{
@@ -236,9 +238,10 @@ define void @network(ptr %arena, ptr %constants, ptr %io, i64 %thread, i64 %thre
   ret void
 }}
 """
-# Writes `words` times the pattern at address + k / inner * outer step + k % inner * inner step, for k from begin to below end.
+# Writes `words` times the pattern at address + k / inner * step0 + k % inner * step1, for k from begin to below end.
 _FILL = """
-define internal void @fill(ptr %address, i64 %words, i64 %inner, i64 %step0, i64 %step1, i32 %pattern, i64 %begin, i64 %end) noinline {
+define internal void @fill(ptr %address, i64 %words, i64 %inner, i64 %step0, i64 %step1, i32 %pattern, i64 %begin,
+                           i64 %end) noinline {
   br label %head
 head:
   %k = phi i64 [ %begin, %0 ], [ %k1, %next ]

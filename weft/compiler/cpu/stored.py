@@ -13,8 +13,8 @@ LEAST = 4096  # bytes of a constant that is worth a look
 
 
 def find(value: np.ndarray, packed: np.ndarray, offset: int) -> Stored | None:
-    """How `value`, a constant of the graph, is had from `packed`, which lies at a byte of the first function's constants; None
-    where it is not."""
+    """How `value`, a constant of the graph, is had from `packed`, which lies at a byte of the first function's constants;
+    None where it is not."""
     if value.dtype != packed.dtype or value.nbytes < LEAST or packed.size < value.size:
         return None
     data = np.ascontiguousarray(packed).reshape(-1).view(np.uint8)
@@ -35,8 +35,9 @@ def _orders(shape: tuple[int, ...], packed: tuple[int, ...]) -> Iterator[tuple]:
         groups, vectors, parts, rows, columns, steps, lanes, *four = packed
         ins, outs = (5, 7)[:1 + len(four)], (1, 6)
         inputs, outputs = steps * (four[0] if four else 1), vectors * lanes
-        yield (0, *outs, *ins, 2, 3, 4), (groups, outputs, inputs, parts, rows, columns), (groups, shape[0] // groups, shape[1], parts, rows, columns)
-        yield (0, *ins, *outs, 2, 3, 4), (groups, inputs, outputs, parts, rows, columns), (groups, shape[0] // groups, shape[1], parts, rows, columns)
+        window, cut = (parts, rows, columns), (groups, shape[0] // groups, shape[1], parts, rows, columns)
+        yield (0, *outs, *ins, 2, 3, 4), (groups, outputs, inputs, *window), cut
+        yield (0, *ins, *outs, 2, 3, 4), (groups, inputs, outputs, *window), cut
     if len(packed) == 4:  # of a depthwise convolution, channels last
         parts, rows, columns, channels = packed
         yield (3, 0, 1, 2), (channels, parts, rows, columns), (shape[0], parts, rows, columns)

@@ -1,5 +1,5 @@
-"""Points whose neighbours in what is written lie apart in what is read, and the other way round: images that change between NCHW
-and NHWC, transposed matrices.
+"""Points whose neighbours in what is written lie apart in what is read, and the other way round: images that change between
+NCHW and NHWC, transposed matrices.
 
 They are met in squares: vectors along what is read, as many as one has lanes, turned in registers, and stored along what is
 written. So both memories are met in whole cache lines. The last square of an axis overlaps the one before.
@@ -16,8 +16,8 @@ FEWEST = 4  # neighbours in what is read that are worth a square
 
 
 def along(sizes: Sequence[int], target: Operand, read: Sequence[Operand]) -> tuple[Loop, Loop, list[Loop]] | None:
-    """(the loop along what is written, the one along what is read, the others from the outside inwards); None where these points
-    are no transposition."""
+    """(the loop along what is written, the one along what is read, the others from the outside inwards); None where these
+    points are no transposition."""
     *outer, last = loops(sizes, [target, *read])
     if last.strides[0] != 1 or last.size < LANES:
         return None
@@ -37,7 +37,8 @@ def kernel(name: str, sizes: Sequence[int], target: Operand, operands: Sequence[
         return None
     written, vector, outer = found
     # memory twice over the same axis: what the last square is moved back by is no sum of loops, and stands by itself
-    buffers = {o.name: Buffer(o.name, (o.size, o.size), o.dtype, "dram", 0, 1, (1, 1), (o.before, 0)) for o in (*read, target)}
+    buffers = {o.name: Buffer(o.name, (o.size, o.size), o.dtype, "dram", 0, 1, (1, 1), (o.before, 0))
+               for o in (*read, target)}
     nest = [*outer, Loop(-(-written.size // LANES), ())]
     *around, block = variables = [Var(f"i{k}") for k in range(len(nest))]
     first = binary("mul", block, LANES)
