@@ -72,7 +72,8 @@ class Gpu:
         """What a function of the driver returns behind its status. WeftError for any status but success."""
         error, *values = function(*arguments)
         if error != self.driver.CUresult.CUDA_SUCCESS:
-            raise WeftError(self.subject, "the CUDA driver must do what it is asked", f"{error.name} from {function.__name__}",
+            raise WeftError(self.subject, "the CUDA driver must do what it is asked",
+                            f"{error.name} from {function.__name__}",
                             "a GPU of the module's architecture with enough memory; `nvidia-smi` names what there is")
         return values[0] if values else None
 
@@ -144,7 +145,7 @@ class Running:
         self._marks: list = []
 
     def run(self, inputs: Sequence[np.ndarray], timed: bool = False) -> list[np.ndarray]:
-        """New arrays, the function's outputs. inputs: of the shapes and dtypes of its inputs. timed: keep what `seconds` needs."""
+        """New arrays, the function's outputs. inputs: of its inputs' shapes and dtypes. timed: keep what `seconds` needs."""
         self.gpu.use()
         for (name, offset), array in zip(self.function.inputs.items(), inputs, strict=True):
             self.gpu.write(self._begins["arena"] + offset, array)

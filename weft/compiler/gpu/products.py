@@ -3,8 +3,8 @@
     sums[p, c] = sum over (k, v) of x(p, k, v) * w[c, k, v]          p: rows (pixels), c: columns (output channels)
 
 A block of threads makes a tile of rows by columns. For each MMA_DEPTH products it brings the tile's x and w into shared
-memory, where x may gather what it likes; each warp then multiplies a part of the rows with all columns of the tile. A thread keeps
-neighbouring rows and columns, so that it stores whole vectors.
+memory, where x may gather what it likes; each warp then multiplies a part of the rows with all columns of the tile. A
+thread keeps neighbouring rows and columns, so that it stores whole vectors.
 """
 
 from collections.abc import Callable

@@ -45,8 +45,9 @@ def dimensions(program: LoopProgram) -> Dimensions:
         most[loop.kind] = max(most[loop.kind], upper(loop.extent))
     found = Dimensions(tuple(most[t] for t in THREADS[:3]), tuple(most[t] for t in THREADS[3:]))
     if found.threads > MOST_THREADS or any(n > limit for n, limit in zip(found.grid, MOST_BLOCKS)):
-        raise WeftError(f"program '{program.name}'", 
-                        f"a block has at most {MOST_THREADS} threads, a grid {MOST_BLOCKS} blocks", f"blocks of {found.block}, a grid of {found.grid}", "to split before bind")
+        raise WeftError(f"program '{program.name}'",
+                        f"a block has at most {MOST_THREADS} threads, a grid {MOST_BLOCKS} blocks",
+                        f"blocks of {found.block}, a grid of {found.grid}", "to split before bind")
     return found
 
 
