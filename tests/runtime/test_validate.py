@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import EXAMPLES
 from tests.random_networks import random_network
 from weft.compiler.pipeline import build
-from weft.isa import DEFAULT, PRESETS, Instruction, Opcode, WeftError, decode, encode
+from weft.isa import DEFAULT, PRESETS, Instruction, WeftError, decode, encode
 from weft.isa.happens_before import POPS, PUSHES, TokenMachine
 from weft.isa.table import layouts
 from weft.runtime.executor import Executor, reference

@@ -82,7 +82,7 @@ class Rows:
     def reduce(self, name: str, operation: str, init: float, value: Value) -> Callable[[], Expr]:
         """A reduction over the row; it is read by a call."""
         combine, blocks = OPERATIONS[operation], self.row.length // LANES if self.along else 0
-        rest, start = self.row.length - blocks * LANES, init
+        rest = self.row.length - blocks * LANES
         if rest:
             k = te.reduce_axis("k", rest)
             tail = self._compute(f"{name}_rest", {}, lambda: combine(value(binary("add", k, blocks * LANES)), [k], init),
