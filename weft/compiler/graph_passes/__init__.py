@@ -55,12 +55,13 @@ PASSES: tuple[Pass, ...] = (
     FoldPads(), Select(), FuseClamps(), FuseTables(), WidenGroups(), FoldConstants("fold-real-constants", dequantise=True),
     Joins(), Place(), Views(), Order(), FuseSums(), GatherInput(),
 )
-CPU_ALONE: tuple[Pass, ...] = (
+ALONE: tuple[Pass, ...] = (  # what CPUs and GPUs without the accelerator have in common
     FoldConstants(), Canonicalise(), FoldNorms(), FuseActivations(), AbsorbQuantisation(), Functions(), TwoAxes(), Layout(),
     Legalise(), FoldPads(), FuseClamps(), FuseTables(), WidenGroups(), FoldConstants("fold-real-constants", dequantise=True),
-    SplitTransposed(), FuseProducts(), PlaceCpu(alone=True), FuseChains(), Order(), FuseSums(where="cpu"),
+    SplitTransposed(), FuseProducts(),
 )
-GPU_ALONE: tuple[Pass, ...] = (*CPU_ALONE[:-4], PlaceGpu(alone=True), Order(), FuseSums(where="gpu"))
+CPU_ALONE: tuple[Pass, ...] = (*ALONE, PlaceCpu(alone=True), FuseChains(), Order(), FuseSums(where="cpu"))
+GPU_ALONE: tuple[Pass, ...] = (*ALONE, PlaceGpu(alone=True), Order(), FuseSums(where="gpu"))
 
 
 def for_targets(targets: Sequence[str]) -> tuple[Pass, ...]:
