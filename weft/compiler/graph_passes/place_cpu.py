@@ -6,6 +6,7 @@ from typing import ClassVar
 from weft.isa import Config
 
 from ..graph import Graph
+from .place import place_compiled
 
 
 @dataclass(frozen=True)
@@ -18,11 +19,4 @@ class PlaceCpu:
     def __call__(self, graph: Graph, config: Config) -> None:
         from ..cpu.operators import why_not  # brings LLVM along
 
-        for node in graph.nodes:
-            if self.alone:
-                reason = why_not(node, graph)
-                node.where, node.reason = ("host", node.reason or reason) if reason else ("cpu", "")
-            elif node.where == "host" and not why_not(node, graph):
-                node.where = "cpu"
-
-
+        place_compiled(graph, "cpu", why_not, self.alone)

@@ -24,11 +24,16 @@ class Operator:
 OPERATORS: dict[str, Operator] = {}
 
 
-def operator(*ops: str, supports: Supports = lambda node, graph: "") -> Callable[[Build], Build]:
-    """Decorator: the function builds nodes of these operators."""
-    def register(build: Build) -> Build:
-        for op in ops:
-            assert op not in OPERATORS, op
-            OPERATORS[op] = Operator(build, supports)
-        return build
-    return register
+def entering(table: dict[str, Operator]) -> Callable[..., Callable]:
+    """The decorator `operator(*ops, supports=...)` of a table: the function builds nodes of these operators."""
+    def operator(*ops: str, supports: Supports = lambda node, graph: "") -> Callable:
+        def register(build: Callable) -> Callable:
+            for op in ops:
+                assert op not in table, op
+                table[op] = Operator(build, supports)
+            return build
+        return register
+    return operator
+
+
+operator = entering(OPERATORS)
