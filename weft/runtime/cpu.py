@@ -17,7 +17,9 @@ from .aligned import copied, zeros
 from .module import CpuFunction, Module
 from .team import Team
 
-HELD_HERE = 2  # references to an array that only a list holds, as sys.getrefcount counts its own
+_ALONE = [np.empty(0)]
+HELD_HERE = sys.getrefcount(_ALONE[0])  # of an array that only a list holds; how many depends on the interpreter
+
 
 def load(module: Module) -> machine.Loaded:
     """Machine code of the fastest form that the module has and this CPU can run.
