@@ -7,10 +7,12 @@ STAMP := $(VENV)/.made-from-$(SUM)
 COMPARE := $(VENV)/.compare-from-$(SUM)
 TORCH := $(VENV)/.torch-from-$(SUM)
 FPGA := $(VENV)/.fpga-from-$(SUM)
+GPU := $(VENV)/.gpu-from-$(SUM)
+CROSS := $(VENV)/.cross-from-$(SUM)
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test conform cocotb bench acceptance torch compare fuzz fmax verilog docs clean
+.PHONY: help setup demo test conform agreement cocotb bench acceptance gpu torch compare cross fuzz fmax verilog docs clean
 
 help: ## lists the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -30,9 +32,17 @@ $(TORCH): $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[torch]'
 	@rm -f $(VENV)/.torch-from-* && touch $@
 
+$(GPU): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[gpu]'
+	@rm -f $(VENV)/.gpu-from-* && touch $@
+
 $(FPGA): $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fpga]'
 	@rm -f $(VENV)/.fpga-from-* && touch $@
+
+$(CROSS): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cross]'
+	@rm -f $(VENV)/.cross-from-* && touch $@
 
 setup: $(STAMP) ## makes .venv, with .venv/bin/weft in it
 
@@ -40,17 +50,20 @@ demo: setup ## compiles the digits network, runs it on RTL, compares, reports
 	$(BIN)/python -m examples.digits.demo
 
 test: setup ## passes every test
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -q -m "not models and not runtimes and not networks"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -q -m "not models and not runtimes and not networks and not cross"
 
 conform: setup ## runs the conformance programs on every device, and compares the timing model's cycles with RTL's
 	$(BIN)/weft conform tests/vectors --device functional
 	$(BIN)/weft conform tests/vectors --device rtl
 	$(BIN)/weft conform tests/vectors --device timing --against rtl
 
+agreement: setup ## the timing model against RTL on vectors, 10,000 random programs and whole networks, at 3 latencies and 2 buses: half an hour
+	$(BIN)/python -m tests.agreement
+
 cocotb: setup ## runs whole networks in cocotb against the RTL
 	$(BIN)/python -m tests.cocotb.networks
 
-bench: setup ## measures: cycles a second of the RTL, utilisation of networks
+bench: setup $(COMPARE) ## measures: cycles a second of the RTL, utilisation of networks, the CPU beside ONNX Runtime
 	$(BIN)/python -m benchmarks.run
 
 acceptance: setup $(COMPARE) ## the trained networks of WEFT_MODELS, and operators against ONNX Runtime and LiteRT, whole networks at 224x224
@@ -58,6 +71,10 @@ acceptance: setup $(COMPARE) ## the trained networks of WEFT_MODELS, and operato
 
 torch: setup $(TORCH) ## installs PyTorch, and passes the tests of its frontend
 	$(BIN)/python -m pytest -n $(WORKERS) -q -m torch
+
+gpu: setup $(GPU) ## on a machine with an NVIDIA GPU: installs the driver's bindings, runs networks there, and times layers beside PyTorch's
+	$(BIN)/python -m pytest -q -m gpu
+	$(BIN)/python -m benchmarks.gpu_layers
 
 compare: setup $(COMPARE) ## how far operators are from ONNX Runtime and LiteRT: the table of docs/numerics.md
 	$(BIN)/python -m tests.compiler.runtimes
@@ -67,6 +84,11 @@ fuzz: setup ## random programs and convolutions on all devices, for longer than 
 
 fmax: setup $(FPGA) ## places and routes a small accelerator on an ECP5 FPGA: its clock and resources
 	$(BIN)/weft fmax --config 1x8x8 -o build/fmax --at-least 95
+
+cross: setup $(CROSS) ## libraries for aarch64, armv7 and riscv64, linked and run under qemu-user, which the system must have
+	@for machine in aarch64 arm riscv64 x86_64; do command -v qemu-$$machine-static >/dev/null || command -v qemu-$$machine >/dev/null || \
+	{ echo "no qemu-$$machine: apt-get install qemu-user-static, or your system's package of qemu-user" >&2; exit 1; }; done
+	$(BIN)/python -m pytest -q -rs -m cross
 
 verilog: setup ## Verilog of the default configuration, in build/verilog
 	$(BIN)/weft verilog -o build/verilog

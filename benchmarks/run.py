@@ -1,10 +1,11 @@
-"""`make bench`: what the RTL costs to simulate, what layers cost in cycles, how fast functional device and timing model are."""
+"""`make bench`: what the RTL costs to simulate, what layers cost in cycles, how fast functional device and timing model are, and
+networks and layers on the CPU beside ONNX Runtime."""
 
 from rich.console import Console
 
 from weft.isa import PRESETS
 
-from . import functional_speed, layers, rtl_speed, timing_speed
+from . import cpu_networks, functional_speed, layers, rtl_speed, timing_speed
 
 
 def main():
@@ -15,6 +16,8 @@ def main():
     console.print(layers.table(layers.measure()))
     console.print(functional_speed.measure())
     console.print(timing_speed.table([timing_speed.measure("resnet18")]))
+    console.print(cpu_networks.table(cpu_networks.measure_all()))
+    console.print(cpu_networks.table(cpu_networks.measure_all(layers=True)))
 
 
 if __name__ == "__main__":

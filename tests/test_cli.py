@@ -103,13 +103,13 @@ def test_import_says_what_would_run_where(weft):
     placed = json.loads(text)
     assert status == 0 and (placed["model"], placed["config"]) == ("digits_int8", "default")
     assert placed["inputs"] == [{"name": "image", "shape": [1, 1, 8, 8], "dtype": "float32", "scale": None, "zero_point": None}]
-    host = {o["op"]: o["reason"] for o in placed["operators"] if o["where"] == "host"}
-    assert host == {"quantize": "makes int8 of real numbers", "dequantize": "makes real numbers of int8"}
+    on_cpu = {o["op"]: o["reason"] for o in placed["operators"] if o["where"] == "cpu"}
+    assert on_cpu == {"quantize": "makes int8 of real numbers", "dequantize": "makes real numbers of int8"}
     assert placed["macs"] == sum(o["macs"] for o in placed["operators"] if o["where"] == "accel") > 0
     status, text, _ = weft("import", DIGITS)
     total = len(placed["operators"])
     assert status == 0 and text.endswith(f"\n{total - 2} of {total} operators and {placed['macs']:,} of {placed['macs']:,} MACs "
-                                         "on the accelerator\n")
+                                         f"on the accelerator\n2 of {total} operators and 0 of {placed['macs']:,} MACs on the CPU, compiled\n")
 
 
 @pytest.mark.parametrize("arguments, message", [
@@ -131,3 +131,18 @@ def test_import_says_what_would_run_where(weft):
 def test_refusals_are_one_message_and_status_1(weft, arguments, message):
     status, out, err = weft(*arguments)
     assert (status, out, err) == (1, "", message)
+
+
+def test_compiling_for_a_gpu_says_what_proved_it_and_running_without_one_what_is_missing(weft, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cuda", None)
+    status, text, _ = weft("compile", DIGITS, "-o", tmp_path / "d.weft", "--target", "gpu")
+    assert status == 0 and re.search(r"PTX of \d+ kernels for sm_80 and later GPUs, "
+                                     r"(accepted by ptxas for sm_80, sm_90|with no ptxas on PATH to prove it)\n$", text)
+    np.save(tmp_path / "x.npy", np.zeros((1, 1, 8, 8), np.float32))
+    status, text, error = weft("run", tmp_path / "d.weft", tmp_path / "x.npy")
+    assert (status, text) == (1, "") and re.fullmatch(
+        r"weft: refused: module 'digits_int8': its operators on the GPU need an NVIDIA GPU, but found no bindings of the CUDA driver "
+        r"\((ptxas accepted its \d+ kernels for sm_80, sm_90|no ptxas has seen its \d+ kernels)\)\n"
+        r"try: pip install 'weft\[gpu\]', and a machine with an NVIDIA GPU and its driver; `--target accel,cpu` needs none\n", error)
+    status, text, _ = weft("import", DIGITS, "--target", "accel,gpu")
+    assert status == 0 and re.search(r"\d+ of \d+ operators and 0 of [\d,]+ MACs on a GPU\n$", text)

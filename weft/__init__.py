@@ -10,7 +10,7 @@ from weft.runtime.device import DEVICES
 from weft.runtime.module import Module
 
 __version__ = "0.1.0"
-__all__ = ["Config", "Module", "WeftError", "compile", "load", "load_config"]
+__all__ = ["Config", "Module", "WeftError", "compile", "export_board", "export_device", "export_library", "load", "load_config"]
 
 
 def _functional(config, **options):
@@ -50,3 +50,24 @@ def compile(model, config="default", **options) -> Module:
 def load(path) -> Module:
     """A module from the file that `Module.save` wrote."""
     return Module.load(path)
+
+
+def export_library(module, path, **options) -> None:
+    """A network as a library for C, with its header beside it; see `weft.export.network.export_library`."""
+    from weft.export import export_library
+
+    export_library(module, path, **options)
+
+
+def export_device(path, config="default", **options) -> None:
+    """The functional device as a library for C; see `weft.export.functional.export_device`."""
+    from weft.export import export_device
+
+    export_device(path, load_config(config), **options)
+
+
+def export_board(path, **options) -> None:
+    """The device of a board as a library for C; see `weft.export.board.export_board`."""
+    from weft.export import export_board
+
+    export_board(path, **options)

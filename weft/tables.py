@@ -10,7 +10,9 @@ from rich.table import Table
 
 from weft.isa import Config
 from weft.isa.manual import field_rows, size_rows
+from weft.report.figures import loss_label
 from weft.runtime.account import main_wait
+from weft.runtime.losses import LIMIT
 from weft.runtime.module import Module
 from weft.runtime.report import LayerReport, RunReport
 from weft.sim.conform import ConformReport
@@ -74,7 +76,7 @@ def placement_table(module: "Module | Placement") -> Table:
                    right=("MACs",))
     for o in module.operators:
         table.add_row(o.name, o.attrs.get("operator", o.op), o.where, "x".join(map(str, module.tensors[o.outputs[0]].shape)), f"{o.macs:,}" if o.macs else "",
-                      o.reason, style="yellow" if o.where == "host" else None)
+                      o.reason, style={"host": "yellow", "cpu": "cyan", "gpu": "cyan"}.get(o.where))
     return table
 
 
@@ -99,6 +101,22 @@ def run_table(report: RunReport) -> Table:
     on_host = report.packing + sum(layer.seconds or 0 for layer in report.layers)
     table.add_row("all", "", "", f"{report.macs:,}", _number(report.cycles), _number(report.utilisation, ".1%"),
                   _number(_moved(report.accelerated)), _main_wait(report.accelerated), _milliseconds(on_host), style="bold")
+    return table
+
+
+def seconds_table(report: RunReport) -> Table:
+    """A row a layer and the whole, of a run without the accelerator."""
+    right = ("MACs", "ms", "share", "GMAC/s")
+    table = _table(f"{report.device}, {1000 * report.seconds:.3f} ms", "layer", "operator", "shape", "MACs", "ms", "share", "GMAC/s", right=right)
+    whole = sum(layer.seconds or 0 for layer in report.layers)
+    for layer in report.layers:
+        share = layer.seconds / whole if layer.seconds is not None and whole else None
+        speed = layer.macs / layer.seconds / 1e9 if layer.macs and layer.seconds else None
+        table.add_row(layer.name, layer.op if layer.where == "cpu" else f"{layer.op}, {layer.where}", "x".join(map(str, layer.shape)),
+                      _number(layer.macs or None), _milliseconds(layer.seconds), _number(share, ".1%"), _number(speed, ".1f"))
+    table.add_section()
+    table.add_row("all", "", "", f"{report.macs:,}", _milliseconds(whole), "", _number(report.macs / whole / 1e9 if whole else None, ".1f"),
+                  style="bold")
     return table
 
 
@@ -128,6 +146,17 @@ def causes_table(shown: dict) -> Table:
     return table
 
 
+def losses_table(columns: dict[str, dict[str, int]]) -> Table:
+    """The physical limit, and what the cycles beyond it went to; those that took most first. columns: `losses` by name."""
+    table = _table("cycles beyond the physical limit, by cause", "cause", *columns, right=tuple(columns))
+    every = sum(map(Counter, columns.values()), Counter())
+    for cause in (LIMIT, *(cause for cause, _ in every.most_common() if cause != LIMIT)):
+        table.add_row(loss_label(cause), *(_number(found.get(cause)) for found in columns.values()))
+    table.add_section()
+    table.add_row("all", *(f"{sum(found.values()):,}" for found in columns.values()), style="bold")
+    return table
+
+
 def conform_table(report: ConformReport, device: str) -> Table:
     """One row; failures are listed behind it by the command."""
     table = _table(f"conformance on {device}", "passed", "failed", "cycles", "cycles a second", right=("passed", "failed", "cycles", "cycles a second"))
@@ -138,13 +167,15 @@ def conform_table(report: ConformReport, device: str) -> Table:
 def bench_table(rows: list[Measurement]) -> Table:
     """A row a network; how far each is from its goal, if it has one."""
     right = ("MMAC", "cycles", "utilisation", "of goal", "compile s", "run s", "exact")
-    title = f"networks on {rows[0].device}, {rows[0].config}, virtual threads: {rows[0].virtual_threads}"
+    title = "networks on the CPU" if rows[0].device == "cpu" else \
+        f"networks on {rows[0].device}, {rows[0].config}, virtual threads: {rows[0].virtual_threads}"
     table = _table(title, "network", *right, right=right)
     table.columns[0].min_width = 12  # of a published network; longer ones fold
     for row in rows:
         share = row.cycles / row.goal if row.cycles and row.goal else None
         table.add_row(row.network, f"{row.macs / 1e6:,.1f}", _number(row.cycles), _number(row.utilisation, ".1%"), _number(share, ".1%"),
-                      f"{row.compile_seconds:.1f}", f"{row.seconds:.3f}", "yes" if row.bit_exact else "NO")
+                      f"{row.compile_seconds:.1f}", f"{row.seconds:.4f}" if row.device == "cpu" else f"{row.seconds:.3f}",
+                      "yes" if row.bit_exact else "near" if row.agrees else "NO")
     return table
 
 

@@ -19,16 +19,20 @@ def test_a_measurement_is_what_a_run_says():
     again = measure(DIGITS, "timing", DEFAULT, latency=64)
     assert found.utilisation == found.macs / (256 * found.cycles) and found.bit_exact and found.goal is None
     assert found.macs == again.macs and found.cycles < again.cycles
-    assert measure(DIGITS, "functional", DEFAULT).cycles is None
+    assert found.causes["limit"] == pytest.approx(found.macs / 256, abs=4) and sum(found.causes.values()) == found.cycles
+    functional = measure(DIGITS, "functional", DEFAULT)
+    assert functional.cycles is None and functional.causes is None
 
 
 def test_the_command_prints_every_figure(weft):  # noqa: F811
     status, out, _ = weft("bench", DIGITS, "--json")
     row, = json.loads(out)
     assert status == 0 and (row["network"], row["device"], row["macs"]) == (DIGITS, "timing", 230720)
-    assert {"cycles", "utilisation", "seconds", "goal", "bit_exact"} < set(row)
+    assert {"cycles", "utilisation", "seconds", "goal", "bit_exact"} < set(row) and sum(row["causes"].values()) == row["cycles"]
+    status, out, _ = weft("bench", DIGITS)
+    assert status == 0 and re.search(r"physical limit +\d", out) and re.search(rf"all +{row['cycles']:,}", out)
     status, out, _ = weft("bench", DIGITS, "--device", "functional")
-    assert status == 0 and " 0.2 " in out and "yes" in out
+    assert status == 0 and " 0.2 " in out and "yes" in out and "physical limit" not in out
 
 
 def test_goals_are_of_networks_that_exist():
@@ -41,3 +45,9 @@ def test_no_such_network():
               "try: one of these names"
     with pytest.raises(WeftError, match=f"^{re.escape(message)}$"):
         measure("resnet19", "functional", DEFAULT)
+
+
+def test_a_network_on_the_cpu_has_seconds_and_no_cycles():
+    found = measure(DIGITS, "timing", DEFAULT, target="cpu", threads=1)
+    assert (found.device, found.cycles, found.goal, found.bit_exact, found.agrees) == ("cpu", None, None, True, True)
+    assert 0 < found.seconds < 60 and found.causes is None

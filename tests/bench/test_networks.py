@@ -47,3 +47,14 @@ def test_another_name_is_refused():
         networks.build("resnet19")
     assert str(refused.value) == ("network 'resnet19': a network is one of resnet18, resnet50, mobilenet_v1, mobilenet_v2, but "
                                   "found 'resnet19'; try: one of these")
+
+
+def test_the_same_network_on_real_numbers():
+    x = {"image": networks.images(size=32)}
+    outputs = []
+    for real in (False, True):
+        graph = networks.load("mobilenet_v1", size=32, real=real)
+        assert any(type_.quantised for type_ in graph.tensors.values()) != real
+        (y,) = reference.run(graph, x).values()
+        outputs.append(y)
+    assert np.corrcoef(outputs[0], outputs[1])[0, 1] > 0.98

@@ -5,8 +5,8 @@ from itertools import product
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weft.compiler.bounds import Linear, constant, extent_expr, interval, maximum, prune
-from weft.compiler.expr import Var
+from weft.compiler.bounds import Linear, constant, divided, extent_expr, interval, maximum, prune
+from weft.compiler.expr import Binary, Const, Var, substitute
 from weft.compiler.te import Axis
 
 I, J = Axis("i", 4), Axis("j", 3)
@@ -74,3 +74,17 @@ def test_extents_print_as_minima():
     v = Var("o")
     assert str(extent_expr((Linear((), 4), Linear(((v, -4),), 10)))) == "min(4, (10 - (o * 4)))"
     assert maximum((Linear((), 4), Linear(((v, -4),), 3)), {v: 0}) == 3
+
+
+@given(SUMS, st.integers(1, 6), st.sampled_from(("floordiv", "mod")))
+def test_a_division_that_goes_without_one_is_equal(total, by, op):
+    simple = divided(Binary(op, total.expr(), Const(by)), LAST)
+    for i, j in points():
+        whole = value(total, i, j)
+        assert substitute(simple, {I: i, J: j}).value == (whole // by if op == "floordiv" else whole % by)
+
+
+def test_a_multiple_and_a_rest_need_no_division():
+    assert str(divided(Binary("floordiv", I * 3 + J + 6, Const(3)), LAST)) == "(i + 2)"
+    assert str(divided(Binary("mod", I * 3 + J + 6, Const(3)), LAST)) == "j"
+    assert str(divided(Binary("mod", I * 2 + J, Const(2)), LAST)) == "(((i * 2) + j) % 2)"

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from weft.compiler import interpret
-from weft.compiler.expr import Const, Load, Select, Var, as_expr, binary
+from weft.compiler.expr import Const, Load, Select, Var, as_expr, binary, call
 from weft.compiler.stmt import Alloc, Buffer, For, LoopProgram, Seq, Store
 from weft.isa.quantise import pack_lanes, requantise, unpack_lanes
 
@@ -110,3 +110,43 @@ def test_arrays_must_fit_the_arguments():
     with pytest.raises(ValueError) as error:
         run(Seq([]), y=(buffer("y", np.zeros(2, np.int32)), y))
     assert str(error.value) == "y must be int32 of shape (2,), not int8 of (2,)"
+
+
+def test_memory_with_strides_and_a_border():
+    """y[i, j] = x[i - 1, j] where x is a view whose columns lie one after the other, with a row of memory above."""
+    x = np.arange(1 + 3 + 2 * 4, dtype=np.float32)
+    bx, by = Buffer("x", (3, 3), "float32", strides=(1, 4), low=(1, 0)), Buffer("y", (3, 3), "float32", element_rank=0)
+    body = loops(Store(by, (I, J), Load(bx, (I - 1, J))), (I, 3), (J, 3))
+    y = run(body, x=(bx, x), y=(by, np.zeros(9, np.float32)))["y"]
+    assert y.reshape(3, 3).tolist() == [[0, 4, 8], [1, 5, 9], [2, 6, 10]]
+    with pytest.raises(IndexError) as error:
+        run(loops(Store(by, (I, Const(0)), Load(bx, (I - 2, Const(0)))), (I, 3)), x=(bx, x), y=(by, np.zeros(9, np.float32)))
+    assert str(error.value) == "x: index -2 to 0 on axis 0 of 3"
+    with pytest.raises(ValueError) as error:
+        run(body, x=(bx, x[1:]), y=(by, np.zeros(9, np.float32)))
+    assert str(error.value) == "x must be float32 of 12 values, not float32 of 11"
+
+
+@given(st.integers(-2**31, 2**31 - 1), st.integers(-2**17, 2**17 - 1), st.integers(0, 47), st.sampled_from((0, 1, 2)),
+       st.integers(-128, 127))
+def test_the_call_requantise_is_the_definition(acc, multiplier, shift, rounding, zero_point):
+    attrs = dict(rounding=rounding, zero_point=zero_point, minimum=-100, maximum=90)
+    result = interpret.CALLS["requantise"](np.int32(acc), multiplier / 2.0**shift, **attrs)
+    assert result == requantise(acc, 0, multiplier, shift, **attrs)
+
+
+@pytest.mark.parametrize("value, to, result", [(Const(200, "uint8"), "int32", 200), (Const(-3.7, "float32"), "int32", -3),
+                                               (Const(300, "int32"), "uint8", 44), (Const(7, "int32"), "float64", 7.0)])
+def test_casts(value, to, result):
+    target = Buffer("y", (1,), to, element_rank=0)
+    out = run(Store(target, (Const(0),), value.astype(to)), y=(target, np.zeros(1, to)))["y"]
+    assert out.tolist() == [result]
+
+
+def test_functions_of_floats_are_rounded_once():
+    target = Buffer("y", (1,), "float32", element_rank=0)
+    for name, argument, expected in (("exp", 1.0, np.e), ("erf", 0.5, 0.5204998778), ("rsqrt", 4.0, 0.5),
+                                     ("round", 2.5, 2.0)):
+        out = run(Store(target, (Const(0),), call(name, Const(argument, "float32"))),
+                  y=(target, np.zeros(1, np.float32)))["y"]
+        assert out[0] == np.float32(expected)

@@ -178,3 +178,36 @@ def buffers(stmt: Stmt):
 
 def extents(stmt: Stmt, name: str):
     return [str(s.extent) for s in walk(stmt) if isinstance(s, For) and s.var.name == name]
+
+
+def test_a_reduction_of_floats_begins_with_its_init():
+    """A number, or an expression of the other axes; in registers integers do as well."""
+    x, bias = te.placeholder("x", {"i": 2, "k": 3}, "float32", 0), te.placeholder("bias", {"i": 2}, "float32", 0)
+    k = te.reduce_axis("k", 3)
+    low = te.compute("low", {"i": 2}, lambda i: te.min(x[i, k], [k], 9.0), 0)
+    y = te.compute("y", {"i": 2}, lambda i: te.sum(x[i, k] + low[i], [k], bias[i]), 0)
+    s = Schedule(y)
+    s[low].set_scope("reg")
+    s[low].compute_at(s[y], s[y].leaves[0])
+    s[y].vectorise(s[y].leaves[0])
+    program = lower(s, "sums", {"x": x, "bias": bias, "y": y})
+    assert str(program).splitlines()[1:] == """\
+  vectorise i in range(2):
+    alloc low: float32[1] in reg
+    low[0] = 9.0
+    for k in range(3):
+      low[0] = min(low[0], x[i, k])
+    y[i] = bias[i]
+    for k in range(3):
+      y[i] = (y[i] + (x[i, k] + low[0]))""".splitlines()
+    values = {"x": np.array([[1, 2, 3], [10, 20, 30]], np.float32), "bias": np.float32([1, 2]), "y": np.zeros(2, np.float32)}
+    interpret.run(program, values)
+    assert values["y"].tolist() == [10, 89]
+
+
+def test_a_division_of_split_loops_is_gone():
+    x = te.placeholder("x", {"b": 4, "l": 8}, "float32", 0)
+    y = te.compute("y", {"i": 29}, lambda i: x[i // 8, i % 8] * 2.0, 0)
+    s = Schedule(y)
+    s[y].split(s[y].leaves[0], 8)
+    assert "y[((i_o * 8) + i_i)] = (x[i_o, i_i] * 2.0)" in str(lower(s, "blocks", {"x": x, "y": y}))

@@ -90,12 +90,29 @@ def tensorize(e: Example):
     e.s[e.c].tensorize(e.c.axes[1], "alu")
 
 
+def kinds(e: Example):
+    stage = e.s[e.c]
+    outer, inner = stage.split(e.c.axes[0], 2)
+    stage.parallel(outer)
+    stage.unroll(inner)
+    stage.vectorise(e.c.axes[1])
+
+
 def vthread(e: Example):
     stage = e.s[e.c]
     outer, _ = stage.split(e.c.axes[0], 2)
     turn, thread = stage.split(outer, 2)
     stage.vthread(thread)
     e.s[e.b].compute_at(stage, thread)
+
+
+def bind(e: Example):
+    stage = e.s[e.c]
+    outer, inner = stage.split(e.c.axes[0], 3)
+    stage.bind(outer, "blockIdx.x")
+    stage.bind(inner, "threadIdx.x")
+    e.s[e.b].compute_at(stage, inner)
+    e.s[e.b].set_scope("local")
 
 
 HEAD = "\n".join(BEFORE.splitlines()[:4]) + "\n"
@@ -160,6 +177,11 @@ b[((((i_o_o * 4) + (i_o_i * 2)) + i_i) + 1), j])""",
     tensorize: BEFORE[:BEFORE.rindex("    for")] + """\
     for j in range(5):  # tensorize alu
       c[i, j] = (b[i, j] + b[(i + 1), j])""",
+    kinds: BEFORE[:BEFORE.index("  for i in range(6)")] + """\
+  parallel i_o in range(3):
+    unroll i_i in range(2):
+      vectorise j in range(5):
+        c[((i_o * 2) + i_i), j] = (b[((i_o * 2) + i_i), j] + b[(((i_o * 2) + i_i) + 1), j])""",
     vthread: """\
   for i_o_o in range(2):
     vthread i_o_i in range(min(2, (3 - (i_o_o * 2)))):
@@ -170,6 +192,15 @@ b[((((i_o_o * 4) + (i_o_i * 2)) + i_i) + 1), j])""",
       for i_i in range(2):
         for j in range(5):
           c[(((i_o_o * 4) + (i_o_i * 2)) + i_i), j] = (b[i_i, j] + b[(i_i + 1), j])""",
+    bind: """\
+  blockIdx.x i_o in range(2):
+    threadIdx.x i_i in range(3):
+      alloc b: int32[2, 5] in local
+      for i in range(2):
+        for j in range(5):
+          b[i, j] = (x[(((i_o * 3) + i_i) + i), j] + 1)
+      for j in range(5):
+        c[((i_o * 3) + i_i), j] = (b[0, j] + b[1, j])""",
 }
 
 
@@ -219,7 +250,7 @@ REFUSED = [
      "fuse takes two neighbouring loops, both of data or both of reduction, the outer one first, but found j, i; try: "
      "reorder first"),
     (lambda e: e.s[e.c].set_scope("heap"),
-     "a scope is one of dram, inp, wgt, acc, qnt, lut, but found 'heap'; try: one of these"),
+     "a scope is one of dram, inp, wgt, acc, qnt, lut, local, reg, shared, but found 'heap'; try: one of these"),
     (lambda e: e.s[e.c].set_scope("acc"),
      "an output lives in dram, but found 'acc'; try: cache_write for a copy in a scratchpad"),
     (lambda e: e.s[e.c].compute_inline(),
@@ -227,7 +258,14 @@ REFUSED = [
     (lambda e: e.s[e.c].compute_at(e.s[e.b], e.b.axes[0]),
      "an output is computed at the root, but found compute_at b; try: compute_at for what it reads"),
     (lambda e: e.s[e.c].tensorize(e.c.axes[0], "gem"),
-     "tensorize takes one of gemm, depthwise, alu, reset, load, store, but found 'gem'; try: one of these"),
+     "tensorize takes one of gemm, depthwise, alu, reset, load, store, dot4, dp4a, mma, but found 'gem'; try: one of these"),
+    (lambda e: e.s[e.c].bind(e.c.axes[0], "lane"),
+     "bind takes one of blockIdx.x, blockIdx.y, blockIdx.z, threadIdx.x, threadIdx.y, threadIdx.z, but found 'lane'; try: one "
+     "of these"),
+    (lambda e: [e.s[e.c].bind(axis, "threadIdx.x") for axis in e.c.axes],
+     "two loops of a stage are two threads, but found threadIdx.x for both; try: fuse the loops, or another name"),
+    (lambda e: e.s[e.c].set_pitch(e.b.axes[0], 8),
+     "set_pitch takes one of the tensor's own axes, but found 'i'; try: one of i, j"),
     (lambda e: (e.s[e.c].split(e.c.axes[0], 2), e.s.cache_write(e.c, "acc")),
      "cache_write comes before the loops are changed, but found loops that were split or reordered; try: cache_write first"),
     (lambda e: e.s.cache_read(e.x, "acc", [e.c]),
@@ -250,6 +288,15 @@ def test_a_reduction_is_no_virtual_thread():
         Schedule(y)[y].vthread(k)
     assert str(error.value) == ("stage 'y': a virtual thread is a loop over data, but found reduction axis 'k'; "
                                 "try: a data axis")
+
+
+def test_a_reduction_is_no_parallel_loop():
+    x = te.placeholder("x", {"k": 4}, "int32", 1)
+    k = te.reduce_axis("k", 4)
+    y = te.compute("y", {"i": 1}, lambda i: te.sum(x[k], [k]), 1)
+    with pytest.raises(WeftError) as error:
+        Schedule(y)[y].parallel(k)
+    assert str(error.value) == "stage 'y': a parallel loop is one over data, but found reduction axis 'k'; try: a data axis"
 
 
 def test_a_placeholder_has_no_stage():

@@ -43,8 +43,8 @@ def test_sound():
         "note: program: 1 tokens are left over in compute_to_store",
         "error: instruction 4: race: acc elements read by store and written by instruction 3 (compute), and no token orders the two"]),
     ("stride=1 push_next", "stride=1", [
-        "error: program: deadlock: load has nothing left; compute at instruction 3 (GEMM) waits for a token load_to_compute; "
-        "store at instruction 4 (STORE) waits for a token compute_to_store"]),
+        "error: program: deadlock: load has done all its 2 instructions; compute waits for a token of load before instruction 3 (GEMM, "
+        "pop_prev, push_next); store waits for a token of compute before instruction 4 (STORE OUT, pop_prev, push_prev)"]),
     ("\nfinish pop_next", "", ["error: program: no FINISH: the machine would never be done"]),
     ("finish pop_next", "finish", ["note: program: 1 tokens are left over in store_to_compute",
                                    "error: instruction 5: FINISH does not wait for instruction 4 (STORE in store)"]),

@@ -21,4 +21,5 @@ def test_tokens_left_over_from_the_launch_before_are_used():
 
 def test_a_full_queue_waits():
     order = analyse(stream("\n".join(["nop push_next"] * (TOKEN_QUEUE_DEPTH + 1) + ["finish"])))
-    assert order.stuck == f"load at instruction {TOKEN_QUEUE_DEPTH} (LOAD) waits for room in load_to_compute; compute has nothing left; store has nothing left"
+    assert order.stuck == (f"load waits for room in a token queue in instruction {TOKEN_QUEUE_DEPTH} (LOAD INP, push_next); "
+                           "compute has done all its 1 instructions; store has done all its 0 instructions")

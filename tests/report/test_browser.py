@@ -52,6 +52,15 @@ def test_a_layer_is_chosen_and_its_cycles_are_read(wide, shown):
     assert figure(wide, "cycles") == f"{first['cycles']:,}"
 
 
+def test_the_limit_and_what_is_beyond_it_are_read(wide, shown):
+    first = shown["runs"][0]
+    row = lambda name: wide.evaluate(f"[...document.querySelectorAll('#losses {name} td')].map((cell) => cell.textContent)")
+    limit = first["losses"]["limit"]
+    assert row("tr[data-loss=limit]")[:3] == ["physical limit", f"{limit:,}", f"{100 * limit / first['cycles']:.1f} %"]
+    assert row("tfoot")[:3] == ["all cycles", f"{first['cycles']:,}", "100.0 %"]
+    assert wide.evaluate("document.querySelectorAll('#losses tbody tr')[0].dataset.loss") == "limit"
+
+
 def test_the_table_sorts(wide, shown):
     layers = [x for x in shown["runs"][0]["layers"] if x["where"] == "accel"]
     column = wide.evaluate("[...document.querySelectorAll('#layers th')].findIndex((head) => head.textContent === "

@@ -60,6 +60,8 @@ def test_sums_are_right(runs, text):
         assert sum(entry["stalls"]["compute"][c] for c in ("gemm", "padding")) == steps
         # rounded by layer
         assert entry["stalls"]["compute"]["gemm"] == pytest.approx(entry["macs"] / 256, abs=len(layers) / 2)
+        assert entry["losses"]["limit"] == entry["stalls"]["compute"]["gemm"] and sum(entry["losses"].values()) == entry["cycles"]
+        assert set(entry["losses"]) <= set(shown["losses"]) and shown["losses"]["waits for load: dram"] == "waits for load: DRAM"
 
 
 @pytest.mark.parametrize("names, shorts", [

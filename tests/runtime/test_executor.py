@@ -19,10 +19,10 @@ def digits():
 X = np.random.default_rng(3).random((1, 1, 8, 8)).astype(np.float32)
 
 
-def test_host_and_accelerator_take_turns(digits):
+def test_cpu_and_accelerator_take_turns(digits):
     outputs, report = digits.run(X)
     assert report.bit_exact and report.cycles is None and report.macs == digits.macs == 230720
-    assert [layer.where for layer in report.layers] == ["host"] + ["accel"] * 7 + ["host"]
+    assert [layer.where for layer in report.layers] == ["cpu"] + ["accel"] * 7 + ["cpu"]
     assert np.array_equal(outputs["logits"], reference(digits, [X])["logits"])
 
 
@@ -44,6 +44,14 @@ def test_layers_add_up_to_the_cycles_of_the_launch(digits):
     assert {"device", "cycles", "macs", "utilisation", "bit_exact", "outputs", "layers"} <= set(shown)
     assert shown["outputs"] == [{"name": "y", "shape": [1, 2], "dtype": "int8", "values": [0, 0]}]
     assert {"name", "op", "where", "macs", "cycles"} <= set(shown["layers"][0])
+
+
+def test_accounts_are_made_when_someone_asks(digits):
+    _, report = digits.run(X, device="timing")
+    assert report.cycles and report.utilisation == pytest.approx(digits.macs / 256 / report.cycles)
+    assert "accounts" not in vars(report) and all(row.cycles is None for row in report.rows)
+    assert sum(layer.cycles for layer in report.accelerated) == report.cycles and "accounts" in vars(report)
+    assert digits.run(X)[1].accounts == []
 
 
 def test_a_module_for_another_config_is_refused(digits):

@@ -6,13 +6,15 @@ import pytest
 
 from weft.isa import DEFAULT, WeftError
 from weft.isa.quantise import QNT_LANE
-from weft.runtime.module import FORMAT_VERSION, Launch, Module, Operator, TensorInfo, from_bytes, to_bytes
+from weft.runtime.module import FORMAT_VERSION, CpuFunction, Launch, Module, Operator, TensorInfo, from_bytes, to_bytes
 
 MODULE = Module(
     "net", DEFAULT, {"x": TensorInfo((1, 2), "int8", 0.5, -3), "y": TensorInfo((1, 2), "int8")},
     [Operator("f", "requantise", ("x", "q"), ("y",), {"kernel": (1, 2), "scale": np.float32(0.5)}, "accel", macs=7)],
     [Launch((0,), 4096, 2, np.array([0, 0], np.int32))], {"q": np.ones(2, QNT_LANE)}, np.arange(100, dtype=np.uint8), 8192, {"x": 0, "y": 64},
-    ["x"], ["y"], {"virtual_threads": 2})
+    ["x"], ["y"], {"virtual_threads": 2},
+    functions=[CpuFunction((0,), "main_0", ("x",), ("y",), 640, np.arange(5, dtype=np.uint8), np.array([0, 0], np.int32))],
+    code={"plain": {"main_0": b"object code", "kernel:1": b"more"}, "avx2": {"main_0": b""}})
 
 
 def test_round_trip(tmp_path):
@@ -22,6 +24,9 @@ def test_round_trip(tmp_path):
     assert again.operators[0].inputs == ("x", "q") and again.operators[0].attrs == {"kernel": (1, 2), "scale": 0.5}
     assert again.launches[0].operators == (0,) and again.launches[0].layers.tolist() == [0, 0]
     assert np.array_equal(again.constants["q"], MODULE.constants["q"]) and np.array_equal(again.image, MODULE.image)
+    function = again.functions[0]
+    assert (function.operators, function.symbol, function.inputs, function.outputs, function.arena_size) == ((0,), "main_0", ("x",), ("y",), 640)
+    assert function.constants.tolist() == [0, 1, 2, 3, 4] and function.layers.tolist() == [0, 0] and again.code == MODULE.code
     assert to_bytes(again) == to_bytes(MODULE)
     assert [p.name for p in tmp_path.iterdir()] == ["net.weft"]
 

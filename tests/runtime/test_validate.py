@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import EXAMPLES
 from tests.random_networks import random_network
 from weft.compiler.pipeline import build
-from weft.isa import DEFAULT, PRESETS, Instruction, Opcode, WeftError, decode, encode
+from weft.isa import DEFAULT, PRESETS, Instruction, WeftError, decode, encode
 from weft.isa.happens_before import POPS, PUSHES, TokenMachine
 from weft.isa.table import layouts
 from weft.runtime.executor import Executor, reference
@@ -71,7 +71,7 @@ class AnyOrder(TokenMachine):
     rng = np.random.default_rng(0)
 
     def next(self):
-        ready = [q[0] for m, q in self.waiting.items() if q and self.blocked_by(m) is None]
+        ready = [q[0] for m, q in self.waiting.items() if q and not self.blocked(m)]
         return int(self.rng.choice(ready)) if ready else None
 
 

@@ -32,11 +32,11 @@ def device_for(name: str, text: str) -> tuple[Device, RawProgram]:
 @BOTH
 @pytest.mark.parametrize("text, message", [
     ("gemm uop=0:0 iter=0,0 dst=0,0 src=0,0 wgt=0,0 pop_prev\nfinish",
-     "device '{name}': a program must reach FINISH, but found load has nothing left; compute at instruction 0 (GEMM) waits for a token "
-     "load_to_compute; store has nothing left; try: `weft check` on the program"),
+     "device '{name}': a program must reach FINISH, but found load has done all its 0 instructions; compute waits for a "
+     "token of load before instruction 0 (GEMM, pop_prev); store has done all its 0 instructions; try: `weft check` on the program"),
     ("load inp sram=0 dram=0 y=1 x=1 stride=1 push_next\nload wgt sram=0 dram=0 y=1 x=1 stride=1 pop_next\nfinish pop_next",
-     "device '{name}': a program must reach FINISH, but found load at instruction 1 (LOAD) waits for a token compute_to_load; compute at "
-     "instruction 2 (FINISH) waits for a token store_to_compute; store has nothing left; try: `weft check` on the program"),
+     "device '{name}': a program must reach FINISH, but found load waits for a token of compute before instruction 1 (LOAD "
+     "WGT, pop_next); compute waits for a token of store before instruction 2 (FINISH, pop_next); store has done all its 0 instructions; try: `weft check` on the program"),
     ("load inp sram=0 dram=0 y=1 x=1 stride=1", "device '{name}': a stream must hold a FINISH, but found 1 instructions without one; "
                                                  "try: `weft check` on the program"),
     ("load inp sram=0 dram=256 y=1 x=1 stride=1\nfinish",

@@ -132,8 +132,9 @@ def refused(call, *arguments, **options) -> str:
 
 def test_a_program_that_stands_still_is_refused_as_the_functional_device_does():
     text = refused(launch, [load(Memory.INP, pop_next=1), load(Memory.ACC, pop_prev=1, push_prev=1), FINISH])
-    assert text == ("device 'functional': a program must reach FINISH, but found load at instruction 0 (LOAD) waits for a token compute_to_load; "
-                    "compute at instruction 1 (LOAD) waits for a token load_to_compute; store has nothing left; try: `weft check` on the program")
+    assert text == ("device 'functional': a program must reach FINISH, but found load waits for a token of compute before "
+                    "instruction 0 (LOAD INP, pop_next); compute waits for a token of load before instruction 1 (LOAD ACC, pop_prev, "
+                    "push_prev); store has done all its 0 instructions; try: `weft check` on the program")
 
 
 def test_a_program_that_stands_still_without_outputs():

@@ -13,14 +13,16 @@ from weft.compiler import frontends
 from weft.compiler.graph import Graph
 from weft.isa import WeftError
 
-from .qdq import QdqBuilder, Tensor
+from .qdq import QdqBuilder, RealBuilder, Tensor
 
 CLASSES = 1000
 RELU6 = 6.0
 
 
-def build(name: str, batch: int = 1, size: int = 224, seed: int = 0) -> onnx.ModelProto:
+def build(name: str, batch: int = 1, size: int = 224, seed: int = 0, real: bool = False) -> onnx.ModelProto:
     """A network of NETWORKS for images float32 [batch, 3, size, size], as an int8 QDQ model; the same for the same seed.
+
+    real: the same network without quantisation: its weights are the real numbers that the int8 ones stand for.
 
     Raises
     ------
@@ -28,14 +30,14 @@ def build(name: str, batch: int = 1, size: int = 224, seed: int = 0) -> onnx.Mod
     """
     if name not in NETWORKS:
         raise WeftError(f"network '{name}'", f"a network is one of {', '.join(NETWORKS)}", repr(name), "one of these")
-    b = QdqBuilder(name, seed)
+    b = (RealBuilder if real else QdqBuilder)(name, seed)
     features = NETWORKS[name](b, b.input((batch, 3, size, size)))
     return b.model(b.dense(b.global_average(features), CLASSES))
 
 
-def load(name: str, batch: int = 1, size: int = 224, seed: int = 0) -> Graph:
+def load(name: str, batch: int = 1, size: int = 224, seed: int = 0, real: bool = False) -> Graph:
     """The same as a graph, ready for `weft.compile`."""
-    return frontends.onnx.load(build(name, batch, size, seed).SerializeToString(), name)
+    return frontends.onnx.load(build(name, batch, size, seed, real).SerializeToString(), name)
 
 
 def images(batch: int = 1, size: int = 224, seed: int = 0) -> np.ndarray:

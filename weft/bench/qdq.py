@@ -131,6 +131,16 @@ class QdqBuilder:
         return f"{name}.y"
 
 
+class RealBuilder(QdqBuilder):
+    """Writes the same network on real numbers: nothing is quantised, weights and biases are what the stored ones stand for."""
+
+    def _requantise(self, y: str, scale: float, zero_point: int) -> str:
+        return y
+
+    def _dequantised(self, stored: np.ndarray, scale: np.ndarray, axis: int) -> str:
+        return self._constant(stored.astype(np.float32) * scale.reshape(-1, *(1,) * (stored.ndim - 1)))
+
+
 def _slid(size: int, kernel: int, stride: int) -> int:
     """Places of a kernel along an axis that is padded by kernel // 2 at both ends."""
     return (size + 2 * (kernel // 2) - kernel) // stride + 1

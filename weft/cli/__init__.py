@@ -7,7 +7,7 @@ import sys
 
 from weft.isa import WeftError
 
-from . import networks, running, pictures, bench, programs, machine  # noqa: F401, I001: they enter their commands, in this order
+from . import networks, running, libraries, pictures, bench, programs, machine  # noqa: F401, I001: they enter their commands, in this order
 from .common import app, err
 
 

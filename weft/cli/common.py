@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Optional
 
 import numpy as np
 import typer
@@ -21,6 +21,9 @@ out, err = Console(), Console(stderr=True)
 ConfigOption = Annotated[str, typer.Option("--config", help=f"{', '.join(PRESETS)}, or a TOML file")]
 JsonOption = Annotated[bool, typer.Option("--json", help="print JSON")]
 DeviceOption = Annotated[str, typer.Option("--device", help="functional, timing, rtl, or reference: the meaning in NumPy, slow")]
+TargetOption = Annotated[Optional[str], typer.Option("--target", help="where it may run: accel; accel,cpu (without: what the accelerator cannot do is compiled for the CPU); cpu; accel,gpu; gpu")]
+CpuOption = Annotated[Optional[str], typer.Option("--cpu", help="machine code for: native, this CPU's best form only; x86-64, aarch64, armv7, riscv64, all forms. This CPU's architecture, without")]
+ThreadsOption = Annotated[Optional[int], typer.Option("--threads", help="of the CPU's part; as many as cores, without")]
 WITHOUT_CLOCK = ("functional", "reference")
 MemoryOptions = {"latency": "read latency in cycles", "stall_seed": "stall every channel at random, from this seed"}
 

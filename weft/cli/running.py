@@ -10,22 +10,24 @@ import typer
 import weft
 from weft.isa import WeftError
 from weft.isa.files import write_atomically
+from weft.runtime.report import RunReport
 
-from .common import (WITHOUT_CLOCK, DeviceOption, JsonOption, MemoryOptions, app, device_options, load_array, out, print_json,
-                     progress, progress_bar)
+from .common import (WITHOUT_CLOCK, DeviceOption, JsonOption, MemoryOptions, ThreadsOption, app, device_options, load_array, out,
+                     print_json, progress, progress_bar)
 
 
 @app.command()
 def run(module: Path, inputs: list[Path], device: DeviceOption = "functional",
+        threads: ThreadsOption = None,
         trace: Annotated[Optional[Path], typer.Option(help="write the timeline here (Chrome JSON, for Perfetto)")] = None,
         output: Annotated[Optional[Path], typer.Option("-o", "--output", help="write the outputs here (.npz)")] = None,
         latency: Annotated[Optional[int], typer.Option(help=MemoryOptions["latency"])] = None,
         stall_seed: Annotated[Optional[int], typer.Option(help=MemoryOptions["stall_seed"])] = None, as_json: JsonOption = False):
-    """Runs a module on inputs (.npy), compares with the integer reference and reports by layer."""
+    """Runs a module on inputs (.npy), compares with the reference and reports by layer."""
     compiled = weft.load(module)
     arrays = [load_array(path) for path in inputs]
     with progress("run") as told:
-        outputs, report = compiled.run(*arrays, device=device, trace=trace is not None, progress=told,
+        outputs, report = compiled.run(*arrays, device=device, trace=trace is not None, progress=told, threads=threads,
                                        **device_options(device, latency, stall_seed))
     if trace:
         from weft.runtime.trace import write
@@ -36,14 +38,22 @@ def run(module: Path, inputs: list[Path], device: DeviceOption = "functional",
     if as_json:
         print_json(report.to_dict(outputs))
     else:
-        from weft.tables import run_table
+        from weft.tables import run_table, seconds_table
 
-        out.print(run_table(report))
+        out.print((run_table if compiled.launches else seconds_table)(report))
         for name, value in outputs.items():
             out.print(f"{name} {list(value.shape)} {value.dtype}: {np.array2string(value, threshold=20)}", highlight=False)
-        out.print("bit-exact against the integer reference: " + ("yes" if report.bit_exact else "[red]NO"))
-    if not report.bit_exact:
+        out.print(_agreement(report))
+    if not report.agrees:
         raise typer.Exit(1)
+
+
+def _agreement(report: RunReport) -> str:
+    """How the outputs compare with the reference."""
+    if report.bit_exact or not report.agrees:
+        return "bit-exact against the integer reference: " + ("yes" if report.bit_exact else "[red]NO")
+    apart = "" if report.difference is None else f"; real numbers differ by {report.difference:.1e} of the largest at most"
+    return f"agrees with the reference{apart}"
 
 
 @app.command()

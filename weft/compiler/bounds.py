@@ -7,7 +7,7 @@ the inner loop of `split(10, 4)` has the extent (4, 10 - 4 * outer).
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from .expr import Const, Expr, Var, affine, binary
+from .expr import Binary, Const, Expr, Var, affine, binary
 
 
 @dataclass(frozen=True)
@@ -122,3 +122,16 @@ def _largest_along(high: Linear, variable: Var, extent: Extent) -> list[Linear]:
     if factor <= 0:  # a tail's bound falls as its outer loop goes on: largest in the first turn
         return [rest]
     return [rest + (e - 1) * factor for e in extent]
+
+
+def divided(e: Binary, last: Mapping[Var, int]) -> Expr:
+    """A floordiv or mod by a constant without division, where e is a multiple of it and a rest that is provably below it."""
+    linear, by = Linear.of(e.a), e.b
+    if linear is None or not isinstance(by, Const) or any(v not in last for v, _ in linear.terms):
+        return e
+    whole = Linear(tuple((v, c) for v, c in linear.terms if c % by.value == 0), linear.constant // by.value * by.value)
+    rest = linear - whole
+    if rest.smallest(last) < 0 or rest.largest(last) >= by.value:
+        return e
+    quotient = Linear(tuple((v, c // by.value) for v, c in whole.terms), whole.constant // by.value)
+    return (quotient if e.op == "floordiv" else rest).expr()

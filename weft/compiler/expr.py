@@ -1,4 +1,4 @@
-"""Expressions: index arithmetic and int32 arithmetic over buffers, as trees that are never changed.
+"""Expressions: index arithmetic and arithmetic of values over buffers, as trees that are never changed.
 
 Operators and NumPy functions build trees, so the meanings of the instruction table, written for arrays, can be traced
 with symbolic arguments: `ALU_OPS[0].meaning(Load(a, (i,)), 3)` is `min(a[i], 3)`.
@@ -9,12 +9,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# the type of loop variables; values are int8, int32, bool, qnt (the parameters of a channel), or lut (a table)
+# the type of loop variables; values are int8, int32, bool, qnt (the parameters of a channel), or lut (a table); on the CPU
+# also uint8, int64, float32 and float64
 INDEX = "index"
+FLOATS = ("float32", "float64")
+COMPARISONS = ("ge", "lt", "eq")
 
 
 class Expr:
-    """Base of all expressions. `dtype` is 'index', 'int8', 'int32', 'bool', 'qnt' or 'lut'."""
+    """Base of all expressions. `dtype` is 'index', 'bool' or that of a buffer."""
 
     __slots__ = ()
     dtype = INDEX
@@ -43,12 +46,21 @@ class Expr:
     def __mod__(self, other):
         return binary("mod", self, other)
 
+    def __truediv__(self, other):
+        return binary("div", self, other)
+
+    def __rtruediv__(self, other):
+        return binary("div", other, self)
+
     # Comparisons are spelled out, so that == keeps meaning "the same expression".
     def ge(self, other) -> "Expr":
         return binary("ge", self, other)
 
     def lt(self, other) -> "Expr":
         return binary("lt", self, other)
+
+    def eq(self, other) -> "Expr":
+        return binary("eq", self, other)
 
     def __and__(self, other):
         return binary("and", self, other)
@@ -88,7 +100,7 @@ class Var(Expr):
 
 @dataclass(frozen=True)
 class Const(Expr):
-    value: int
+    value: int | float
     dtype: str = INDEX
 
     def __str__(self):
@@ -97,7 +109,8 @@ class Const(Expr):
 
 @dataclass(frozen=True)
 class Binary(Expr):
-    """`op`: add sub mul floordiv mod min max (index or int32), shr requant lut (int32), ge lt and (bool)."""
+    """`op`: add sub mul min max (index or values), floordiv mod (index or int32), div (floats), shr requant lut (int32), ge
+    lt eq and (bool). Values of 8 bits are widened to int32."""
 
     op: str
     a: Expr
@@ -105,12 +118,13 @@ class Binary(Expr):
 
     @property
     def dtype(self):
-        if self.op in ("ge", "lt", "and"):
+        if self.op in COMPARISONS or self.op == "and":
             return "bool"
-        return "int32" if self.a.dtype == "int8" else self.a.dtype
+        return _widened(self.a.dtype)
 
     def __str__(self):
-        signs = {"add": "+", "sub": "-", "mul": "*", "floordiv": "//", "mod": "%", "ge": ">=", "lt": "<", "and": "and"}
+        signs = {"add": "+", "sub": "-", "mul": "*", "floordiv": "//", "mod": "%", "ge": ">=", "lt": "<", "and": "and",
+                 "div": "/", "eq": "=="}
         sign = signs.get(self.op)
         return f"({self.a} {sign} {self.b})" if sign else f"{self.op}({self.a}, {self.b})"
 
@@ -133,7 +147,8 @@ class Select(Expr):
 
 @dataclass(frozen=True)
 class Cast(Expr):
-    """int8 to int32 extends the sign; int32 to int8 keeps the low bits."""
+    """Wider integers extend the sign, or zeros for uint8; narrower ones keep the low bits; floats become integers towards
+    zero."""
 
     to: str
     a: Expr
@@ -161,23 +176,46 @@ class Load(Expr):
         return f"{self.buffer.name}[{', '.join(map(str, self.indices))}]"
 
 
+@dataclass(frozen=True)
+class Call(Expr):
+    """A function of values, by its name in interpret.CALLS. `attrs`: (name, number) pairs that it needs besides."""
+
+    name: str
+    args: tuple[Expr, ...]
+    dtype: str
+    attrs: tuple[tuple[str, int | float], ...] = ()
+
+    def __str__(self):
+        return f"{self.name}({', '.join([*map(str, self.args), *(f'{key}={value}' for key, value in self.attrs)])})"
+
+
+def call(name: str, *args: Expr, dtype: str | None = None, **attrs) -> Call:
+    """A function of values; its result has the dtype of the first unless another is given."""
+    return Call(name, args, dtype or args[0].dtype, tuple(attrs.items()))
+
+
 def as_expr(value, dtype: str = INDEX) -> Expr:
-    """An int becomes a Const; an Expr stays as it is."""
-    return value if isinstance(value, Expr) else Const(int(value), dtype)
+    """A number becomes a Const; an Expr stays as it is."""
+    return value if isinstance(value, Expr) else Const(float(value) if dtype in FLOATS else int(value), dtype)
+
+
+def _widened(dtype: str) -> str:
+    return "int32" if dtype in ("int8", "uint8") else dtype
 
 
 _FOLD = {"add": lambda a, b: a + b, "sub": lambda a, b: a - b, "mul": lambda a, b: a * b, "floordiv": lambda a, b: a // b,
-         "mod": lambda a, b: a % b, "min": min, "max": max, "ge": lambda a, b: int(a >= b), "lt": lambda a, b: int(a < b),
+         "mod": lambda a, b: a % b, "min": min, "max": max, "ge": lambda a, b: int(a >= b),
+         "lt": lambda a, b: int(a < b), "eq": lambda a, b: int(a == b),
          "and": lambda a, b: int(bool(a) and bool(b))}
 
 
 def binary(op: str, a, b) -> Expr:
     """A Binary, folded where both sides are constant indices or one side is neutral."""
     a_type = a.dtype if isinstance(a, Expr) else (b.dtype if isinstance(b, Expr) else INDEX)
-    other = "int32" if a_type == "int8" else a_type
+    other = _widened(a_type)
     a, b = as_expr(a, other), as_expr(b, other if op != "and" else "bool")
     if isinstance(a, Const) and isinstance(b, Const) and a.dtype == INDEX and op in _FOLD:
-        return Const(_FOLD[op](a.value, b.value), "bool" if op in ("ge", "lt", "and") else INDEX)
+        return Const(_FOLD[op](a.value, b.value), "bool" if op in COMPARISONS or op == "and" else INDEX)
     if a.dtype == INDEX:
         if op == "add" and isinstance(a, Const):
             a, b = b, a
@@ -202,6 +240,8 @@ def children(e: Expr) -> tuple[Expr, ...]:
             return (a,)
         case Load(_, indices):
             return indices
+        case Call(_, args):
+            return args
     return ()
 
 
@@ -230,6 +270,8 @@ def substitute(e: Expr, values: Mapping[Var, "Expr | int"]) -> Expr:
             return Cast(dtype, substitute(a, values))
         case Load(buffer, indices):
             return Load(buffer, tuple(substitute(i, values) for i in indices))
+        case Call(name, args, dtype, attrs):
+            return Call(name, tuple(substitute(a, values) for a in args), dtype, attrs)
     return e
 
 

@@ -164,7 +164,7 @@ class Graph:
             return node.attrs.get("macs", 0)
         if node.op == "ConvTranspose":
             return math.prod(self.tensors[node.inputs[0]].shape) * math.prod(self.tensors[node.inputs[1]].shape[1:])
-        if node.op in ("conv2d", "conv2d_add", "depthwise_conv2d", "Conv", "dense"):
+        if node.op in ("conv2d", "conv2d_add", "depthwise_conv2d", "Conv", "dense", "product"):
             each = node.attrs.get("macs_per_output", math.prod(self.tensors[node.inputs[1]].shape[1:]))
             return math.prod(self.tensors[node.outputs[0]].shape) * each
         if node.op in ("Gemm", "MatMul"):

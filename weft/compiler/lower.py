@@ -10,17 +10,20 @@ from dataclasses import dataclass, field
 from weft.isa import WeftError
 
 from . import te
-from .bounds import Extent, Linear, constant, extent_expr, interval, maximum, prune
-from .expr import Const, Expr, Load, binary, substitute
+from .bounds import Extent, Linear, constant, divided, extent_expr, interval, maximum, prune
+from .expr import Binary, Const, Expr, Load, as_expr, binary, substitute
 from .schedule import Schedule, Split, Stage
-from .stmt import Alloc, Buffer, For, LoopProgram, Seq, Stmt, Store
+from .stmt import CPU_SCOPES, Alloc, Buffer, For, If, LoopProgram, Seq, Stmt, Store
 from .te import Axis, Reduce, Tensor
 
 
 @dataclass(frozen=True, eq=False)
 class Loop:
+    """One loop around a stage; thread: whether its turns are threads of a block."""
+
     axis: Axis
     extent: Extent
+    thread: bool = False
 
 
 @dataclass
@@ -48,7 +51,9 @@ class _Lowering:
         self.root: list[Placed] = []
         self.buffers: dict[Tensor, Buffer] = {}
         for tensor in arguments.values():
-            self.buffers[tensor] = Buffer(tensor.name, tensor.shape, tensor.dtype, "dram", tensor.element_rank)
+            held = tensor.into or tensor
+            self.buffers[tensor] = Buffer(tensor.name, held.kept or held.shape, tensor.dtype, "dram", tensor.element_rank,
+                                          strides=held.strides, low=held.low)
 
     # Bound inference
 
@@ -71,7 +76,8 @@ class _Lowering:
         shape = tuple(maximum(e, self.last) for e in extents)
         buffer = self.buffers.get(stage.tensor)
         if buffer is None:
-            buffer = Buffer(stage.tensor.name, shape, stage.tensor.dtype, stage.scope, stage.tensor.element_rank)
+            buffer = Buffer(stage.tensor.name, shape, stage.tensor.dtype, stage.scope, stage.tensor.element_rank,
+                            strides=_pitched(stage, shape))
         placed = self.placed[stage] = Placed(stage, around, low, buffer)
         self.loops(placed, dict(zip(stage.data_axes, extents)))
         inside.append(placed)
@@ -103,10 +109,13 @@ class _Lowering:
         if loops[:len(around)] != around:
             raise stage.refuse("all readers of a stage are within the loop that it is computed at",
                                f"'{reader.stage.tensor.name}' is not", "compute_at an outer loop, or at the root")
-        relaxed = [(loop.axis, loop.extent) for loop in loops[len(around):]]
+        inside = loops[len(around):]
+        if stage.scope == "shared":  # what the threads of a block need together
+            inside = [loop for loop in around if loop.thread] + inside
+        relaxed = [(loop.axis, loop.extent) for loop in inside]
         element = len(stage.tensor.shape) - (stage.tensor.element_rank if stage.scope == "wgt" else 0)
         for d, (index, size) in enumerate(zip(load.indices, stage.tensor.shape)):
-            linear = Linear.of(substitute(index, reader.values))
+            linear = Linear.of(self._undivided(substitute(index, reader.values)))
             bounds = interval(linear, relaxed) if linear is not None else None
             # no sum of loops, or one that falls; a weight is there as a whole, however few taps
             if bounds is None or d >= element:
@@ -114,6 +123,11 @@ class _Lowering:
             else:
                 begin, ends = bounds
                 yield begin, prune([*ends, Linear((), size - 1)], self.last)
+
+    def _undivided(self, index: Expr) -> Expr:
+        """Without the divisions that the loops' splits make idle."""
+        is_division = lambda e: isinstance(e, Binary) and e.op in ("floordiv", "mod")  # noqa: E731
+        return te.map_expr(index, lambda e: divided(e, self.last) if is_division(e) else e)
 
     # Loops
 
@@ -139,7 +153,8 @@ class _Lowering:
         self._values(placed, extents)
         for leaf in stage.leaves:
             if placed.values[leaf] is leaf:
-                placed.loops.append(Loop(leaf, self._over_leaves(placed, leaf, extents[leaf])))
+                thread = stage.kinds.get(leaf, "").startswith("threadIdx")
+                placed.loops.append(Loop(leaf, self._over_leaves(placed, leaf, extents[leaf]), thread))
         for axis, low in zip(stage.data_axes, placed.low):
             placed.values[axis] = _sum(low.expr(), placed.values[axis])
 
@@ -197,18 +212,21 @@ class _Lowering:
                 body = Alloc(inner.buffer, _seq(self.statement(inner), body))
             if leaf not in extents:
                 return body
-            kind = "vthread" if leaf in stage.vthreads else "serial"
-            return For(leaf, extent_expr(extents[leaf]), body, kind, stage.tensorized.get(leaf))
+            return For(leaf, extent_expr(extents[leaf]), body, stage.kinds.get(leaf, "serial"), stage.tensorized.get(leaf))
 
         return nest(0)
 
-    def _store(self, placed: Placed) -> Store:
+    def _store(self, placed: Placed) -> Stmt:
         value = te.value_of(placed.stage.body)
         target, indices = placed.buffer, self._own_indices(placed)
         value = self._lower_expr(value, placed)
         if isinstance(placed.stage.body, Reduce):
             value = binary(placed.stage.body.op, Load(target, indices), value)
-        return Store(target, indices, value)
+        tensor = placed.stage.tensor
+        conditions = [index.lt(kept) for index, axis, kept in zip(indices, placed.stage.data_axes, tensor.kept) if kept < axis.extent]
+        if tensor.into is not None:
+            indices = tuple(_affine_or_same(substitute(e, placed.values)) for e in tensor.at)
+        return _guarded(conditions, Store(target, indices, value))
 
     def _own_indices(self, placed: Placed) -> tuple[Expr, ...]:
         return tuple(_affine_or_same(_minus(placed.values[axis], low))
@@ -219,6 +237,8 @@ class _Lowering:
         value = substitute(value, placed.values)
 
         def change(e: Expr) -> Expr:
+            if isinstance(e, Binary) and e.op in ("floordiv", "mod"):
+                return divided(e, self.last)
             if not isinstance(e, Load):
                 return e
             source = next((p for s, p in self.placed.items() if s.tensor is e.buffer), None)
@@ -232,8 +252,13 @@ class _Lowering:
         return te.map_expr(value, change)
 
     def _inits(self, placed: Placed, leaves: list[Axis], extents: dict[Axis, Extent]) -> list[Stmt]:
-        """acc = 0, and acc = acc + init where a reduction begins elsewhere: what the machine has instructions for."""
+        """acc = 0, and acc = acc + init where a reduction begins elsewhere: what the machine has instructions for. On the
+        CPU, acc = init."""
         target, indices, init = placed.buffer, self._own_indices(placed), placed.stage.body.init
+        if isinstance(init, Expr):
+            return [self._init_nest(placed, leaves, extents, target, indices, self._lower_expr(init, placed), None)]
+        if target.scope in (*CPU_SCOPES, "shared") or target.dtype != "int32":
+            return [self._init_nest(placed, leaves, extents, target, indices, as_expr(init, target.dtype), None)]
         values = [(Const(0, "int32"), "reset")]
         if init:
             values.append((binary("add", Load(target, indices), init), "alu"))
@@ -245,7 +270,8 @@ class _Lowering:
         body: Stmt = Store(target, tuple(substitute(i, fresh) for i in indices), substitute(value, fresh))
         for leaf, new in reversed(fresh.items()):
             mark = instruction if leaf in placed.stage.tensorized else None
-            body = For(new, substitute(extent_expr(extents[leaf]), fresh), body, tensorize=mark)
+            kind = "vectorise" if placed.stage.tensorized.get(leaf) == "dot4" else placed.stage.kinds.get(leaf, "serial")
+            body = For(new, substitute(extent_expr(extents[leaf]), fresh), body, kind, mark)
         return body
 
 
@@ -292,12 +318,27 @@ def _seq(*statements: Stmt) -> Stmt:
     return flat[0] if len(flat) == 1 else Seq(flat)
 
 
+def _guarded(conditions: list[Expr], stmt: Stmt) -> Stmt:
+    for condition in reversed(conditions):
+        stmt = If(condition, stmt)
+    return stmt
+
+
+def _pitched(stage: Stage, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Strides of the stage's buffer; () where none was asked for."""
+    strides, values = [], 1
+    for axis, extent in zip(reversed(stage.data_axes), reversed(shape)):
+        strides.insert(0, max(values, stage.pitch.get(axis, 1)))
+        values = strides[0] * extent
+    return tuple(strides) if stage.pitch else ()
+
+
 def _sum(a: Expr, b: Expr) -> Expr:
     return _affine_or_same(binary("add", a, b))
 
 
 def _minus(a: Expr, low: Linear) -> Expr:
-    return binary("sub", a, low.expr())
+    return a if low == Linear() else binary("sub", a, low.expr())
 
 
 def _affine_or_same(e: Expr) -> Expr:

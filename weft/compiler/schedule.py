@@ -14,7 +14,8 @@ from .expr import Cast, Expr, Load, substitute
 from .stmt import SCOPES
 from .te import Axis, Reduce, Tensor
 
-TENSORIZE = ("gemm", "depthwise", "alu", "reset", "load", "store")
+TENSORIZE = ("gemm", "depthwise", "alu", "reset", "load", "store", "dot4", "dp4a", "mma")
+THREADS = tuple(f"{of}.{along}" for of in ("blockIdx", "threadIdx") for along in "xyz")  # a GPU's blocks, and a block's threads
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +51,8 @@ class Stage:
         self.scope = "dram"
         self.attach: None | str | tuple[Stage, Axis] = None
         self.tensorized: dict[Axis, str] = {}
-        self.vthreads: set[Axis] = set()
+        self.kinds: dict[Axis, str] = {}
+        self.pitch: dict[Axis, int] = {}
         self.is_output = False
 
     @property
@@ -123,7 +125,8 @@ class Stage:
         return fused
 
     def set_scope(self, scope: str):
-        """Keeps the stage's tensor in another memory: 'dram', 'inp', 'wgt', 'acc', 'qnt' or 'lut'.
+        """Keeps the stage's tensor in another memory: 'dram', 'inp', 'wgt', 'acc', 'qnt' or 'lut'; 'local' or 'reg' of a
+        CPU.
 
         alloc b in dram         alloc b in acc
         b[i] = S(i)        ->   b[i] = S(i)
@@ -186,7 +189,64 @@ class Stage:
         self._leaf(axis, "vthread")
         if axis.reduce:
             raise self.refuse("a virtual thread is a loop over data", f"reduction axis '{axis.name}'", "a data axis")
-        self.vthreads.add(axis)
+        self.kinds[axis] = "vthread"
+
+    def unroll(self, axis: Axis):
+        """Writes out a loop's turns one after the other; its extent must be known when code is made.
+
+        for i in range(2):     ->     S(0)
+          S(i)                        S(1)
+        """
+        self._leaf(axis, "unroll")
+        self.kinds[axis] = "unroll"
+
+    def vectorise(self, axis: Axis):
+        """Makes a loop's turns the lanes of a vector. Nothing but statements of values may be within.
+
+        for i in range(16):     ->     S(0:16)
+          S(i)
+        """
+        self._leaf(axis, "vectorise")
+        self.kinds[axis] = "vectorise"
+
+    def parallel(self, axis: Axis):
+        """Lets threads share a loop's turns, which must not depend on one another; the outermost loop of a program.
+
+        for i in range(8):      parallel i in range(8):
+          S(i)              ->    S(i)
+        """
+        self._leaf(axis, "parallel")
+        if axis.reduce:
+            raise self.refuse("a parallel loop is one over data", f"reduction axis '{axis.name}'", "a data axis")
+        self.kinds[axis] = "parallel"
+
+    def bind(self, axis: Axis, thread: str):
+        """Makes a loop's turns blocks of threads of a GPU, or the threads of a block: one of THREADS.
+
+        Loops of several stages may have one name: each thread does its own turn of each, where the loop has so many turns.
+
+        for i in range(4):          blockIdx.x i in range(4):
+          for j in range(8):   ->     threadIdx.x j in range(8):
+            S(i, j)                     S(i, j)
+        """
+        self._leaf(axis, "bind")
+        if thread not in THREADS:
+            raise self.refuse(f"bind takes one of {', '.join(THREADS)}", f"'{thread}'", "one of these")
+        if axis.reduce:
+            raise self.refuse("a thread is a turn of a loop over data", f"reduction axis '{axis.name}'", "a data axis")
+        if thread in self.kinds.values():
+            raise self.refuse("two loops of a stage are two threads", f"{thread} for both", "fuse the loops, or another name")
+        self.kinds[axis] = thread
+
+    def set_pitch(self, axis: Axis, values: int):
+        """Keeps what is one apart along an axis of the stage's tensor so many values apart in its buffer.
+
+        alloc b: int8[8, 32]     ->  alloc b: int8[8, 32], one of 8 every 36 values
+        """
+        if axis not in self.data_axes:
+            raise self.refuse("set_pitch takes one of the tensor's own axes", f"'{axis.name}'",
+                              f"one of {', '.join(a.name for a in self.data_axes)}")
+        self.pitch[axis] = values
 
 
 class Schedule:

@@ -6,10 +6,14 @@ the shape of the tree stays. Any stage prints as text.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import prod
 
 from .expr import Expr, Var
 
-SCOPES = ("dram", "inp", "wgt", "acc", "qnt", "lut")  # where a buffer lives; OUT is no scope of its own, being ACC's shadow
+# where a buffer lives; OUT is no scope of its own, being ACC's shadow; the CPU has memory (dram), a function's own (local),
+# and registers (reg); a GPU has memory (dram), that of a block of threads (shared), and each thread's own (local)
+CPU_SCOPES = ("local", "reg")
+SCOPES = ("dram", "inp", "wgt", "acc", "qnt", "lut", *CPU_SCOPES, "shared")
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,8 +23,10 @@ class Buffer:
     shape: ints, the element's axes included: (..., batch, block) for inp, acc and activations in DRAM,
         (..., block_out, block_in) for wgt and weights in DRAM, (..., block_out) of dtype qnt for qnt, (...) of dtype lut for
         lut.
-    dtype: 'int8', 'int32', 'qnt' or 'lut' (a table of 256 int8).
+    dtype: 'int8', 'int32', 'qnt' or 'lut' (a table of 256 int8); on the CPU also 'uint8', 'int64', 'float32', 'float64'.
     threads: above 1, the first axis is over so many virtual threads, each with memory of its own.
+    strides: in values, for each axis; () means one value after the other, the last axis fastest.
+    low: for each axis how many indices below 0 have memory too; () for none. shape counts from 0.
     """
 
     name: str
@@ -29,6 +35,16 @@ class Buffer:
     scope: str = "dram"
     element_rank: int = 2
     threads: int = 1
+    strides: tuple[int, ...] = ()
+    low: tuple[int, ...] = ()
+
+    @property
+    def span(self) -> int:
+        """Values from the first that has memory to the last, those that strides leave out included."""
+        if not self.strides:
+            return prod(self.shape)
+        low = self.low or (0,) * len(self.shape)
+        return 1 + sum((size + below - 1) * stride for size, below, stride in zip(self.shape, low, self.strides))
 
     @property
     def elements(self) -> int:
@@ -59,10 +75,11 @@ class For(Stmt):
     """for var in range(extent): body. `extent` may depend on outer variables (the tail of a split), and may be 0 or less.
 
     kind: 'serial', or 'vthread': the iterations are woven into one stream, statement by statement, and each has its own copy
-        of every buffer allocated inside.
+        of every buffer allocated inside; for the CPU 'parallel' (threads share the turns), 'unroll', and 'vectorise' (all
+        turns at once, a lane each); for the GPU schedule.THREADS (each thread does its own turn).
     tensorize: name of the tensor instruction that the body must equal, if the schedule asked for one ('gemm', 'depthwise',
         'alu',
-        'reset', 'load', 'store'); None where the passes may choose.
+        'reset', 'load', 'store'; 'dot4' of the CPU; 'dp4a', 'mma' of the GPU); None where the passes may choose.
     """
 
     var: Var
@@ -70,6 +87,14 @@ class For(Stmt):
     body: Stmt
     kind: str = "serial"
     tensorize: str | None = None
+
+
+@dataclass(eq=False)
+class If(Stmt):
+    """body, where the condition holds."""
+
+    condition: Expr
+    body: Stmt
 
 
 @dataclass(eq=False)
@@ -101,6 +126,11 @@ class LoopProgram:
         return "\n".join(lines + list(_lines(self.body, 1)))
 
 
+def text(stmt: Stmt) -> str:
+    """The statement as it prints within a program, in one line."""
+    return "; ".join(line.strip() for line in _lines(stmt, 0))
+
+
 def _lines(stmt: Stmt, depth: int) -> Iterator[str]:
     pad = "  " * depth
     match stmt:
@@ -114,6 +144,9 @@ def _lines(stmt: Stmt, depth: int) -> Iterator[str]:
         case Alloc(buffer, body):
             yield f"{pad}alloc {buffer}"
             yield from _lines(body, depth)
+        case If(condition, body):
+            yield f"{pad}if {condition}:"
+            yield from _lines(body, depth + 1)
         case Store(buffer, indices, value):
             yield f"{pad}{buffer.name}[{', '.join(map(str, indices))}] = {value}"
         case _:  # leaves that the passes add print themselves

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from weft.isa import WeftError
 
-from .expr import Binary, Cast, Const, Expr, Load, Select, Var, as_expr, binary, walk
+from .expr import Binary, Call, Cast, Const, Expr, Load, Select, Var, as_expr, binary, walk
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,10 +27,11 @@ class Axis(Var):
 
 @dataclass(frozen=True, eq=False)
 class Reduce:
-    """`value` combined over `axes` by `op` ('add' or 'max') from `init`."""
+    """`value` combined over `axes` by `op` ('add', 'max' or 'min') from `init`, a number or an expression of the other
+    axes."""
 
     op: str
-    init: int
+    init: int | float | Expr
     value: Expr
     axes: tuple[Axis, ...]
 
@@ -43,7 +44,10 @@ class Reduce:
 class Tensor:
     """An array: a placeholder where `body` is None, else defined as body at every point of `axes`.
 
-    `tensor[i, j]` is the expression of one value of it. The trailing `element_rank` axes are one element.
+    `tensor[i, j]` is the expression of one value of it. The trailing `element_rank` axes are one element. strides, low: of
+    an argument, as in stmt.Buffer. kept: of an output, how far along each axis values are stored, () for all: what a tile
+    computes beyond is dropped. into, at: of an output, another tensor whose memory it is, and where in that a point lies;
+    None and () for memory of its own shape.
     """
 
     name: str
@@ -52,6 +56,11 @@ class Tensor:
     axes: tuple[Axis, ...] = ()
     body: Expr | Reduce | None = None
     element_rank: int = 2
+    strides: tuple[int, ...] = ()
+    low: tuple[int, ...] = ()
+    kept: tuple[int, ...] = ()
+    into: "Tensor | None" = None
+    at: tuple[Expr, ...] = ()
 
     def __getitem__(self, indices) -> Load:
         indices = indices if isinstance(indices, tuple) else (indices,)
@@ -61,9 +70,11 @@ class Tensor:
         return Load(self, tuple(as_expr(i) for i in indices))
 
 
-def placeholder(name: str, axes: dict[str, int], dtype: str, element_rank: int = 2) -> Tensor:
-    """A tensor that is given: int8, int32 or qnt. The axes' names are for the loops of its copies."""
-    return Tensor(name, tuple(axes.values()), dtype, tuple(Axis(*axis) for axis in axes.items()), None, element_rank)
+def placeholder(name: str, axes: dict[str, int], dtype: str, element_rank: int = 2, strides: tuple[int, ...] = (),
+                low: tuple[int, ...] = ()) -> Tensor:
+    """A tensor that is given. The axes' names are for the loops of its copies."""
+    variables = tuple(Axis(*axis) for axis in axes.items())
+    return Tensor(name, tuple(axes.values()), dtype, variables, None, element_rank, strides, low)
 
 
 def reduce_axis(name: str, extent: int) -> Axis:
@@ -71,17 +82,24 @@ def reduce_axis(name: str, extent: int) -> Axis:
     return Axis(name, extent, True)
 
 
-def sum(value: Expr, axes: Iterable[Axis]) -> Reduce:
-    """The sum of `value` over `axes`, from 0."""
-    return Reduce("add", 0, value, tuple(axes))
+def sum(value: Expr, axes: Iterable[Axis], init: int | float | Expr = 0) -> Reduce:
+    """The sum of `init` and of `value` over `axes`."""
+    return Reduce("add", init, value, tuple(axes))
 
 
-def max(value: Expr, axes: Iterable[Axis], init: int) -> Reduce:
+def max(value: Expr, axes: Iterable[Axis], init: int | float | Expr) -> Reduce:
     """The largest of `init` and of `value` over `axes`."""
     return Reduce("max", init, value, tuple(axes))
 
 
-def compute(name: str, axes: dict[str, int], define: Callable[..., Expr | Reduce], element_rank: int = 2) -> Tensor:
+def min(value: Expr, axes: Iterable[Axis], init: int | float | Expr) -> Reduce:
+    """The smallest of `init` and of `value` over `axes`."""
+    return Reduce("min", init, value, tuple(axes))
+
+
+def compute(name: str, axes: dict[str, int], define: Callable[..., Expr | Reduce], element_rank: int = 2,
+            strides: tuple[int, ...] = (), low: tuple[int, ...] = (), kept: tuple[int, ...] = (),
+            into: Tensor | None = None, at: Callable[..., Iterable[Expr]] | None = None) -> Tensor:
     """A tensor defined point by point: `axes` gives names and extents, `define` the value at a point.
 
     Raises
@@ -95,11 +113,12 @@ def compute(name: str, axes: dict[str, int], define: Callable[..., Expr | Reduce
     variables = tuple(Axis(axis, extent) for axis, extent in axes.items())
     body = define(*variables)
     bound = set(variables) | (set(body.axes) if isinstance(body, Reduce) else set())
-    for e in walk(value_of(body)):
+    for e in _parts(body):
         if isinstance(e, Var) and e not in bound:
             raise WeftError(f"tensor '{name}'", "every axis used must be its own or reduced over", f"'{e}'",
                             "sum(..., [axis])")
-    return Tensor(name, tuple(axes.values()), body.dtype, variables, body, element_rank)
+    return Tensor(name, tuple(axes.values()), body.dtype, variables, body, element_rank, strides, low, kept, into,
+                  () if at is None else tuple(as_expr(e) for e in at(*variables)))
 
 
 def value_of(body: Expr | Reduce) -> Expr:
@@ -117,13 +136,20 @@ def select(conditions: Iterable[Expr], then: Expr, otherwise: int) -> Expr:
 
 def loads(body: Expr | Reduce) -> list[Load]:
     """Every access of another tensor in a definition."""
-    return [e for e in walk(value_of(body)) if isinstance(e, Load)]
+    return [e for e in _parts(body) if isinstance(e, Load)]
+
+
+def _parts(body: Expr | Reduce) -> list[Expr]:
+    """All expressions in a definition."""
+    first = walk(body.init) if isinstance(body, Reduce) and isinstance(body.init, Expr) else ()
+    return [*first, *walk(value_of(body))]
 
 
 def map_body(body: Expr | Reduce, change: Callable[[Expr], Expr]) -> Expr | Reduce:
     """The definition with its expression changed by `map_expr`."""
     if isinstance(body, Reduce):
-        return Reduce(body.op, body.init, map_expr(body.value, change), body.axes)
+        init = map_expr(body.init, change) if isinstance(body.init, Expr) else body.init
+        return Reduce(body.op, init, map_expr(body.value, change), body.axes)
     return map_expr(body, change)
 
 
@@ -140,4 +166,6 @@ def map_expr(e: Expr, change: Callable[[Expr], Expr]) -> Expr:
             return change(map_expr(a, change).astype(dtype))
         case Load(buffer, indices):
             return change(Load(buffer, tuple(map_expr(i, change) for i in indices)))
+        case Call(name, args, dtype, attrs):
+            return change(Call(name, tuple(map_expr(a, change) for a in args), dtype, attrs))
     return change(e)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from . import waiting
 from .program import Instruction
 from .registers import TOKEN_QUEUE_DEPTH, Queue
 from .table import Module
@@ -19,6 +20,7 @@ POPS = {Module.LOAD: {"pop_next": Queue.COMPUTE_TO_LOAD},
 PUSHES = {Module.LOAD: {"push_next": Queue.LOAD_TO_COMPUTE},
           Module.COMPUTE: {"push_prev": Queue.COMPUTE_TO_LOAD, "push_next": Queue.COMPUTE_TO_STORE},
           Module.STORE: {"push_prev": Queue.STORE_TO_COMPUTE}}
+GIVER = {queue: module for module, pushes in PUSHES.items() for queue in pushes.values()}
 
 
 class TokenMachine:
@@ -35,7 +37,7 @@ class TokenMachine:
 
     def next(self) -> int | None:
         """The earliest instruction of the stream that can run now, or None."""
-        ready = [q[0] for m, q in self.waiting.items() if q and self.blocked_by(m) is None]
+        ready = [q[0] for m, q in self.waiting.items() if q and not self.blocked(m)]
         return min(ready) if ready else None
 
     def pop(self, index: int):
@@ -51,22 +53,31 @@ class TokenMachine:
         for flag, queue in PUSHES[instruction.module].items():
             self.tokens[queue] += instruction.fields.get(flag, 0)
 
-    def blocked_by(self, module: Module) -> str | None:
-        """What the module's next instruction waits for, in words; None where it can run."""
-        fields = self.instructions[self.waiting[module][0]].fields
-        for flag, queue in POPS[module].items():
-            if fields.get(flag) and not self.tokens[queue]:
-                return f"waits for a token {queue.name.lower()}"
-        for flag, queue in PUSHES[module].items():
-            if fields.get(flag) and self.tokens[queue] >= TOKEN_QUEUE_DEPTH:
-                return f"waits for room in {queue.name.lower()}"
-        return None
+    def blocked(self, module: Module) -> bool:
+        """Whether the module's next instruction has to wait."""
+        return bool(self._missing(module)) or self._full(module)
 
     def who_waits(self) -> str:
-        """One clause a module, for the message of a deadlock."""
-        return "; ".join(
-            f"{m.name.lower()} at instruction {q[0]} ({self.instructions[q[0]].opcode.name}) {self.blocked_by(m) or 'can run'}"
-            if q else f"{m.name.lower()} has nothing left" for m, q in self.waiting.items())
+        """One sentence a module, for the message of a deadlock."""
+        return "; ".join(map(self._sentence, self.waiting))
+
+    def _missing(self, module: Module) -> list[Queue]:
+        """The queues that lack a token for the module's next instruction."""
+        fields = self.instructions[self.waiting[module][0]].fields
+        return [queue for flag, queue in POPS[module].items() if fields.get(flag) and not self.tokens[queue]]
+
+    def _full(self, module: Module) -> bool:
+        fields = self.instructions[self.waiting[module][0]].fields
+        return any(fields.get(flag) and self.tokens[queue] >= TOKEN_QUEUE_DEPTH for flag, queue in PUSHES[module].items())
+
+    def _sentence(self, module: Module) -> str:
+        if not self.waiting[module]:
+            return waiting.has_done(module, sum(i.module == module for i in self.instructions))
+        index = self.waiting[module][0]
+        if missing := self._missing(module):
+            return waiting.waits_for_tokens(module, [GIVER[queue] for queue in missing], index, self.instructions[index])
+        told = waiting.waits_for_room if self._full(module) else waiting.has_not_begun
+        return told(module, index, self.instructions[index])
 
 
 @dataclass

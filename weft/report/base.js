@@ -11,7 +11,8 @@ function make(tag, attributes = {}, ...children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else if (name === "style") Object.assign(element.style, value);
-    else if (value !== null && value !== undefined && value !== false) element.setAttribute(name, value === true ? "" : value);
+    else if (value !== null && value !== undefined && value !== false) element.setAttribute(
+      name, value === true ? "" : value);
   }
   element.append(...children.filter((child) => child !== null && child !== undefined));
   return element;
@@ -20,18 +21,22 @@ function make(tag, attributes = {}, ...children) {
 const count = (value) => (Math.round(value) || 0).toLocaleString("en-US"); // never -0
 const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)} %`;
 function short(value) {
-  for (const [size, letter] of [[1e9, "G"], [1e6, "M"], [1e3, "k"]]) if (value >= size) return `${(value / size).toPrecision(3)} ${letter}`;
+  for (const [size, letter] of [[1e9, "G"], [1e6, "M"], [1e3, "k"]]) if (
+    value >= size) return `${(value / size).toPrecision(3)} ${letter}`;
   return `${value}`;
 }
 const bytes = (value) => `${short(value)}${value >= 1000 ? "" : " "}B`;
 const cssName = (key) => `--${key.replace("waits for ", "waits-")}`;
 const colour = (key) => `var(${cssName(key)})`;
 const title = (key) => `${causeOf.get(key).label}: ${causeOf.get(key).meaning}`;
-const keyed = (key, text = causeOf.get(key).label) => make("span", { title: causeOf.get(key).meaning }, make("span", { class: "key", style: { background: colour(key) } }), text);
+const keyed = (key, text = causeOf.get(key).label) =>
+  make("span", { title: causeOf.get(key).meaning }, make("span", { class: "key", style: { background: colour(key) } }),
+  text);
 const sum = (values) => values.reduce((a, b) => a + b, 0);
 
 const nameOf = (layer) => layer.short;
-const onAccelerator = (run) => run.layers.map((layer, index) => ({ ...layer, index })).filter((layer) => layer.where === "accel");
+const onAccelerator = (run) =>
+  run.layers.map((layer, index) => ({ ...layer, index })).filter((layer) => layer.where === "accel");
 
 const tip = {
   show(event, ...content) {

@@ -5,27 +5,36 @@ from collections.abc import Sequence
 from weft.isa import Config, Module
 from weft.runtime import module as compiled
 from weft.runtime.account import Account, main_wait
+from weft.runtime.losses import LIMIT, MEANING as PRODUCTS, SPLIT, losses, split
 from weft.runtime.report import RunReport
-from weft.runtime.stalls import CAUSES, MEANING, WORK
+from weft.runtime.stalls import MEANING, WAITS
 
-LABELS = {"gemm": "GEMM", "padding": "GEMM on padding", "depthwise": "depthwise", "zero": "writing zeros", "alu": "ALU",
-          "requant": "requantising", "load": "loading", "store": "storing", "micro-ops": "micro-ops", "pipeline": "pipeline",
+LABELS = {"gemm": "GEMM", "padding": "GEMM on padding", "depthwise": "depthwise", "taps": "depthwise below full rate",
+          "zero": "writing zeros", "alu": "ALU", "requant": "requantising", "load": "loading", "store": "storing",
+          "micro-ops": "micro-ops", "pipeline": "pipeline",
           "waits for load": "waits for load", "waits for compute": "waits for compute", "waits for store": "waits for store",
-          "dram": "DRAM", "fetch": "fetch", "done": "done"}
-PADDING = "steps of GEMM whose products the network does not count: channels and pixels that fill up a block"
+          "dram": "DRAM", "fetch": "fetch", "done": "done", LIMIT: "physical limit"}
+OWN_LOADS = {"load": "compute loads: loading", "dram": "compute loads: DRAM"}  # into ACC, QNT and LUT
+
+
+def loss_label(key: str) -> str:
+    """A key of `losses` for a person."""
+    if key in OWN_LOADS:
+        return OWN_LOADS[key]
+    wait, _, cause = key.partition(": ")
+    return LABELS[wait] + (f": {LABELS[cause]}" if cause else "")
 
 
 def causes() -> list[dict]:
     """What a cycle can have gone to, in the order in which the page stacks them: useful work first."""
-    listed = ["gemm", "padding", *(c for c in CAUSES if c != "gemm")]
-    meaning = {**MEANING, "gemm": "products that the network asks for", "padding": PADDING}
-    return [{"key": c, "label": LABELS[c], "works": c in WORK or c == "padding", "meaning": meaning[c]} for c in listed]
+    meaning = MEANING | PRODUCTS
+    return [{"key": c, "label": LABELS[c], "works": c not in WAITS, "meaning": meaning[c]} for c in SPLIT]
 
 
 def figures(module: compiled.Module, report: RunReport, label: str) -> dict:
     """One run: the whole, and a row a layer. `stalls` of a layer or of the whole are cycles by module and cause; those of
     the compute module are all cycles of the layer, and those of all layers together are all cycles of the run. `behind`:
-    what load and store did while the compute module waited for them, likewise.
+    what load and store did while the compute module waited for them, likewise. `losses`: the physical limit and what is beyond it.
 
     It needs a run on a device with a clock.
     """
@@ -50,6 +59,7 @@ def figures(module: compiled.Module, report: RunReport, label: str) -> dict:
         "read": sum(row["read"] for row in on_accelerator), "written": sum(row["written"] for row in on_accelerator),
         "stalls": {m.name.lower(): _sum([row["stalls"][m.name.lower()] for row in on_accelerator]) for m in Module},
         "behind": {m: _sum([row["behind"][m] for row in on_accelerator]) for m in ("load", "store")},
+        "losses": losses(report, module.config),
         "layers": layers,
     }
 
@@ -68,18 +78,11 @@ def _layer(account: Account, position: int, macs: int, config: Config) -> dict:
     compute = stalls["compute"]
     cycles = sum(compute.values())
     wait = main_wait(compute)
-    compute = _with_padding(compute, macs, account.sums("products")[position])
+    compute = split(compute, macs, config)
     return {"cycles": cycles, "utilisation": macs / (config.macs_per_cycle * cycles) if cycles else 0.0,
             "read": account.read[position], "written": account.sums("written")[position],
             "main_wait": list(wait) if wait else None, "stalls": {**stalls, "compute": compute},
             "behind": {m.name.lower(): account.behind(position, m) for m in (Module.LOAD, Module.STORE)}}
-
-
-def _with_padding(stalls: dict[str, int], macs: int, products: int) -> dict[str, int]:
-    """GEMM's cycles split in those of products that the network asks for, and the others."""
-    gemm = stalls.get("gemm", 0)
-    useful = round(gemm * min(1.0, macs / products)) if products else 0
-    return {k: v for k, v in {**stalls, "gemm": useful, "padding": gemm - useful}.items() if v}
 
 
 def _sum(parts: Sequence[dict[str, int]]) -> dict[str, int]:

@@ -5,4 +5,6 @@ drawLayers();
 drawLayerControls();
 drawRoofline();
 drawModules();
-drawTimelines().then(() => selection.choose(rows.length ? rows.reduce((a, b) => (b.cycles > a.cycles ? b : a)).index : null));
+drawLosses();
+drawTimelines().then(
+  () => selection.choose(rows.length ? rows.reduce((a, b) => (b.cycles > a.cycles ? b : a)).index : null));

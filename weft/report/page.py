@@ -12,11 +12,11 @@ from weft.isa.files import write_atomically
 from weft.runtime import module as compiled
 from weft.runtime.report import RunReport
 
-from .figures import causes, figures
+from .figures import causes, figures, loss_label
 from .timeline import packed, timeline
 
 HERE = Path(__file__).parent
-SCRIPTS = ("base.js", "bars.js", "layers.js", "roofline.js", "timeline.js", "main.js")  # in this order, in one scope
+SCRIPTS = ("base.js", "bars.js", "layers.js", "roofline.js", "slices.js", "timeline.js", "main.js")  # in this order, in one scope
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,12 @@ def data(runs: Sequence[Run], about: dict[str, str]) -> dict:
                             f"runs side by side are of one machine ({first.module.config.name})",
                             f"'{run.label}' for {run.module.config.name}", "two reports")
     config = first.module.config
+    found = [figures(run.module, run.report, run.label) for run in runs]
     return {"network": first.module.name, "about": about, "causes": causes(),
+            "losses": {key: loss_label(key) for run in found for key in run["losses"]},
             "config": {**config.to_dict(), "macs_per_cycle": config.macs_per_cycle, "bus_bytes": config.bus_bits // 8,
                        "fingerprint": config.fingerprint},
-            "runs": [figures(run.module, run.report, run.label) for run in runs]}
+            "runs": found}
 
 
 def page(runs: Sequence[Run], shown: dict) -> str:

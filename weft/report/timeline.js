@@ -1,54 +1,11 @@
 // The timeline: every run's three modules, cycle by cycle, on one scale that begins where the chosen layer begins.
-const MODULES = ["load", "compute", "store"];
-const TRACK = 30, GAP = 4, STRIP = 16, HEAD = 24 + STRIP + 4, AXIS = 24, LEFT = 66, RIGHT = 8, LEAST = 8; // pixels, and the fewest cycles to show
-const timelines = []; // one a run: its columns, its waits by instruction, the stretch of each layer
-
-async function unpack(text) {
-  const content = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-  return new Response(new Blob([content]).stream().pipeThrough(new DecompressionStream("gzip"))).json();
-}
-
-function prepare(data, run) {
-  const waits = new Map(), stretches = new Map();
-  for (const slices of Object.values(data.slices))
-    slices.kind.forEach((kind, k) => { if (data.kinds[kind].startsWith("waits") || data.kinds[kind] === "fetch") waits.set(slices.instruction[k], { kind: data.kinds[kind], cycles: slices.length[k], by: slices.by[k] }); });
-  const { start, length, instruction } = data.slices.compute;
-  instruction.forEach((which, k) => {
-    const layer = data.instructions.layer[which], known = stretches.get(layer);
-    stretches.set(layer, [known ? known[0] : start[k], start[k] + length[k]]);
-  });
-  return { ...data, run, waits, stretches, origin: 1 };
-}
-
-const called = (line, k) => `#${k} ${line.titles[line.instructions.title[k]]}`;
-
-// What a slice is, as lines of text.
-function describe(line, module, k) {
-  const slices = line.slices[module], { instructions } = line;
-  const kind = line.kinds[slices.kind[k]], which = slices.instruction[k], by = slices.by[k], cycles = count(slices.length[k]);
-  if (which < 0) return { head: causeOf.get(kind).label, lines: [`${cycles} cycles`] };
-  const text = line.texts[instructions.text[which]], layer = nameOf(line.run.layers[instructions.layer[which]]);
-  const waits = kind.startsWith("waits") || kind === "fetch";
-  const lines = [`${causeOf.get(kind).label}, ${cycles} cycles: ${causeOf.get(kind).meaning}`];
-  if (waits && by >= 0) lines.push(`token from ${called(line, by)}: ${line.texts[instructions.text[by]]}`);
-  lines.push(`${layer} · cycles ${count(instructions.began[which])} to ${count(instructions.done[which])}` + (instructions.bytes[which] ? ` · ${bytes(instructions.bytes[which])}` : ""));
-  const wait = line.waits.get(which);
-  if (!waits) lines.push(wait ? `it had waited ${count(wait.cycles)} cycles for ${wait.by >= 0 ? called(line, wait.by) : wait.kind}` : "it had waited for nothing");
-  return { head: called(line, which), code: text, lines };
-}
-
-function firstBehind(slices, cycle) { // the first slice that ends behind `cycle`
-  let low = 0, high = slices.start.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (slices.start[middle] + slices.length[middle] > cycle) high = middle; else low = middle + 1;
-  }
-  return low;
-}
+// pixels, and the fewest cycles to show
+const TRACK = 30, GAP = 4, STRIP = 16, HEAD = 24 + STRIP + 4, AXIS = 24, LEFT = 66, RIGHT = 8, LEAST = 8;
 
 class Picture {
   constructor(host) {
-    this.canvas = make("canvas", { tabindex: 0, role: "application", "aria-label": "Timeline of the load, compute and store modules", "aria-describedby": "announced" });
+    this.canvas = make("canvas", { tabindex: 0, role: "application",
+      "aria-label": "Timeline of the load, compute and store modules", "aria-describedby": "announced" });
     this.height = timelines.length * (HEAD + 3 * (TRACK + GAP)) + AXIS;
     this.canvas.style.height = `${this.height}px`;
     host.append(this.canvas);
@@ -64,7 +21,8 @@ class Picture {
     this.layer = layer;
     this.length = 0;
     for (const line of timelines) {
-      const index = layer === null || line.run === first ? layer : line.run.layers.indexOf(otherRun({ ...first.layers[layer], index: layer }));
+      const index = layer === null || line.run === first ? layer
+        : line.run.layers.indexOf(otherRun({ ...first.layers[layer], index: layer }));
       const [start, end] = layer === null ? [1, line.run.cycles + 1] : line.stretches.get(index) ?? [1, 2];
       line.origin = start;
       line.shown = index;
@@ -98,7 +56,8 @@ class Picture {
   palette() {
     const style = getComputedStyle(document.documentElement);
     const value = (name) => style.getPropertyValue(name).trim();
-    this.colours = { ink: value("--ink"), muted: value("--muted"), line: value("--line"), faint: value("--faint"), raised: value("--raised"), accent: value("--accent"),
+    this.colours = { ink: value("--ink"), muted: value("--muted"), line: value("--line"), faint: value("--faint"),
+      raised: value("--raised"), accent: value("--accent"),
       of: Object.fromEntries(causes.map(({ key }) => [key, value(cssName(key))])) };
   }
 
@@ -144,7 +103,8 @@ class Picture {
     const { pen, colours } = this;
     let odd = false;
     for (const [layer, [start, end]] of line.stretches) {
-      const x = Math.max(LEFT, this.across(start - line.origin)), right = Math.min(LEFT + this.plot, this.across(end - line.origin));
+      const x = Math.max(LEFT, this.across(start - line.origin)),
+        right = Math.min(LEFT + this.plot, this.across(end - line.origin));
       odd = !odd;
       if (right <= x) continue;
       const chosen = layer === line.shown;
@@ -186,7 +146,8 @@ class Picture {
       const key = `${pale ? "~" : ""}${line.kinds[slices.kind[k]]}`;
       if (wide >= 1.5) {
         this.fill(key, LEFT + x, y, wide > 4 ? wide - 0.75 : wide, TRACK);
-        if (wide > 34) this.label(line, slices, k, LEFT + Math.max(0, x), y, Math.min(wide + Math.min(0, x), this.plot), pale);
+        if (wide > 34) this.label(
+          line, slices, k, LEFT + Math.max(0, x), y, Math.min(wide + Math.min(0, x), this.plot), pale);
         continue;
       }
       for (let at = x; at < x + wide - 1e-9;) { // a slice that is not wider than a pixel shares its columns with others
@@ -213,7 +174,8 @@ class Picture {
 
   label(line, slices, k, x, y, width, pale) {
     const kind = line.kinds[slices.kind[k]], which = slices.instruction[k];
-    const text = which < 0 || kind.startsWith("waits") || ["fetch", "done", "pipeline", "dram"].includes(kind) ? causeOf.get(kind).label : line.titles[line.instructions.title[which]];
+    const text = which < 0 || kind.startsWith("waits") || ["fetch", "done", "pipeline", "dram"].includes(kind)
+      ? causeOf.get(kind).label : line.titles[line.instructions.title[which]];
     const { pen } = this;
     if (pen.measureText(text).width > width - 8) return;
     pen.textAlign = "left";
@@ -275,7 +237,8 @@ class Picture {
     if (found) this.mark();
     if (!found) return tip.hide();
     const { head, code, lines } = describe(found.line, found.module, found.k);
-    if (event) tip.show(event, make("strong", {}, head), ...(code ? [make("code", {}, code)] : []), ...lines.map((text) => make("p", {}, text)));
+    if (event) tip.show(event, make("strong", {}, head), ...(code ? [make("code", {}, code)] : []),
+      ...lines.map((text) => make("p", {}, text)));
     else byId("announced").textContent = [found.module, head, code, ...lines].filter(Boolean).join(". ");
   }
 
@@ -287,16 +250,21 @@ class Picture {
 
   go(found) { // brings a slice into view and says what it is
     this.canvas.scrollIntoView({ block: "nearest" });
-    const start = found.line.slices[found.module].start[found.k] - found.line.origin, length = found.line.slices[found.module].length[found.k];
+    const start = found.line.slices[found.module].start[found.k] - found.line.origin,
+      length = found.line.slices[found.module].length[found.k];
     const size = this.view.to - this.view.from;
-    if (start < this.view.from || start + length > this.view.to || length < size / 200) this.move(start + length / 2 - Math.min(size, 12 * length) / 2, Math.min(size, Math.max(12 * length, LEAST)));
+    if (start < this.view.from || start + length > this.view.to || length < size / 200) this.move(
+      start + length / 2 - Math.min(size, 12 * length) / 2, Math.min(size, Math.max(12 * length, LEAST)));
     this.point(found, null);
-    const box = this.canvas.getBoundingClientRect(), row = this.top(timelines.indexOf(found.line), MODULES.indexOf(found.module));
-    this.point(found, { clientX: box.left + Math.min(Math.max(LEFT, this.across(start)), box.width - 60), clientY: box.top + row + TRACK - 12 });
+    const box = this.canvas.getBoundingClientRect(),
+      row = this.top(timelines.indexOf(found.line), MODULES.indexOf(found.module));
+    this.point(found, { clientX: box.left + Math.min(Math.max(LEFT, this.across(start)), box.width - 60), clientY: box.top +
+      row + TRACK - 12 });
   }
 
   step(by) {
-    const { line, module, k } = this.marked ?? { line: timelines[0], module: "compute", k: firstBehind(timelines[0].slices.compute, this.view.from + timelines[0].origin) - by };
+    const { line, module, k } = this.marked ?? { line: timelines[0], module: "compute",
+      k: firstBehind(timelines[0].slices.compute, this.view.from + timelines[0].origin) - by };
     if (k + by >= 0 && k + by < line.slices[module].start.length) this.go({ line, module, k: k + by });
   }
 
@@ -306,10 +274,12 @@ class Picture {
     const share = (event) => (event.clientX - canvas.getBoundingClientRect().left - LEFT) / this.plot;
     canvas.addEventListener("wheel", (event) => {
       event.preventDefault();
-      if (event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY)) this.pan((event.deltaX || event.deltaY) / this.plot);
+      if (event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY)) this.pan(
+        (event.deltaX || event.deltaY) / this.plot);
       else this.zoom(Math.exp(event.deltaY * 0.0016), share(event));
     }, { passive: false });
-    canvas.addEventListener("pointerdown", (event) => { dragged = 0; fingers.set(event.pointerId, event.clientX); canvas.setPointerCapture(event.pointerId); });
+    canvas.addEventListener("pointerdown",
+      (event) => { dragged = 0; fingers.set(event.pointerId, event.clientX); canvas.setPointerCapture(event.pointerId); });
     canvas.addEventListener("pointermove", (event) => {
       if (!fingers.has(event.pointerId)) return this.point(this.find(event), event) ?? this.name(event);
       const before = [...fingers.values()];
@@ -318,18 +288,25 @@ class Picture {
       dragged += Math.abs(moved);
       if (fingers.size === 2) {
         const now = [...fingers.values()], apart = (pair) => Math.max(10, Math.abs(pair[0] - pair[1]));
-        this.zoom(apart(before) / apart(now), ((now[0] + now[1]) / 2 - canvas.getBoundingClientRect().left - LEFT) / this.plot);
+        this.zoom(apart(before) / apart(now),
+          ((now[0] + now[1]) / 2 - canvas.getBoundingClientRect().left - LEFT) / this.plot);
       } else if (moved) { tip.hide(); this.pan(-moved / this.plot); }
     });
-    for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, (event) => { fingers.delete(event.pointerId); if (event.pointerType === "touch") this.point(this.find(event), event); });
+    for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(
+      name, (event) => { fingers.delete(event.pointerId); if (event.pointerType === "touch") this.point(
+      this.find(event), event); });
     canvas.addEventListener("click", (event) => {
       const layer = dragged < 5 ? this.layerAt(event) : null;
       if (layer !== null && layer >= 0) selection.choose(layer);
     });
     canvas.addEventListener("pointerleave", (event) => { if (event.pointerType === "mouse") this.point(null); });
     canvas.addEventListener("blur", () => tip.hide());
-    const keys = { ArrowLeft: () => this.pan(-0.2), ArrowRight: () => this.pan(0.2), "+": () => this.zoom(0.6), "=": () => this.zoom(0.6), "-": () => this.zoom(1 / 0.6), 0: () => this.fit(), n: () => this.step(1), p: () => this.step(-1) };
-    canvas.addEventListener("keydown", (event) => { if (keys[event.key] && !event.ctrlKey && !event.metaKey) { event.preventDefault(); keys[event.key](); } });
+    const keys = { ArrowLeft: () => this.pan(-0.2), ArrowRight: () => this.pan(0.2), "+": () => this.zoom(0.6),
+      "=": () => this.zoom(0.6), "-": () => this.zoom(1 / 0.6), 0: () => this.fit(), n: () => this.step(1),
+      p: () => this.step(-1) };
+    canvas.addEventListener("keydown",
+      (event) => { if (keys[event.key] && !event.ctrlKey
+      && !event.metaKey) { event.preventDefault(); keys[event.key](); } });
     byId("zoom-in").addEventListener("click", () => this.zoom(0.5));
     byId("zoom-out").addEventListener("click", () => this.zoom(2));
     byId("zoom-fit").addEventListener("click", () => this.fit());
@@ -347,16 +324,22 @@ function drawWaits(picture, chosen) {
   const line = timelines[0], { start, length, kind, instruction, by } = line.slices.compute;
   const works = new Set(causes.filter((cause) => cause.works).map((cause) => cause.key));
   const found = [];
-  instruction.forEach((which, k) => { if (!works.has(line.kinds[kind[k]]) && line.kinds[kind[k]] !== "done" && (chosen === null || line.instructions.layer[which] === chosen)) found.push(k); });
+  instruction.forEach((which, k) => { if (!works.has(line.kinds[kind[k]]) && line.kinds[kind[k]] !== "done"
+    && (chosen === null || line.instructions.layer[which] === chosen)) found.push(k); });
   found.sort((a, b) => length[b] - length[a]);
   const rowsOf = found.slice(0, 8).map((k) => make("tr", {},
-    make("td", { class: "n" }, make("button", { type: "button", title: "show it in the timeline", onclick: () => picture.go({ line, module: "compute", k }) }, count(length[k]))),
-    make("td", {}, keyed(line.kinds[kind[k]])), make("td", {}, called(line, instruction[k])), make("td", {}, by[k] >= 0 ? called(line, by[k]) : "")));
-  byId("layer-waits").replaceChildren(make("thead", {}, make("tr", {}, make("th", { class: "n" }, "cycles"), make("th", {}, "for"), make("th", {}, "instruction"), make("th", {}, "token from"))), make("tbody", {}, ...rowsOf));
+    make("td", { class: "n" }, make("button", { type: "button", title: "show it in the timeline",
+      onclick: () => picture.go({ line, module: "compute", k }) }, count(length[k]))),
+    make("td", {}, keyed(line.kinds[kind[k]])), make("td", {}, called(line, instruction[k])),
+      make("td", {}, by[k] >= 0 ? called(line, by[k]) : "")));
+  byId("layer-waits").replaceChildren(make("thead", {}, make(
+    "tr", {}, make("th", { class: "n" }, "cycles"), make("th", {}, "for"), make("th", {}, "instruction"),
+    make("th", {}, "token from"))), make("tbody", {}, ...rowsOf));
 }
 
 async function drawTimelines() {
-  for (const [k, run] of report.runs.entries()) timelines.push(prepare(await unpack(byId(`timeline-${k}`).textContent), run));
+  for (const [k, run] of report.runs.entries()) timelines.push(
+    prepare(await unpack(byId(`timeline-${k}`).textContent), run));
   const picture = new Picture(byId("timeline"));
   selection.listeners.push((chosen) => { picture.show(chosen); drawWaits(picture, chosen); });
 }

@@ -61,7 +61,7 @@ def qnt_shape(shape: tuple[int, ...], config: Config) -> tuple[int, ...]:
 def pack_activation(x: np.ndarray, config: Config) -> np.ndarray:
     """int8 [N, C, H, W] or [N, C] in its physical layout, C order. x is read once, and need not be contiguous."""
     packed = np.zeros(activation_shape(x.shape, config), np.int8)
-    for part, place in _parts(packed, x.reshape(_four_axes(x.shape)).transpose(0, 2, 3, 1)):
+    for part, place in activation_parts(packed, x):
         place[...] = part
     return packed
 
@@ -69,14 +69,15 @@ def pack_activation(x: np.ndarray, config: Config) -> np.ndarray:
 def unpack_activation(packed: np.ndarray, shape: tuple[int, ...], config: Config) -> np.ndarray:
     """The logical tensor of `shape` from its physical layout (any array of that many values)."""
     x = np.empty(_four_axes(shape), packed.dtype)
-    for part, place in _parts(packed.reshape(activation_shape(shape, config)), x.transpose(0, 2, 3, 1)):
+    for part, place in activation_parts(packed.reshape(activation_shape(shape, config)), x):
         part[...] = place
     return x.reshape(shape)
 
 
-def _parts(packed: np.ndarray, x: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Parts of x [N, H, W, C] as [n, H, W, c], each with its place in the physical layout."""
+def activation_parts(packed: np.ndarray, x: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Parts of a logical x as [n, H, W, c], each with its place in the physical layout: views, all values of x once."""
     _, blocks, _, _, batch, block = packed.shape
+    x = x.reshape(_four_axes(x.shape)).transpose(0, 2, 3, 1)
     for k, b in np.ndindex(blocks, batch):
         part = x[b::batch, :, :, k * block:(k + 1) * block]
         yield part, packed[:len(part), k, :, :, b, :part.shape[3]]

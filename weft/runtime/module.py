@@ -4,13 +4,14 @@
     bytes 8-11    format version, little-endian
     bytes 12-19   length of the header
     header        JSON: everything but arrays, and where each array lies in the blob; the role of constants that the image holds
-    blob          the arrays, each at a multiple of 64 bytes from the blob's start; of the image its pages that are not all 0
+    blob          the arrays and object files, each at a multiple of 64 bytes from the blob's start; of the image its pages that are not all 0
     last 32       SHA-256 of all bytes before
 """
 
 import hashlib
 import json
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,9 +21,10 @@ from weft.isa import Config, WeftError
 from weft.isa.files import write_atomically
 from weft.isa.table import INSTRUCTION_BYTES
 
+from .stored import Stored
 from .unpack import can_unpack, unpack_constant
 
-MAGIC, FORMAT_VERSION = b"WEFTMOD\0", 2
+MAGIC, FORMAT_VERSION = b"WEFTMOD\0", 4
 PAGE = 4096  # bytes
 _PREFIX = struct.Struct("<8sIQ")
 
@@ -41,8 +43,8 @@ class TensorInfo:
 class Operator:
     """One node of the compiled graph, and where it runs.
 
-    where: 'accel', and `reason` says if it is slow there; 'host', and `reason` says why; or 'view', which is no work by
-        itself, and `reason` says what does it: 'folded into packing', 'folded into unpacking', or 'the same bytes'.
+    where: 'accel', and `reason` says if it is slow there; 'cpu' or 'gpu', compiled, or 'host', by NumPy, and `reason` says why; or
+        'view', which is no work by itself, and `reason` says what does it: 'folded into packing', 'folded into unpacking', or 'the same bytes'.
     """
 
     name: str
@@ -65,6 +67,64 @@ class Launch:
     layers: np.ndarray  # int32 [insn_count]: for each instruction, a position in `operators`
 
 
+@dataclass(frozen=True)
+class CpuFunction:
+    """A run of operators (indices) on the CPU as one function of machine code, the symbol `symbol` of the module's code.
+
+    inputs, outputs: names of tensors that it takes and gives, row-major and of the dtypes that the graph says. arena_size:
+        bytes that it works in, of any content. constants: uint8, what it reads besides.
+    layers: int32 [phases]: for each phase, between two barriers, a position in `operators`.
+    """
+
+    operators: tuple[int, ...]
+    symbol: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    arena_size: int
+    constants: np.ndarray
+    layers: np.ndarray
+
+
+@dataclass(frozen=True)
+class GpuStep:
+    """One launch of the kernel `symbol`: blocks and threads of a block along x, y, z. layer: a position in the operators.
+
+    places: for each argument ("arena" or "constants", bytes from its begin).
+    """
+
+    symbol: str
+    grid: tuple[int, int, int]
+    block: tuple[int, int, int]
+    places: tuple[tuple[str, int], ...]
+    layer: int
+
+
+@dataclass(frozen=True)
+class GpuFunction:
+    """A run of operators (indices) on a GPU as kernels that are launched one after the other.
+
+    inputs, outputs: tensors that it takes and gives, row-major and of the dtypes that the graph says, and where in the arena
+        they lie. arena_size: bytes that it works in, of any content. constants: uint8, what it reads besides.
+    ptx: the kernels as text. architecture: the oldest GPU that runs it. accepted: the architectures that ptxas took it for when
+        it was compiled.
+    """
+
+    operators: tuple[int, ...]
+    inputs: dict[str, int]
+    outputs: dict[str, int]
+    arena_size: int
+    constants: np.ndarray
+    steps: tuple[GpuStep, ...]
+    ptx: str
+    architecture: str
+    accepted: tuple[str, ...] = ()
+
+    @property
+    def kernels(self) -> int:
+        """How many different ones there are."""
+        return len({step.symbol for step in self.steps})
+
+
 @dataclass
 class Module:
     """A compiled network.
@@ -72,6 +132,9 @@ class Module:
     image: uint8, DRAM contents from offset 0 of the module's memory: constants, micro-ops, instructions.
     memory_size: bytes that the module needs in all; addresses: byte offset of each tensor that lies in DRAM.
     constants: logical arrays of operators, by name. packed: the roles (of `unpack`) of those that the image holds too.
+    stored: where those lie that the functions' constants hold. functions: those for the CPU. code: their object files, by form
+    (weft.llvm.machine) and by the symbol that each defines.
+    gpu_functions: those for a GPU.
     Operators stand in an order in which they can run.
     """
 
@@ -88,6 +151,10 @@ class Module:
     outputs: list[str]
     options: dict = field(default_factory=dict)
     packed: dict[str, str] = field(default_factory=dict)
+    functions: list[CpuFunction] = field(default_factory=list)
+    code: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    stored: dict[str, Stored] = field(default_factory=dict)
+    gpu_functions: list[GpuFunction] = field(default_factory=list)
 
     @property
     def macs(self) -> int:
@@ -103,6 +170,14 @@ class Module:
         """The instructions of a launch: uint8 [insn_count, 16]."""
         size = launch.insn_count * INSTRUCTION_BYTES
         return self.image[launch.insn_address:launch.insn_address + size].reshape(-1, INSTRUCTION_BYTES)
+
+    def __getitem__(self, name: str) -> Callable:
+        """The function of that name, callable on arrays; a module has one, "main". See `weft.runtime.function.Function`."""
+        from .function import Function
+
+        if name != "main":
+            raise WeftError(f"module '{self.name}'", "its functions are 'main'", repr(name), 'module["main"](x)')
+        return Function(self)
 
     def run(self, *inputs: np.ndarray, device: "str | object" = "functional", **options):
         """(outputs, RunReport) of one input; see `weft.run`."""
@@ -127,8 +202,15 @@ class Module:
 def to_bytes(module: Module) -> bytes:
     """The file's bytes."""
     packed = {name: role for name, role in module.packed.items() if _is_in_image(module, name, role)}
-    arrays = {f"constant:{k}": v for k, v in module.constants.items() if k not in packed}
+    stored = {name: vars(place) for name, place in module.stored.items() if name not in packed}
+    arrays = {f"constant:{k}": v for k, v in module.constants.items() if k not in packed and k not in stored}
     arrays |= {f"layers:{k}": launch.layers for k, launch in enumerate(module.launches)}
+    arrays |= {f"cpu-layers:{k}": function.layers for k, function in enumerate(module.functions)}
+    arrays |= {f"cpu-constants:{k}": function.constants for k, function in enumerate(module.functions)}
+    arrays |= {f"code:{form}:{symbol}": np.frombuffer(code, np.uint8) for form, of_form in module.code.items()
+               for symbol, code in of_form.items()}
+    for k, function in enumerate(module.gpu_functions):
+        arrays |= {f"gpu-constants:{k}": function.constants, f"gpu-ptx:{k}": np.frombuffer(function.ptx.encode(), np.uint8)}
     arrays["pages"], arrays["filled"] = _filled_pages(module.image)
     blob, places = bytearray(), {}
     for name, array in arrays.items():
@@ -140,8 +222,11 @@ def to_bytes(module: Module) -> bytes:
         "tensors": {k: [t.shape, t.dtype, t.scale, t.zero_point] for k, t in module.tensors.items()},
         "operators": [vars(o) for o in module.operators],
         "launches": [[launch.operators, launch.insn_address, launch.insn_count] for launch in module.launches],
+        "functions": [[f.operators, f.symbol, f.inputs, f.outputs, f.arena_size] for f in module.functions],
+        "gpu_functions": [[f.operators, f.inputs, f.outputs, f.arena_size, [list(vars(step).values()) for step in f.steps], f.architecture,
+                           f.accepted] for f in module.gpu_functions],
         "memory_size": module.memory_size, "addresses": module.addresses, "inputs": module.inputs,
-        "outputs": module.outputs, "options": module.options, "arrays": places, "packed": packed,
+        "outputs": module.outputs, "options": module.options, "arrays": places, "packed": packed, "stored": stored,
         "image_size": module.image.size,
     }, default=_plain).encode()
     content = _PREFIX.pack(MAGIC, FORMAT_VERSION, len(header)) + header + bytes(blob)
@@ -216,9 +301,31 @@ def from_bytes(content: bytes, subject: str = "module") -> Module:
     constants = {k.removeprefix("constant:"): v for k, v in arrays.items() if k.startswith("constant:")}
     constants |= {name: unpack_constant(role, image, header["addresses"][name], tensors[name].shape, config)
                   for name, role in header["packed"].items()}
+    functions = [CpuFunction(tuple(ops), symbol, tuple(inputs), tuple(outputs), size, arrays[f"cpu-constants:{k}"], arrays[f"cpu-layers:{k}"])
+                 for k, (ops, symbol, inputs, outputs, size) in enumerate(header["functions"])]
+    stored = {name: Stored(**{k: _tuples(v) for k, v in place.items()}) for name, place in header["stored"].items()}
+    constants |= {name: place.read(functions[place.function].constants, tensors[name].dtype, tensors[name].shape)
+                  for name, place in stored.items()}
     return Module(
         header["name"], config, tensors,
         [Operator(**{k: _tuples(v) for k, v in o.items()}) for o in header["operators"]],
         [Launch(tuple(ops), address, count, arrays[f"layers:{k}"]) for k, (ops, address, count) in enumerate(header["launches"])],
         constants, image, header["memory_size"], header["addresses"], header["inputs"], header["outputs"], header["options"],
-        header["packed"])
+        header["packed"],
+        functions, _code(arrays), stored, [_gpu_function(f, arrays[f"gpu-constants:{k}"], arrays[f"gpu-ptx:{k}"].tobytes().decode())
+                                           for k, f in enumerate(header["gpu_functions"])])
+
+
+def _gpu_function(header: list, constants: np.ndarray, ptx: str) -> GpuFunction:
+    operators, inputs, outputs, size, steps, architecture, accepted = header
+    return GpuFunction(tuple(operators), inputs, outputs, size, constants, tuple(GpuStep(*_tuples(step)) for step in steps), ptx, architecture,
+                       tuple(accepted))
+
+
+def _code(arrays: dict[str, np.ndarray]) -> dict[str, dict[str, bytes]]:
+    found: dict[str, dict[str, bytes]] = {}
+    for name, array in arrays.items():
+        if name.startswith("code:"):
+            _, form, symbol = name.split(":", 2)
+            found.setdefault(form, {})[symbol] = array.tobytes()
+    return found

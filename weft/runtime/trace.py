@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from weft.isa import MEMORIES, ALU_OPS, Instruction, Memory, Module, Opcode
+from weft.isa import MEMORIES, ALU_OPS, Instruction, Memory, Module, Opcode, WeftError
 from weft.isa.asm import to_text
 from weft.isa.files import write_atomically
 from weft.isa.happens_before import POPS, PUSHES
@@ -69,7 +69,10 @@ def chrome_events(module: compiled.Module, report: RunReport) -> list[dict]:
 
 
 def write(path: str | Path, module: compiled.Module, report: RunReport):
-    """The trace file of a run."""
+    """The trace file of a run. WeftError for a run without launches."""
+    if not report.launches:
+        raise WeftError(f"trace of '{module.name}'", "a timeline shows launches of the accelerator", "a network that has none",
+                        "`weft report FILE.weft -o page.html`: seconds by layer")
     about = {"network": module.name, "config": module.config.name, "device": report.device,
              "a microsecond is": "an instruction" if report.cycles is None else "a cycle"}
     write_atomically(path, json.dumps({"traceEvents": chrome_events(module, report), "displayTimeUnit": "ns", "otherData": about}))

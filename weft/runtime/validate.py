@@ -9,6 +9,7 @@ import numpy as np
 from weft.isa import WeftError, decode
 from weft.isa.check import Finding, check
 
+from .agreement import agree, has_real_numbers
 from .device import open_device
 from .executor import Executor, reference
 from .module import Module
@@ -51,17 +52,18 @@ def validate(module: Module, inputs: int = 8) -> list[Finding]:
     findings = static_findings(module)
     if any(f.level == "error" for f in findings):
         return findings  # a stream that is not sound computes nothing in particular
-    device = open_device("functional", module.config, module.memory_size)
-    executor = Executor(module, device)
+    device = open_device("functional", module.config, module.memory_size) if module.launches else None
+    executor, real = Executor(module, device), has_real_numbers(module)
     for seed in range(inputs):
         arrays = random_inputs(module, seed)
         outputs, _ = executor.run(arrays, check=False)
         for name, expected in reference(module, arrays).items():
             wrong = int((outputs[name] != expected).sum())
-            if wrong:
+            if wrong and not (real and agree(outputs[name], expected)):
                 findings.append(Finding("error", None, f"{wrong} of {expected.size} values of output '{name}' differ from the integer "
                                                        f"reference, on random inputs of seed {seed}"))
         if any(f.level == "error" for f in findings):
             break
-    device.close()
+    if device is not None:
+        device.close()
     return findings

@@ -11,14 +11,12 @@ from weft.isa.table import INSTRUCTION_BYTES
 class Work:
     """kind: 'gemm', 'zero' (GEMM with reset), 'depthwise', 'alu', 'requant', 'load', 'micro-ops' or 'store'; None for what
     moves tokens only. cycles: at one step, beat or element of padding a cycle. read, written: bytes of DRAM.
-    products: multiplications that its steps have room for, used or not.
     """
 
     kind: str | None = None
     cycles: int = 0
     read: int = 0
     written: int = 0
-    products: int = 0
 
 
 def work(i: Instruction, config: Config) -> Work:
@@ -29,12 +27,11 @@ def work(i: Instruction, config: Config) -> Work:
         case Opcode.STORE:
             return Work("store", row_beats(i, config), written=_bytes(i, config)) if i.x_size and i.y_size else Work()
         case Opcode.GEMM:
-            steps = _steps(i)
-            return Work("zero" if i.reset else "gemm", steps, products=0 if i.reset else steps * config.macs_per_cycle)
+            return Work("zero" if i.reset else "gemm", _steps(i))
         case Opcode.ALU:
             return Work("alu" if ALU_OPS[i.alu_opcode].operand == "acc" else "requant", _steps(i))
         case Opcode.DEPTHWISE:
-            return _depthwise(i, config)
+            return _depthwise(i)
     return Work()
 
 
@@ -73,12 +70,10 @@ def _steps(i: Instruction) -> int:
     return max(0, i.uop_end - i.uop_bgn) * i.iter_out * i.iter_in
 
 
-def _depthwise(i: Instruction, config: Config) -> Work:
+def _depthwise(i: Instruction) -> Work:
     """A step for each element that enters a window: all taps of a row's first one, then as many as it moves on."""
     steps = _steps(i)
     if not steps:
         return Work("depthwise")
     moves = min(max(i.src_factor_in, 1), i.taps)
-    rows = steps // i.iter_in
-    lanes = config.batch * config.block_out
-    return Work("depthwise", rows * (i.taps + (i.iter_in - 1) * moves), products=steps * i.taps * lanes)
+    return Work("depthwise", steps // i.iter_in * (i.taps + (i.iter_in - 1) * moves))

@@ -11,8 +11,7 @@ from weft.isa.table import INSTRUCTION_BYTES
 from weft.runtime.device import EVENT, ArrayDram, Bases, LaunchReport
 
 from .engine import STUCK, Engine, Stream, decode_stream
-
-STREAMS_KEPT = 64  # decoded; a network launches the same few again for every input
+from .streams import Streams
 
 
 class FunctionalDevice(ArrayDram):
@@ -32,7 +31,7 @@ class FunctionalDevice(ArrayDram):
         self.config = config
         self.engine = Engine(config, engine)
         self.pads = self.engine.pads
-        self._streams: dict[tuple[int, int], Stream] = {}
+        self._streams = Streams(lambda raw: decode_stream(raw.copy(), config))
 
     def close(self) -> None:
         pass
@@ -60,16 +59,9 @@ class FunctionalDevice(ArrayDram):
         return WeftError(f"device '{self.name}'", rule, found, "`weft check` on the program")
 
     def _stream(self, address: int, count: int) -> Stream:
-        """The stream at an address, decoded once as long as it stays the same."""
         size = count * INSTRUCTION_BYTES
         self._check(address, size)
-        raw = self.dram[address:address + size]
-        kept = self._streams.get((address, count))
-        if kept is None or not np.array_equal(kept.raw.reshape(-1), raw):
-            if len(self._streams) >= STREAMS_KEPT:
-                self._streams.clear()
-            kept = self._streams[address, count] = decode_stream(raw.copy(), self.config)
-        return kept
+        return self._streams(self.dram[address:address + size])
 
     def _events(self, stream: Stream) -> np.ndarray:
         """An event for each instruction of the stream: when it ran, counted in instructions; zeros where it did not."""

@@ -27,7 +27,7 @@ def run(tensors, operators, outputs, image=IMAGE) -> tuple[list[np.ndarray], set
     module = pipeline.compile(frontend.load(build(tensors, operators, [0], outputs), "m"), DEFAULT)
     made, report = module.run(image)
     assert report.bit_exact
-    return [made[name] for name in module.outputs], {o.op for o in module.operators if o.where == "host"}
+    return [made[name] for name in module.outputs], {o.op for o in module.operators if o.where in ("cpu", "host")}
 
 
 @pytest.mark.parametrize("kind, sizes, axis", [("SPLIT", (16, 16), 3), ("SPLIT_V", (16, 9, 7), -1), ("SPLIT_V", (2, 4), 1)])

@@ -75,7 +75,8 @@ def large(channels: int, size: int, outputs: int, kernel: int, stride: int, conf
     pad, b = kernel // 2, config.block_in
     out = (size + 2 * pad - kernel) // stride + 1
     window = Window(kernel, kernel, (stride,) * 2, (pad,) * 4)
-    return Shape(1, -(-channels // b), -(-outputs // b), size, size, out, out, window, 0, config.batch, b)
+    return Shape(n=1, ci=-(-channels // b), co=-(-outputs // b), h=size, w=size, oh=out, ow=out, window=window, pad_value=0,
+                 batch=config.batch, block=b)
 
 
 @pytest.mark.parametrize("channels, size, outputs, stride", [

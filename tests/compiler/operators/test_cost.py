@@ -87,3 +87,22 @@ def test_twice_the_threads_unless_the_operator_is_to_have_few():
     assert cost.numbers_of_threads(2) == ((4, 2), (1,))
     assert cost.numbers_of_threads(2, few=True) == ((2,), (1,))
     assert cost.numbers_of_threads(1) == cost.numbers_of_threads(1, few=True) == ((1,),)
+
+
+def test_equal_choices_are_made_once():
+    made = []
+
+    @cost.remembered
+    def choose(subject, hundred, config):
+        made.append(hundred)
+        return cost.choose(subject, config, [[Product(hundred)]], SIZES)[1]
+
+    for _ in range(2):
+        with cost.chosen() as cycles:
+            assert choose("x", 100, DEFAULT) == {"a": 4, "b": 5}
+        assert cycles == [-19.6]
+    assert choose("y", 1000, DEFAULT) == {"a": 1, "b": 2} and made == [100, 1000]
+    for subject in ("node 'x'", "node 'y'"):
+        with pytest.raises(WeftError, match=subject):
+            choose(subject, 5000, DEFAULT)
+    assert made == [100, 1000, 5000, 5000]

@@ -16,7 +16,7 @@ def on_the_accelerator(model: onnx.ModelProto, least: float) -> None:
     made, report = quantise_graph(graph_of(model), images(16))
     assert report.on_float == () and min(report.outputs.values()) > least
     module = pipeline.compile(graph_of(made), DEFAULT)
-    assert {o.op for o in module.operators if o.where == "host"} == {"quantize", "dequantize"}
+    assert {o.op for o in module.operators if o.where == "cpu"} == {"quantize", "dequantize"}
     outputs, ran = module.run(images(1, 5)["image"])
     assert ran.bit_exact and all(np.isfinite(y).all() for y in outputs.values())
 

@@ -96,6 +96,7 @@ def test_product_bias_takes_the_zero_point_off(n, c, o, zero_point, seed):
     (y,) = KERNELS["dense"]({}, x, w, lanes)
     for i, j in np.ndindex(y.shape):
         assert y[i, j] == one(qnt, j, sum((int(a) - zero_point) * int(b) for a, b in zip(x[i], w[j], strict=True)))
+    np.testing.assert_array_equal(KERNELS["product"]({"zero_point": zero_point}, x, w, qnt)[0], y)
 
 
 @settings(max_examples=30, deadline=None)

@@ -12,9 +12,12 @@ from ..graph import Graph
 from .absorb_quantisation import AbsorbQuantisation
 from .canonicalise import Canonicalise
 from .fold_constants import FoldConstants
+from .fold_norms import FoldNorms
 from .fold_pads import FoldPads
 from .fuse_activations import FuseActivations
+from .fuse_chains import FuseChains
 from .fuse_clamps import FuseClamps
+from .fuse_products import FuseProducts
 from .fuse_sums import FuseSums
 from .functions import Functions
 from .gather_input import GatherInput
@@ -23,15 +26,19 @@ from .layout import Layout
 from .legalise import Legalise
 from .order import Order
 from .place import Place
+from .place_cpu import PlaceCpu
+from .place_gpu import PlaceGpu
 from .select import Select
+from .split_transposed import SplitTransposed
 from .tables import FuseTables
 from .two_axes import TwoAxes
 from .views import Views
 from .widen_groups import WidenGroups
 
-__all__ = ["PASSES", "AbsorbQuantisation", "Canonicalise", "FoldConstants", "FoldPads", "FuseActivations", "FuseClamps",
-           "FuseSums", "FuseTables", "Functions", "GatherInput", "Joins", "Layout", "Legalise", "Order", "Pass", "Place",
-           "Select", "TwoAxes", "Views", "WidenGroups", "run"]
+__all__ = ["PASSES", "AbsorbQuantisation", "Canonicalise", "FoldConstants", "FoldNorms", "FoldPads", "FuseActivations",
+           "FuseChains", "FuseClamps", "FuseProducts", "FuseSums", "FuseTables", "Functions", "GatherInput", "Joins",
+           "Layout", "Legalise", "Order", "Pass", "Place", "PlaceCpu", "PlaceGpu", "Select", "SplitTransposed", "TwoAxes",
+           "Views", "WidenGroups", "for_targets", "run"]
 
 
 class Pass(Protocol):
@@ -48,6 +55,21 @@ PASSES: tuple[Pass, ...] = (
     FoldPads(), Select(), FuseClamps(), FuseTables(), WidenGroups(), FoldConstants("fold-real-constants", dequantise=True),
     Joins(), Place(), Views(), Order(), FuseSums(), GatherInput(),
 )
+ALONE: tuple[Pass, ...] = (  # what CPUs and GPUs without the accelerator have in common
+    FoldConstants(), Canonicalise(), FoldNorms(), FuseActivations(), AbsorbQuantisation(), Functions(), TwoAxes(), Layout(),
+    Legalise(), FoldPads(), FuseClamps(), FuseTables(), WidenGroups(), FoldConstants("fold-real-constants", dequantise=True),
+    SplitTransposed(), FuseProducts(),
+)
+CPU_ALONE: tuple[Pass, ...] = (*ALONE, PlaceCpu(alone=True), FuseChains(), Order(), FuseSums(where="cpu"))
+GPU_ALONE: tuple[Pass, ...] = (*ALONE, PlaceGpu(alone=True), Order(), FuseSums(where="gpu"))
+
+
+def for_targets(targets: Sequence[str]) -> tuple[Pass, ...]:
+    """The passes for what `targets.parse` returned."""
+    if "accel" not in targets:
+        return GPU_ALONE if "gpu" in targets else CPU_ALONE
+    others = (("cpu", (PlaceCpu(), FuseChains())), ("gpu", (PlaceGpu(),)))
+    return (*PASSES, *(each for name, passes in others if name in targets for each in passes))
 
 
 def run(graph: Graph, config: Config, after: Callable[[str, Graph], None] = lambda name, graph: None,

@@ -1,4 +1,4 @@
-"""Nodes of one place stand together as far as their inputs allow: each change from host to accelerator costs a launch.
+"""Nodes of one place stand together as far as their inputs allow: each change of place costs a launch, or a function.
 
 Views stand as early as they can, and separate nothing.
 """
@@ -19,7 +19,7 @@ class Order:
         made = {name for node in graph.nodes for name in node.outputs}
         waiting, ordered = list(graph.nodes), []
         while waiting:
-            for where in ("host", "accel"):
+            for where in ("host", "cpu", "gpu", "accel"):
                 waiting = _run(waiting, where, made, ordered)
         graph.nodes = ordered
 

@@ -1,5 +1,6 @@
 """Says of every node where it runs and, of those on the host, why."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -29,6 +30,16 @@ class Place:
         for node in graph.nodes:
             reason = host_reason(graph, node, config)
             node.where, node.reason = ("host", node.reason or reason) if reason else ("accel", "")
+
+
+def place_compiled(graph: Graph, where: str, why_not: Callable[[Node, Graph], str], alone: bool) -> None:
+    """Places on the CPU or a GPU what has a kernel there: all nodes where it is alone, else those that were left to the host."""
+    for node in graph.nodes:
+        if alone:
+            reason = why_not(node, graph)
+            node.where, node.reason = ("host", node.reason or reason) if reason else (where, "")
+        elif node.where == "host" and not why_not(node, graph):
+            node.where = where
 
 
 def host_reason(graph: Graph, node: Node, config: Config) -> str:

@@ -48,6 +48,19 @@ class Window:
         return self.strides[0] if self.kh == 1 else 1
 
 
+@dataclass(frozen=True, kw_only=True)
+class Windowed:
+    """What has a window over an image, in elements: n counts blocks of images; h, w are the input's, oh, ow the output's
+    sizes."""
+
+    n: int
+    h: int
+    w: int
+    oh: int
+    ow: int
+    window: Window
+
+
 def pad(x: Tensor, window: Window, oh: int, ow: int, value: int, dtype: str = "int8") -> Tensor:
     """x with what the windows of (oh, ow) outputs see around it, and without what they do not see."""
     *blocks, h, w, nb, cb = x.axes

@@ -157,8 +157,9 @@ def shape_of(node, graph, config: Config) -> Shape:
     if g > 1 and (w[1] % block or w[0] // g % block):
         raise WeftError(subject(node), f"channels of a group are a multiple of the block of {block}, in and out",
                         f"{w[1]} in and {w[0] // g} out", "weights widened with zeros to whole blocks, or the host")
-    return Shape(n, ci // g, co // g, h, w_, oh, ow, window, node.attrs.get("pad_value", 0), config.batch, block, g,
-                 len(node.inputs) > (5 if node.op == "conv2d_add" else 3), parts, node.attrs.get("multipliers"))
+    return Shape(n=n, ci=ci // g, co=co // g, h=h, w=w_, oh=oh, ow=ow, window=window, pad_value=node.attrs.get("pad_value", 0),
+                 batch=config.batch, block=block, g=g, table=len(node.inputs) > (5 if node.op == "conv2d_add" else 3), parts=parts,
+                 factors=node.attrs.get("multipliers"))
 
 
 def build(node, graph, config: Config, virtual_threads: int = 2) -> LoopProgram:

@@ -8,7 +8,7 @@ import numpy as np
 from weft.isa import Config, WeftError
 
 from . import cost
-from .common import Window
+from .common import Windowed
 
 OUTER = {"weights": ("g", "co"), "inputs": ("n", "oh", "ow", "g")}  # loops over tiles in which the held tensor stays
 INNER = {"weights": ("n", "oh", "ow"), "inputs": ("co",)}
@@ -17,19 +17,13 @@ BEFORE = 0.3  # of what is held first, the part that no layer before hides
 SPACE = ("n", "g", "co", "oh", "ow")
 
 
-@dataclass(frozen=True)
-class Shape:
-    """A convolution in elements: n, ci, co count blocks, the latter two of one of g groups; h, w are the input's, oh, ow the
-    output's sizes. The kernel is the sum of `parts` kernels of int8. factors: of conv2d_add, of what it adds up, else None."""
+@dataclass(frozen=True, kw_only=True)
+class Shape(Windowed):
+    """A convolution: ci, co count blocks of one of g groups. The kernel is the sum of `parts` kernels of int8. factors: of
+    conv2d_add, of what it adds up, else None."""
 
-    n: int
     ci: int
     co: int
-    h: int
-    w: int
-    oh: int
-    ow: int
-    window: Window
     pad_value: int
     batch: int
     block: int
@@ -73,6 +67,7 @@ class Tile:
     kw: int | None = None
 
 
+@cost.remembered
 def choose(subject: str, s: Shape, config: Config, threads: int) -> Tile:
     """The best tile by the estimate. A kernel is cut only where nothing fits with all of it.
 

@@ -1,9 +1,10 @@
 """Choosing tiles: legality first, then a rough number of cycles. All quantities may be arrays of candidates."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import wraps
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -14,6 +15,7 @@ from weft.isa.table import layouts
 Sizes = Mapping[str, np.ndarray]  # of tiles, by the names of axes
 
 INSTRUCTION = 10  # cycles that an instruction takes apart from its steps or beats: fetch, tokens, start
+REMEMBERED = 1000  # choices of each operator
 LATENCY = 24  # and a LOAD or STORE on top, until its first beat has come
 ROW = 2  # what each row of a transfer costs on top of its beats
 ENDING = 60  # cycles from the end of a tile's products to the beginning of its thread's next ones, apart from steps and beats
@@ -139,6 +141,36 @@ def chosen() -> Iterator[list[float]]:
         _CHOSEN.reset(token)
 
 
+T = TypeVar("T")
+
+
+def remembered(choose: Callable[..., T]) -> Callable[..., T]:
+    """The function `choose(subject, ...)`, which works once for what equals by its text: networks repeat their layers, and
+    candidates are many. Errors are not remembered; who listens by `chosen` is told as if it had worked."""
+    known: dict[str, tuple[T, float]] = {}
+
+    @wraps(choose)
+    def ask(subject: str, *made_for) -> T:
+        key = repr(made_for)
+        if key not in known:
+            with chosen() as cycles:
+                tile = choose(subject, *made_for)
+            if len(known) >= REMEMBERED:
+                known.clear()
+            known[key] = tile, sum(cycles)
+        tile, taken = known[key]
+        _tell(taken)
+        return tile
+
+    return ask
+
+
+def _tell(cycles: float):
+    listening = _CHOSEN.get()
+    if listening is not None:
+        listening.append(cycles)
+
+
 class Plan(Protocol):
     """A way to cut an operator, but for the sizes: those are given as arrays by the names of axes."""
 
@@ -163,9 +195,7 @@ def choose(subject: str, config: Config, plans: Iterable[Sequence[P]], candidate
         found = [(plan, *hit) for plan in group if (hit := pick(config, plan, candidates)) is not None]
         if found:
             plan, sizes, cycles = min(found, key=lambda hit: hit[2])
-            listening = _CHOSEN.get()
-            if listening is not None:
-                listening.append(cycles)
+            _tell(cycles)
             return plan, sizes
     smallest = group[-1].needs({name: np.array([1]) for name in candidates})
     raise no_tile(subject, config, {scope: int(np.max(need)) for scope, need in smallest.items()})

@@ -13,24 +13,18 @@ from ..schedule import Schedule
 from ..stmt import LoopProgram
 from ..te import Tensor
 from . import cost
-from .common import Window, image, pad, requantised, subject
+from .common import Window, Windowed, image, pad, requantised, subject
 from .tiling import cut, mark
 
 ORDER = ("c", "n", "oh", "ow")
 
 
-@dataclass(frozen=True)
-class Shape:
-    """A depthwise convolution in elements: n, c count blocks; h, w are the input's, oh, ow the output's sizes. The kernel is
-    the sum of `parts` kernels of int8, which lie one below the other."""
+@dataclass(frozen=True, kw_only=True)
+class Shape(Windowed):
+    """A depthwise convolution: c counts blocks of channels. The kernel is the sum of `parts` kernels of int8, which lie one
+    below the other."""
 
-    n: int
     c: int
-    h: int
-    w: int
-    oh: int
-    ow: int
-    window: Window
     pad_value: int
     batch: int
     block: int
@@ -66,8 +60,8 @@ def shape_of(node, graph, config: Config) -> Shape:
     if not can_run((kh, kw), window.dilations, config):
         raise WeftError(subject(node), f"a row of the kernel has at most {min(config.block_in, MAX_TAPS)} values", f"{kw}",
                         "conv2d with groups, its weights widened with zeros to whole blocks")
-    return Shape(n, c, h, w, oh, ow, window, node.attrs["pad_value"], config.batch, config.block_in,
-                 len(node.inputs) > 3, parts)
+    return Shape(n=n, c=c, h=h, w=w, oh=oh, ow=ow, window=window, pad_value=node.attrs["pad_value"], batch=config.batch,
+                 block=config.block_in, table=len(node.inputs) > 3, parts=parts)
 
 
 @dataclass(frozen=True)
@@ -118,9 +112,10 @@ def window_cycles(s: Shape, cuts=1):
     return s.n * s.c * s.oh * s.parts * window.kh * ((s.ow - cuts) * step + cuts * window.kw)
 
 
+@cost.remembered
 def choose(subject_: str, s: Shape, config: Config, threads: int) -> Tile:
     """The tile of the fewest estimated cycles. WeftError where not even the smallest fits."""
-    candidates = cost.grid(c=cost.sizes(s.c, 12), n=cost.sizes(s.n, 4), oh=cost.sizes(s.oh, 16), ow=cost.sizes(s.ow, 8))
+    candidates = cost.grid(c=cost.sizes(s.c, 24), n=cost.sizes(s.n, 4), oh=cost.sizes(s.oh, 32), ow=cost.sizes(s.ow, 16))
     groups = [[Plan(s, config, axis, count) for count in counts for axis in (ORDER if count > 1 else ("oh",))]
               for counts in cost.numbers_of_threads(threads)]
     plan, sizes = cost.choose(subject_, config, groups, candidates)

@@ -61,6 +61,7 @@ class Plan:
         return cost.total(cost.Work(0, compute, store, turns), axes[self.thread_axis], t[self.thread_axis], self.threads)
 
 
+@cost.remembered
 def choose(subject_: str, axes: Mapping[str, int], config: Config, threads: int, sources: int, operations: int) -> Tile:
     """The tile of the fewest estimated cycles."""
     candidates = cost.grid(n=cost.sizes(axes["n"], 4), c=cost.sizes(axes["c"], 16), p=cost.sizes(axes["p"], 24))

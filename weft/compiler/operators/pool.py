@@ -12,23 +12,17 @@ from ..schedule import Schedule
 from ..stmt import LoopProgram
 from ..te import Tensor
 from . import cost
-from .common import Window, image, subject
+from .common import Window, Windowed, image, subject
 from .tiling import cut, mark
 
 ORDER = ("n", "c", "oh", "ow")
 
 
-@dataclass(frozen=True)
-class Shape:
-    """A pooling in elements: blocks of batch and channels, sizes of input and output."""
+@dataclass(frozen=True, kw_only=True)
+class Shape(Windowed):
+    """A pooling: c counts blocks of channels."""
 
-    n: int
     c: int
-    h: int
-    w: int
-    oh: int
-    ow: int
-    window: Window
 
 
 @dataclass(frozen=True)
@@ -51,7 +45,7 @@ def shape_of(node, graph, config: Config) -> Shape:
     oh, ow = image(graph.tensors[node.outputs[0]].shape, config)[2:]
     window = Window(*node.attrs["kernel"], tuple(node.attrs["strides"]), tuple(node.attrs["pads"]),
                     tuple(node.attrs.get("dilations", (1, 1))))
-    return Shape(n, c, h, w, oh, ow, window)
+    return Shape(n=n, c=c, h=h, w=w, oh=oh, ow=ow, window=window)
 
 
 @dataclass(frozen=True)
@@ -94,6 +88,7 @@ class Plan:
         return cost.total(cost.Work(0, load + qnt + alu, store, turns), getattr(s, self.axis), t[self.axis], self.threads)
 
 
+@cost.remembered
 def choose(subject_: str, s: Shape, config: Config, threads: int, operations: int, quantised: bool) -> Tile:
     """The tile of the fewest estimated cycles, for so many operations on each output but for the window's."""
     candidates = cost.grid(n=cost.sizes(s.n, 2), c=cost.sizes(s.c, 8), oh=cost.sizes(s.oh, 12), ow=cost.sizes(s.ow, 6),

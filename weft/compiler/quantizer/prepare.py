@@ -115,10 +115,10 @@ def _standard_gemms(graph: Graph) -> None:
         node.inputs, node.attrs = inputs, {"transB": 1} | limits
 
 
-def fold_batch_norms(graph: Graph) -> None:
+def fold_batch_norms(graph: Graph, as_conv: bool = True) -> None:
     """BatchNormalization, and Mul and Add of constants a channel, into the product before them.
 
-    A BatchNormalization of maps that has none before it becomes a depthwise Conv of 1 by 1.
+    as_conv: a BatchNormalization of maps that has none before it becomes a depthwise Conv of 1 by 1.
     """
     for node in list(graph.nodes):
         found = _affine(graph, node)
@@ -131,7 +131,7 @@ def fold_batch_norms(graph: Graph) -> None:
             _scale_outputs(graph, maker, factor, offset)
             graph.nodes.remove(node)
             rename_output(graph, maker, source, node.outputs[0])
-        elif node.op == "BatchNormalization" and len(graph.tensors[source].shape) == 4:
+        elif as_conv and node.op == "BatchNormalization" and len(graph.tensors[source].shape) == 4:
             names = [graph.add_constant(f"{node.name}.weight", factor.reshape(-1, 1, 1, 1).astype(np.float32)),
                      graph.add_constant(f"{node.name}.bias", offset.astype(np.float32))]
             node.op, node.inputs = "Conv", [source, *names]

@@ -4,8 +4,8 @@ Lower-case operators work on stored integers and are exact; the others are ONNX'
 input is None. The integer reference and the host's share of a compiled network both run these.
 """
 
-from . import conv, dense, elementwise, normalise, onnx_node, pieces, pool, quantise, resize, shape, view
+from . import chain, conv, dense, elementwise, normalise, onnx_node, pieces, pool, quantise, resize, shape, view
 from .registry import KERNELS, run
 
-__all__ = ["KERNELS", "conv", "dense", "elementwise", "normalise", "onnx_node", "pieces", "pool", "quantise", "resize", "run", "shape",
+__all__ = ["KERNELS", "chain", "conv", "dense", "elementwise", "normalise", "onnx_node", "pieces", "pool", "quantise", "resize", "run", "shape",
            "view"]

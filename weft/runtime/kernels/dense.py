@@ -27,6 +27,12 @@ def product_bias(attrs, w, qnt):
     return (lanes,)
 
 
+@kernel("product")
+def product(attrs, x, w, qnt, table=None):
+    """dense(x, w, product_bias(w, qnt), table): x int8 [N, C], w int8 [O, C]; attrs: zero_point, of x."""
+    return dense({}, x, w, *product_bias(attrs, w, qnt), table)
+
+
 @kernel("Gemm")
 def gemm(attrs, a, b, c=None):
     """ONNX Gemm: alpha * A' B' + beta * C; A may be [N, C, 1, 1]. attrs: alpha, beta, transA, transB."""

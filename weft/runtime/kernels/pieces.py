@@ -7,14 +7,14 @@ from .registry import KERNELS, kernel
 
 @kernel("pieces")
 def pieces(attrs, x, *parameters):
-    """x int8 [N, C, H, W] and the parameters of all pieces -> int8 [N, O, OH, OW].
+    """x int8 or float32 [N, C, H, W] and the parameters of all pieces -> [N, O, OH, OW] of the same dtype.
 
     attrs: op, the operator of every piece; shape of the output; pieces, for each a mapping with
         rows, columns: (first, step, count): the rows and columns of the output that it makes,
         inputs: which of the parameters it takes, attrs: its operator's attributes.
     Every value of the output belongs to one piece.
     """
-    y = np.zeros(attrs["shape"], np.int8)
+    y = np.zeros(attrs["shape"], x.dtype)
     for piece in attrs["pieces"]:
         (part,) = KERNELS[attrs["op"]](piece["attrs"], x, *(parameters[i] for i in piece["inputs"]))
         y[:, :, span(piece["rows"]), span(piece["columns"])] = part

@@ -4,9 +4,9 @@ from llvmlite import ir
 
 from weft.isa import ALU_OPS, AluOp
 from weft.isa.quantise import HALF_AWAY, HALF_EVEN, MULTIPLIER_BITS
+from weft.llvm.values import I8, I32, I64, Pointer, Value, loop, vector, when
 
 from .context import KERNEL, Context, Nest
-from .values import I8, I32, I64, Pointer, Value, loop, vector, when
 
 
 class Lanes:

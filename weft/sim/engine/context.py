@@ -8,11 +8,11 @@ from llvmlite import ir
 
 from weft.isa import Config
 from weft.isa.table import micro_op_layout
+from weft.llvm.values import I1, I8, I32, I64, POINTER, Pointer, Value, Variable, constant, declared, loop
 
 from .forms import Form
 from .records import columns, signed_fields
 from .state import COUNTERS, WORDS, Sizes
-from .values import I1, I8, I32, I64, POINTER, Pointer, Value, Variable, constant, declared, loop
 
 KERNEL = ir.FunctionType(I32, [POINTER, POINTER])  # (state, record) -> 0, or 1 where the instruction cannot run
 

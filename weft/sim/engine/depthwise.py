@@ -3,9 +3,9 @@
 from llvmlite import ir
 
 from weft.isa.table import MAX_TAPS
+from weft.llvm.values import I8, I16, I32, Pointer, Value, Variable, loop, vector
 
 from .context import KERNEL, Context, Nest
-from .values import I8, I16, I32, Pointer, Value, Variable, loop, vector
 
 
 def kernel(begin, config) -> ir.Function:

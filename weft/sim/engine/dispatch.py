@@ -4,12 +4,12 @@ from llvmlite import ir
 
 from weft.isa import Memory, Module, Opcode
 from weft.isa.registers import TOKEN_QUEUE_DEPTH, Queue
+from weft.llvm.values import I32, I64, POINTER, Pointer, Value, Variable, loop, when
 
 from . import alu, depthwise, gemm, memory
 from .context import KERNEL, Context
 from .operands import prepare_inp, prepare_wgt
 from .records import GIVEN, TAKEN, columns
-from .values import I32, I64, POINTER, Pointer, Value, Variable, loop, when
 
 FINISHED, STUCK = -1, -2  # what `run` returns, else the index of an instruction that cannot run
 RUN = ir.FunctionType(I64, [POINTER])

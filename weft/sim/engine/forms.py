@@ -6,11 +6,9 @@ output channel o for these inputs: `dot` adds their products. They differ in how
 
 from dataclasses import dataclass
 
-import llvmlite.binding as llvm
-
 from weft.isa import Config, WeftError
-
-from .values import I8, I16, I32, Value, declared, vector
+from weft.llvm.machine import host_features
+from weft.llvm.values import I8, I16, I32, Value, declared, vector
 
 MOST_POSITIONS = 16  # accumulators that are kept in registers: more hide no latency
 
@@ -54,14 +52,6 @@ class Form:
         kind = vector(I16, 2 * lanes)  # LLVM knows this as the multiply-add of pairs, where the target has one
         products = inputs.bitcast(kind).sext(I32) * weights.bitcast(kind).sext(I32)
         return total + (products.shuffle(list(range(0, 2 * lanes, 2))) + products.shuffle(list(range(1, 2 * lanes, 2))))
-
-
-def host_features() -> dict[str, bool]:
-    """The CPU's features by LLVM's names; none where LLVM cannot tell."""
-    try:
-        return dict(llvm.get_host_cpu_features())
-    except RuntimeError:
-        return {}
 
 
 def _flags(features: dict[str, bool], without: tuple[str, ...] = ()) -> str:

@@ -7,10 +7,11 @@ through all entries of a group. A loop whose turns may meet in one element of AC
 
 from llvmlite import ir
 
+from weft.llvm.values import I32, I64, Pointer, Value, Variable, loop, when
+
 from .context import KERNEL, Context, Nest
 from .gemm_tile import tiles
 from .state import entries_room
-from .values import I32, I64, POINTER, Pointer, Value, Variable, loop, when
 
 ENTRY, SORTED, GROUP, POSITION = 16, 8, 16, 8  # bytes of one; see State
 

@@ -2,8 +2,9 @@
 
 from llvmlite import ir
 
+from weft.llvm.values import I32, I64, POINTER, Pointer, Value, Variable, constant, loop, vector
+
 from .context import Context
-from .values import I32, I64, POINTER, Pointer, Value, Variable, constant, loop, vector
 
 UNROLLED = 8  # groups of inputs that are multiplied without a loop
 TILE = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, POINTER, I64, POINTER])  # state, acc, entries, how many, positions

@@ -3,9 +3,9 @@
 from llvmlite import ir
 
 from weft.isa import MEMORIES, Memory
+from weft.llvm.values import I8, I32, I64, Pointer, Value, loop, vector, when
 
 from .context import KERNEL, Context
-from .values import I8, I32, I64, Pointer, Value, loop, vector, when
 
 LANES = 16  # int32 lanes that are narrowed or widened at a time
 

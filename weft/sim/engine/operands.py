@@ -7,8 +7,9 @@ weight_sums: int32 [block_out] of an element, the sum of a row of weights, where
 
 from llvmlite import ir
 
+from weft.llvm.values import I8, I16, I32, I64, POINTER, Pointer, Value, constant, loop, vector
+
 from .context import Context
-from .values import I8, I16, I32, I64, POINTER, Pointer, Value, constant, loop, vector
 
 PREPARE = ir.FunctionType(ir.VoidType(), [POINTER, I64, I64])  # state, first element, how many
 

@@ -12,7 +12,8 @@ from ..scratchpads import Scratchpads, aligned
 from .forms import Form
 from .records import Stream
 
-WORDS = ("uop", "inp", "wgt", "acc", "qnt", "lut",  # the scratchpads
+SCRATCHPADS = ("uop", "inp", "wgt", "acc", "qnt", "lut")
+WORDS = (*SCRATCHPADS,
          "operand_inp", "operand_wgt", "weight_sums",  # INP and WGT as the form of the products wants them; see operands.py
          "dram", "dram_size", "bases",  # bases: int64 by memory_type
          "records", "queues", "starts", "heads", "tokens", "finish", "order", "executed",  # see dispatch.py
@@ -44,31 +45,29 @@ class Sizes:
         return cls(width, config.block_out * width)
 
 
+def arrays(config: Config, form: Form) -> dict[str, tuple[tuple[int, ...], type]]:
+    """Shape and dtype of each array that an engine has for itself, beside the scratchpads, by its word."""
+    sizes, depth, room = Sizes.of(config, form), config.acc_depth, entries_room(config)
+    return {"operand_inp": ((config.inp_depth * config.batch * sizes.inp,), np.uint8),
+            "operand_wgt": ((config.wgt_depth * sizes.wgt,), np.uint8),
+            "weight_sums": ((config.wgt_depth, config.block_out), np.int32),
+            "tokens": ((4,), np.int64), "counters": ((len(COUNTERS),), np.int64), "heads": ((3,), np.int64), "bases": ((8,), np.int64),
+            "positions": ((depth * config.batch, 2), np.int32), "entries": ((room, 4), np.int32), "sorted": ((room, 2), np.int32),
+            "slots": ((depth,), np.int32), "groups": ((room, 4), np.int32), "columns": ((MAX_TAPS, config.block_out), np.int16)}
+
+
 class State:
     """The words, and the arrays that they point to. The scratchpads are NumPy's: Python may look at them."""
 
     def __init__(self, config: Config, form: Form, pads: Scratchpads):
         self.pads = pads
-        sizes, depth, room = Sizes.of(config, form), config.acc_depth, entries_room(config)
         self.words = np.zeros(len(WORDS), np.int64)
-        self.tokens = np.zeros(4, np.int64)
-        self.counters = np.zeros(len(COUNTERS), np.int64)
-        self.heads = np.zeros(3, np.int64)
-        self.bases = np.zeros(8, np.int64)
         self._arrays: dict[str, np.ndarray] = {}
-        for name in ("uop", "inp", "wgt", "acc", "qnt", "lut"):
+        for name in SCRATCHPADS:
             self._point(name, getattr(pads, name))
-        self._point("operand_inp", aligned((config.inp_depth * config.batch * sizes.inp,), np.uint8))
-        self._point("operand_wgt", aligned((config.wgt_depth * sizes.wgt,), np.uint8))
-        self._point("weight_sums", aligned((config.wgt_depth, config.block_out), np.int32))
-        for name in ("tokens", "counters", "heads", "bases"):
-            self._point(name, getattr(self, name))
-        self._point("positions", aligned((depth * config.batch, 2), np.int32))
-        self._point("entries", aligned((room, 4), np.int32))
-        self._point("sorted", aligned((room, 2), np.int32))
-        self._point("slots", aligned((depth,), np.int32))
-        self._point("groups", aligned((room, 4), np.int32))
-        self._point("columns", aligned((MAX_TAPS, config.block_out), np.int16))
+        for name, (shape, dtype) in arrays(config, form).items():
+            self._point(name, aligned(shape, dtype))
+        self.tokens, self.counters, self.heads, self.bases = (self._arrays[name] for name in ("tokens", "counters", "heads", "bases"))
 
     @property
     def address(self) -> int:

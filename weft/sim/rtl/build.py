@@ -85,8 +85,7 @@ def build(verilog: str, flavour: Flavour = FAST, *, name: str = TOP, training: C
     WeftError: where a tool is missing, or does not accept what it is given.
     """
     verilator = find_verilator()
-    key = content_hash("library", verilog, verilator.version, repr(flavour), repr(COMMON), repr(training and TRAINED), compiler(),
-                *(path.read_text() for path in sorted(SOURCES.glob("*.h")) + [SOURCES / "harness.cpp", SOURCES / "signals.py"]))
+    key = library_key(verilog, flavour, verilator, training)
     library = cache_dir() / f"rtl-{key}.so"
     if library.exists():
         return library
@@ -95,6 +94,14 @@ def build(verilog: str, flavour: Flavour = FAST, *, name: str = TOP, training: C
             with status(f"Building the RTL of {name} ({flavour.name}); once"):
                 _build(verilog, flavour, verilator, library, training)
     return library
+
+
+def library_key(verilog: str, flavour: Flavour, verilator: Verilator, training: Config | None) -> str:
+    """A name for all that a library is made of; with training, that is the program too that the compiler sees run."""
+    files = sorted(SOURCES.glob("*.h")) + [SOURCES / "harness.cpp", SOURCES / "signals.py"]
+    seen = (TRAINED, (SOURCES / "busy.py").read_text()) if training else ()
+    return content_hash("library", verilog, verilator.version, repr(flavour), repr(COMMON), *seen, compiler(),
+                        *(path.read_text() for path in files))
 
 
 def _build(verilog: str, flavour: Flavour, verilator: Verilator, library: Path, training: Config | None):

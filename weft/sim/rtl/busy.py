@@ -1,7 +1,8 @@
 """A program that keeps the machine busy as a convolution does: what speed is measured with, and what builds are trained on.
 
 While a GEMM works on one half of the buffers, the next tile's inputs and weights are loaded into the other half; every
-tile's result is stored. `python -m weft.sim.rtl.busy LIBRARY` runs it once on a library, for the compiler to see what runs.
+tile's result is stored. `python -m weft.sim.rtl.busy LIBRARY` runs it once on a library, for the compiler to see what runs, and
+likewise with the ALU at work on each result beside the products of the next tile.
 """
 
 import json
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from weft.isa import Config, Instruction, Memory, Opcode, encode, encode_micro_ops
+from weft.isa.table import ALU_BY_NAME
 from weft.runtime.device import LaunchReport
 
 from .device import RtlDevice
@@ -20,26 +22,45 @@ INP_AT, WGT_AT, UOP_AT, OUT_AT, INSN_AT = 0x000000, 0x100000, 0x200000, 0x300000
 DRAM_SIZE = 1 << 24
 
 
-def program(config: Config, tiles: int) -> tuple[list[Instruction], np.ndarray]:
-    """(instructions, micro-ops) of `tiles` products of a ROWS x (depth * block) by a (depth * block) x block matrix."""
+def program(config: Config, tiles: int, alu: bool = False) -> tuple[list[Instruction], np.ndarray]:
+    """(instructions, micro-ops) of `tiles` products of a ROWS x (depth * block) by a (depth * block) x block matrix.
+
+    tiles: at least two. alu: before it is stored, the ALU takes as many steps on each result as its products took, while the next
+    tile's run in the other half of ACC.
+    """
     depth = min(config.inp_depth, 1024) // 2 // ROWS  # reduction steps of a tile: half of INP for each of two tiles
     depth = min(depth, config.wgt_depth // 2)
-    micro_ops = encode_micro_ops(np.tile(np.arange(ROWS), 2), np.concatenate([half * depth * ROWS + np.arange(ROWS) * depth
-                                 for half in (0, 1)]), np.repeat([0, depth], ROWS), config)
-    load = [Instruction(Opcode.LOAD, _rows(config, Memory.UOP, UOP_AT, 0, 2 * ROWS))]
-    reset = {"uop_bgn": 0, "uop_end": ROWS, "iter_out": 1, "iter_in": 1, "reset": 1}
+    halves = np.arange(2)[:, None]
+    dst = halves * (config.acc_depth // 2 if alu else 0) + np.arange(ROWS)
+    src = halves * depth * ROWS + np.arange(ROWS) * depth
+    micro_ops = encode_micro_ops(dst.reshape(-1), src.reshape(-1), np.repeat([0, depth], ROWS), config)
+    made = [Instruction(Opcode.LOAD, _rows(config, Memory.UOP, UOP_AT, 0, 2 * ROWS))]
+    ended: list[Instruction] = []  # what is left to do for the tile before
     for tile in range(tiles):
-        half, first = tile % 2, tile < 2
-        load += [
-            Instruction(Opcode.LOAD, _rows(config, Memory.INP, INP_AT, half * depth * ROWS, depth * ROWS) | {"pop_next": int(not first)}),
+        half = tile % 2
+        kernel = {"uop_bgn": half * ROWS, "uop_end": (half + 1) * ROWS, "half": int(alu)}
+        nest = {**kernel, "iter_out": 8, "iter_in": depth}
+        result = _rows(config, Memory.OUT, OUT_AT + tile % 16 * ROWS * config.out_bytes, int(dst[half, 0]), ROWS)
+        store = Instruction(Opcode.STORE, {**result, "pop_prev": 1, "push_prev": 1})
+        stored = tile > 1 if alu else tile > 0  # what lay where the result will be
+        made += [
+            Instruction(Opcode.LOAD, _rows(config, Memory.INP, INP_AT, half * depth * ROWS, depth * ROWS)
+                        | {"pop_next": int(tile > 1)}),
             Instruction(Opcode.LOAD, _rows(config, Memory.WGT, WGT_AT, half * depth, depth) | {"push_next": 1}),
-            Instruction(Opcode.GEMM, {**reset, "pop_prev": 1, "pop_next": int(tile > 0)}),
-            Instruction(Opcode.GEMM, {"uop_bgn": half * ROWS, "uop_end": (half + 1) * ROWS, "iter_out": 8, "iter_in": depth,
-                                      "src_factor_in": 1, "wgt_factor_in": 1, "push_prev": int(tile < tiles - 2), "push_next": 1}),
-            Instruction(Opcode.STORE, _rows(config, Memory.OUT, OUT_AT + tile % 16 * ROWS * config.out_bytes, 0, ROWS)
-                        | {"pop_prev": 1, "push_prev": 1}),
+            Instruction(Opcode.GEMM, {**kernel, "iter_out": 1, "iter_in": 1, "reset": 1, "pop_prev": 1, "pop_next": int(stored)}),
+            Instruction(Opcode.GEMM, {**nest, "src_factor_in": 1, "wgt_factor_in": 1, "push_prev": int(tile < tiles - 2),
+                                      "push_next": int(not alu)}),
         ]
-    return [*load, Instruction(Opcode.FINISH, {"pop_next": 1})], micro_ops
+        if alu:
+            last = tile == tiles - 1  # no reset is left to take the token of the store before
+            relu = Instruction(Opcode.ALU, {**nest, "alu_opcode": ALU_BY_NAME["max"].code, "use_imm": 1, "push_next": 1,
+                                            "pop_next": int(last)})
+            made += ended
+            ended = [relu, store]
+        else:
+            made.append(store)
+    made += ended
+    return [*made, Instruction(Opcode.FINISH, {"pop_next": 1})], micro_ops
 
 
 def _rows(config: Config, memory: Memory, address: int, sram: int, count: int) -> dict[str, int]:
@@ -48,9 +69,9 @@ def _rows(config: Config, memory: Memory, address: int, sram: int, count: int) -
             "x_stride": count}
 
 
-def launch(device: RtlDevice, tiles: int) -> LaunchReport:
-    """Runs `tiles` tiles on random data; the device has at least DRAM_SIZE bytes."""
-    instructions, micro_ops = program(device.config, tiles)
+def launch(device: RtlDevice, tiles: int, alu: bool = False) -> LaunchReport:
+    """Runs `tiles` tiles on random data; the device has at least DRAM_SIZE bytes. alu: as of `program`."""
+    instructions, micro_ops = program(device.config, tiles, alu)
     stream = encode(instructions, device.config)
     device.write(0, np.random.default_rng(0).integers(0, 256, UOP_AT, np.uint8))
     device.write(UOP_AT, micro_ops)
@@ -59,4 +80,6 @@ def launch(device: RtlDevice, tiles: int) -> LaunchReport:
 
 
 if __name__ == "__main__":
-    launch(RtlDevice(Config.from_dict(json.loads(sys.argv[2])), DRAM_SIZE, library=Path(sys.argv[1])), tiles=24)
+    trained = RtlDevice(Config.from_dict(json.loads(sys.argv[2])), DRAM_SIZE, library=Path(sys.argv[1]))
+    for with_alu in (False, True):
+        launch(trained, 24, with_alu)

@@ -11,13 +11,13 @@ from weft.runtime.device import EVENT, ArrayDram, Bases, LaunchReport
 
 from ..dram import Timing, whole_pages
 from ..functional import FunctionalDevice
+from ..streams import Streams
 from .decode import decode_records
 from .launch import FOREVER, Launch
 from .self_modifying import stored_uops
 from .state import REQUESTS
 
 COUNTERS = ("read_beats", "write_beats", "load_busy", "compute_busy", "store_busy")
-STREAMS_KEPT = 64  # decoded; a network launches the same few again for every input
 
 
 class _Memory(ArrayDram):
@@ -65,7 +65,7 @@ class TimingDevice:
         self._memory = FunctionalDevice(config, size) if outputs else _Memory(size)
         self._uops = np.zeros(config.uop_depth, np.int64)
         self._tokens = np.zeros(len(Queue), np.int64)
-        self._streams: dict[tuple[bytes, Bases], np.ndarray] = {}
+        self._streams = Streams(self._decode)
 
     @property
     def dram_size(self) -> int:
@@ -84,7 +84,7 @@ class TimingDevice:
                max_cycles: int | None = None) -> LaunchReport:
         """Runs a stream until FINISH; see `Device.launch`. Events count from the cycle in which the launch was written."""
         began = time.perf_counter()
-        insns = self._decode(self.read(insn_address, insn_count * INSTRUCTION_BYTES), bases)
+        insns = self._streams(self.read(insn_address, insn_count * INSTRUCTION_BYTES), bases)
         launch = Launch(insns, self.config, self.timing, insn_address, self._tokens, self._uops)
         launch.run(self._memory.dram, FOREVER if max_cycles is None else max_cycles)
         modelled = time.perf_counter() - began
@@ -98,16 +98,11 @@ class TimingDevice:
                             {**counters, "model_seconds": modelled, "seconds": time.perf_counter() - began})
 
     def _decode(self, stream: np.ndarray, bases: Bases) -> np.ndarray:
-        key = (stream.tobytes(), bases)
-        if key not in self._streams:
-            insns = decode_records(stream, self.config, bases)
-            if stored_uops(insns, self.config):
-                raise self._error("a program must not store over micro-ops that it loads", "one that does",
-                                  "the RTL device, which times this too")
-            if len(self._streams) >= STREAMS_KEPT:
-                self._streams.clear()
-            self._streams[key] = insns
-        return self._streams[key]
+        insns = decode_records(stream, self.config, bases)
+        if stored_uops(insns, self.config):
+            raise self._error("a program must not store over micro-ops that it loads", "one that does",
+                              "the RTL device, which times this too")
+        return insns
 
     def _check(self, launch: Launch, trace: bool, max_cycles: int | None):
         """WeftError for a launch that did not finish, or not altogether."""

@@ -30,7 +30,7 @@ def _conv_transpose(graph: Graph, node: Node) -> None:
     bias = bias_of(graph, node, step)
 
     def piece(rows: runs.Run, columns: runs.Run) -> tuple[list[str], dict]:
-        changed, lanes = product_lanes(_taken(weight, rows.taps, columns.taps), step, bias, source, target, node.attrs,
+        changed, lanes = product_lanes(taken(weight, rows.taps, columns.taps), step, bias, source, target, node.attrs,
                                        graph.rounding)
         changed, parts = split(changed)
         names = [graph.add_constant(f"{node.name}.weights", changed, tuple(map(float, scales)), (0,) * len(changed), 0),
@@ -57,7 +57,7 @@ def _weights(graph: Graph, node: Node, groups: int) -> tuple[np.ndarray, np.ndar
     return values, np.broadcast_to(scales, len(values))
 
 
-def _taken(weight: np.ndarray, rows: tuple, columns: tuple) -> np.ndarray:
+def taken(weight: np.ndarray, rows: tuple, columns: tuple) -> np.ndarray:
     """Rows and columns of a kernel; 0 for those that are None."""
     empty = (weight.shape[0], weight.shape[1], len(rows), len(columns))
     return np.zeros(empty, weight.dtype) if None in (*rows, *columns) else weight[:, :, rows][:, :, :, columns]

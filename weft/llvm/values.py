@@ -1,7 +1,7 @@
 """Values of LLVM IR with Python's operators, and loops and conditions as `with` blocks: what the kernels are written in.
 
-Integers are signed unless an operation says otherwise, and wrap. An operation of a vector and a scalar spreads the scalar
-over all lanes.
+Integers are signed unless an operation says otherwise, and wrap; floats are those of IEEE 754. An operation of a vector and
+a scalar spreads the scalar over all lanes.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,9 @@ import numpy as np
 from llvmlite import ir
 
 I1, I8, I16, I32, I64 = (ir.IntType(n) for n in (1, 8, 16, 32, 64))
+F32, F64 = ir.FloatType(), ir.DoubleType()
 POINTER = ir.PointerType()
+FLOATS = {"add": "fadd", "sub": "fsub", "mul": "fmul", "sdiv": "fdiv"}
 
 
 def vector(element: ir.IntType, lanes: int) -> ir.VectorType:
@@ -25,7 +27,7 @@ def declared(module: ir.Module, name: str, result: ir.Type, *arguments: ir.Type)
 
 
 class Value:
-    """An integer, or a vector of integers. A meaning of the instruction table can be traced with two of these."""
+    """A number, or a vector of numbers. A meaning of the instruction table can be traced with two of these."""
 
     __slots__ = ("builder", "ir")
     _UFUNCS = {np.minimum: "minimum", np.maximum: "maximum", np.add: "__add__", np.subtract: "__sub__",
@@ -47,10 +49,14 @@ class Value:
         """Lanes of a vector, 0 of a scalar."""
         return getattr(self.type, "count", 0)
 
+    @property
+    def is_float(self) -> bool:
+        return self.element in (F32, F64)
+
     def like(self, other) -> "Value":
-        """`other` (an int or a Value) as a value of this type."""
+        """`other` (a number or a Value) as a value of this type."""
         if not isinstance(other, Value):
-            constant = ir.Constant(self.element, int(other))
+            constant = ir.Constant(self.element, float(other) if self.is_float else int(other))
             return Value(self.builder, ir.Constant(self.type, [constant] * self.lanes) if self.lanes else constant)
         return other.splat(self.lanes) if self.lanes and not other.lanes else other
 
@@ -63,11 +69,15 @@ class Value:
 
     def _binary(self, operation: str, other) -> "Value":
         a = self.splat(other.lanes) if isinstance(other, Value) and other.lanes and not self.lanes else self
+        operation = FLOATS[operation] if self.is_float else operation
         return Value(self.builder, getattr(self.builder, operation)(a.ir, a.like(other).ir))
 
     def _compare(self, sign: str, other, signed: bool = True) -> "Value":
-        a, b = self, self.like(other)
+        a = self.splat(other.lanes) if isinstance(other, Value) and other.lanes and not self.lanes else self
+        b = a.like(other)
         compare = self.builder.icmp_signed if signed else self.builder.icmp_unsigned
+        if self.is_float:
+            compare = self.builder.fcmp_unordered if sign == "!=" else self.builder.fcmp_ordered
         return Value(self.builder, compare(sign, a.ir, b.ir))
 
     def __add__(self, other):
@@ -85,7 +95,7 @@ class Value:
     __radd__, __rmul__ = __add__, __mul__
 
     def divided(self, other) -> "Value":
-        """Towards zero; by nothing that is 0."""
+        """Whole numbers: towards zero, by nothing that is 0. Floats: the quotient."""
         return self._binary("sdiv", other)
 
     def __and__(self, other):
@@ -136,12 +146,22 @@ class Value:
         return Value(self.builder, self.builder.select(self.ir, model.like(then).ir, model.like(otherwise).ir))
 
     def minimum(self, other) -> "Value":
+        """Where this is not a number, so is the result."""
         other = self.like(other)
-        return (self < other).select(self, other)
+        return (other < self).select(other, self)
 
     def maximum(self, other) -> "Value":
+        """Where this is not a number, so is the result."""
         other = self.like(other)
-        return (self > other).select(self, other)
+        return (other > self).select(other, self)
+
+    def call(self, name: str, *others) -> "Value":
+        """An intrinsic of LLVM that is overloaded by one type (sqrt, fma, floor, roundeven, trunc, fabs, copysign, ...)."""
+        arguments = [self.ir, *(self.like(other).ir for other in others)]
+        suffix = {F32: "f32", F64: "f64"}.get(self.element) or f"i{self.element.width}"
+        suffix = f"v{self.lanes}{suffix}" if self.lanes else suffix
+        function = declared(self.builder.module, f"llvm.{name}.{suffix}", self.type, *[self.type] * len(arguments))
+        return Value(self.builder, self.builder.call(function, arguments))
 
     def shift_right(self, amount) -> "Value":
         """Hook of isa.table.shift_right: by any amount, to the left where it is negative."""
@@ -170,6 +190,16 @@ class Value:
 
     def trunc(self, element: ir.IntType) -> "Value":
         return self._to("trunc", element)
+
+    def to_float(self, element: ir.Type, signed: bool = True) -> "Value":
+        """The nearest float32 or float64, from a whole number or another float."""
+        if self.is_float:
+            return self._to("fpext" if element == F64 else "fptrunc", element)
+        return self._to("sitofp" if signed else "uitofp", element)
+
+    def to_int(self, element: ir.IntType, signed: bool = True) -> "Value":
+        """A float towards zero; it must be within the integer's range."""
+        return self._to("fptosi" if signed else "fptoui", element)
 
     def bitcast(self, kind: ir.Type) -> "Value":
         return self if kind == self.type else Value(self.builder, self.builder.bitcast(self.ir, kind))
@@ -229,10 +259,9 @@ class Variable:
         return self.kind(self.builder, self.builder.load(self.place, typ=self.place.allocated_type))
 
 
-def constant(builder: ir.IRBuilder, kind: ir.Type, value: int) -> Value:
-    """An integer constant; of a vector, the same in each lane."""
-    lanes = [kind.element(value)] * kind.count if isinstance(kind, ir.VectorType) else value
-    return Value(builder, ir.Constant(kind, lanes))
+def constant(builder: ir.IRBuilder, kind: ir.Type, value: float) -> Value:
+    """A constant; of a vector, the same in each lane."""
+    return Value(builder, ir.Constant(kind, ir.Undefined)).like(value)
 
 
 @contextmanager
