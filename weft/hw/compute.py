@@ -132,10 +132,10 @@ class Compute(wiring.Component):
         for name, unit in (("multiply", multiply), ("alu", alu)):
             m.d.comb += [getattr(uops, f"{name}_address").eq(unit.uop_address), getattr(uops, f"{name}_enable").eq(unit.uop_enable),
                          unit.uop.eq(getattr(uops, f"{name}_data")), getattr(acc, f"{name}_address").eq(unit.write_address),
-                         getattr(acc, f"{name}_enable").eq(unit.write_enable)]
+                         getattr(acc, f"{name}_halves").eq(unit.write_halves)]
             m.d.comb += [its.eq(mine) for its, mine in zip(getattr(acc, f"{name}_data"), unit.write_data)]
         for port, unit, name in (("multiply_dst", multiply, "acc"), ("alu_dst", alu, "dst"), ("alu_src", alu, "src")):
-            m.d.comb += [getattr(acc, f"{port}_{which}").eq(getattr(unit, f"{name}_{which}")) for which in ("address", "enable")]
+            m.d.comb += [getattr(acc, f"{port}_{which}").eq(getattr(unit, f"{name}_{which}")) for which in ("address", "halves")]
             for half in HALVES:
                 m.d.comb += [mine.eq(its) for mine, its in zip(getattr(unit, f"{name}_{half}"), getattr(acc, f"{port}_{half}"))]
 

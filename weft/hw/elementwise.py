@@ -23,6 +23,7 @@ from amaranth.utils import exact_log2
 from weft.isa import ALU_BY_NAME, Memory
 from weft.isa.config import QNT_LANE_BYTES
 
+from .acc import in_halves
 from .alu import AluLane, SlowLane
 from .dma import Shape, write_signature
 from .extend import sign_extended
@@ -53,9 +54,9 @@ class Elementwise(wiring.Component):
             "begin": In(1), "word": In(128), "head": In(HEAD), "index": In(ENTRY_BITS), "ready": Out(1), "issuing": Out(1),
             "first_uop": Out(exact_log2(config.uop_depth) + 1), "last_uop": Out(exact_log2(config.uop_depth) + 1),
             "uop_address": Out(exact_log2(config.uop_depth)), "uop_enable": Out(1), "uop": In(32),
-            "own_write": In(write_signature(config)), "dst_address": Out(acc), "dst_enable": Out(1), "src_address": Out(acc),
-            "src_enable": Out(1), **{f"{port}_{half}": In(data).array(lanes) for port in ("dst", "src") for half in ("lower", "upper")},
-            "write_address": Out(acc), "write_enable": Out(1), "write_data": Out(data).array(lanes),
+            "own_write": In(write_signature(config)), "dst_address": Out(acc), "dst_halves": Out(2), "src_address": Out(acc),
+            "src_halves": Out(2), **{f"{port}_{half}": In(data).array(lanes) for port in ("dst", "src") for half in ("lower", "upper")},
+            "write_address": Out(acc), "write_enable": Out(1), "write_halves": Out(2), "write_data": Out(data).array(lanes),
             "done": Out(DONE), "stepped": Out(1), "strays": Out(1)})
 
     def elaborate(self, platform):
@@ -85,6 +86,8 @@ class Elementwise(wiring.Component):
             m.d.sync += [after.eq(before) for before, after in zip([issue, *early.values()], early.values())]
             m.d.sync += [uop.eq(self.uop), given.eq(loops.offsets), offsets.eq(given), weighed.eq(found), indices.eq(weighed)]
             m.d.sync += [getattr(found, name).eq(getattr(uop, name) + getattr(offsets, name)) for name in ("dst", "src")]
+            m.d.sync += [getattr(self, f"{name}_halves").eq(in_halves(getattr(early["weigh"], f"reads_{name}"),
+                                                                      getattr(weighed, name)[:len(self.dst_address)])) for name in ("dst", "src")]
         read = early["read"]
         step = {name: Signal(ALU_STEP, name=f"{name}_step") for name in STAGES}
         dst = {name: Signal(exact_log2(config.acc_depth), name=f"{name}_dst", reset_less=True) for name in STAGES}
@@ -94,8 +97,10 @@ class Elementwise(wiring.Component):
         with m.If(~step["operate"].long):  # only long steps go on
             m.d.sync += step["long_1"].eq(0)
         last = LONG_STAGES[-1]
-        m.d.sync += [step["write"].eq(Mux(step[last].valid, step[last], Mux(step["operate"].long, 0, step["operate"]))),
-                     dst["write"].eq(Mux(step[last].valid, dst[last], dst["operate"]))]
+        writes, written = Signal(ALU_STEP, name="writes"), Signal.like(dst["write"], name="written_dst")
+        m.d.comb += [writes.eq(Mux(step[last].valid, step[last], Mux(step["operate"].long, 0, step["operate"]))),
+                     written.eq(Mux(step[last].valid, dst[last], dst["operate"]))]
+        m.d.sync += [step["write"].eq(writes), dst["write"].eq(written), self.write_halves.eq(in_halves(writes.valid, written))]
         ahead = [(early["weigh"], weighed.dst), (read, indices.dst), *((step[name], dst[name]) for name in STAGES[:-1])]
         m.d.comb += stall.eq(self._waits(m, early, found, ahead, stall))
         self._read(m, read, indices)
@@ -130,18 +135,17 @@ class Elementwise(wiring.Component):
         """Reads ACC, also while the step waits: the last time is what counts."""
         strays = Signal()
         m.d.comb += [
-            self.dst_address.eq(indices.dst), self.dst_enable.eq(read.reads_dst), self.src_address.eq(indices.src),
-            self.src_enable.eq(read.reads_src), self.strays.eq(strays)]
+            self.dst_address.eq(indices.dst), self.src_address.eq(indices.src), self.strays.eq(strays)]
         m.d.sync += strays.eq(read.confined & (read.valid & (indices.dst[-1] != read.upper) | read.reads_src & (self.src_address[-1] != read.upper)))
 
-    def _operands(self, m, step, dst, stall, results, written):
+    def _operands(self, m, read, step, dst, stall, results, written):
         """What `dst` and `src` are in ACC, for `operate`."""
         ahead = [(step[name], dst[name]) for name in ("fetched", "operate", "write")]
         operands = []
         for port in ("dst", "src"):
             m.submodules[port] = fresh = Fresh(self.config, self.lanes)
             address = getattr(self, f"{port}_address")
-            m.d.comb += [fresh.enable.eq(getattr(self, f"{port}_enable") & ~stall), fresh.upper.eq(address[-1]), fresh.again.eq(again(address, ahead))]
+            m.d.comb += [fresh.enable.eq(getattr(read, f"reads_{port}") & ~stall), fresh.upper.eq(address[-1]), fresh.again.eq(again(address, ahead))]
             for mine, its in ((fresh.lower_data, getattr(self, f"{port}_lower")), (fresh.upper_data, getattr(self, f"{port}_upper")),
                               (fresh.result, results), (fresh.written, written)):
                 m.d.comb += [word.eq(value) for word, value in zip(mine, its)]
@@ -154,7 +158,7 @@ class Elementwise(wiring.Component):
         m.submodules.tables = tables = Tables(config, self.memories.index(Memory.LUT))
         results, written = ([Signal(signed(config.acc_bits), name=f"{name}_{lane}", reset_less=True) for lane in range(self.lanes)]
                             for name in ("result", "written"))
-        changed, other = self._operands(m, step, dst, stall, results, written)
+        changed, other = self._operands(m, read, step, dst, stall, results, written)
         parameters = self._parameters(m, read, indices, stall, step)
         channels = [self._channel(m, words, step, channel) for channel, words in enumerate(parameters)]
         self._tables(m, tables, read, indices, step, changed)

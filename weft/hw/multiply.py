@@ -23,6 +23,7 @@ from amaranth.utils import exact_log2
 
 from weft.isa import Memory
 
+from .acc import in_halves
 from .dma import Shape, write_signature
 from .fresh import Fresh, again
 from .gemm import DotProducts, Operands, row_words
@@ -53,8 +54,9 @@ class Multiply(wiring.Component):
             "begin": In(1), "word": In(128), "head": In(HEAD), "index": In(ENTRY_BITS), "ready": Out(1), "issuing": Out(1),
             "first_uop": Out(exact_log2(config.uop_depth) + 1), "last_uop": Out(exact_log2(config.uop_depth) + 1),
             "uop_address": Out(exact_log2(config.uop_depth)), "uop_enable": Out(1), "uop": In(32),
-            "load_write": In(write_signature(config)), "acc_address": Out(acc), "acc_enable": Out(1),
+            "load_write": In(write_signature(config)), "acc_address": Out(acc), "acc_halves": Out(2),
             "acc_lower": In(data).array(lanes), "acc_upper": In(data).array(lanes), "write_address": Out(acc), "write_enable": Out(1),
+            "write_halves": Out(2),
             "write_data": Out(data).array(lanes), "done": Out(DONE), "stepped": Out(1), "strays": Out(1)})
 
     def elaborate(self, platform):
@@ -83,8 +85,10 @@ class Multiply(wiring.Component):
         m.d.sync += [after.eq(before) for before, after in zip([indices.dst, *dst.values()], dst.values())]
         m.d.sync += strays.eq(step["operands"].valid & step["operands"].confined & (indices.dst[-1] != step["operands"].upper))
         m.d.comb += [self.acc_address.eq(dst["part"]), self.write_address.eq(dst["write"]), self.strays.eq(strays),
-                     self.acc_enable.eq(step["part"].valid), self.write_enable.eq(step["write"].valid),
+                     self.write_enable.eq(step["write"].valid),
                      self.stepped.eq(step["write"].valid), self.done.valid.eq(step["write"].last), self.done.index.eq(step["write"].index)]
+        m.d.sync += [self.acc_halves.eq(in_halves(step["product"].valid, dst["product"])),
+                     self.write_halves.eq(in_halves(step["add"].valid, dst["add"]))]
         self._accumulate(m, step, dst, self._sums(m, step, window, indices))
         return m
 
