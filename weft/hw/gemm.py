@@ -68,7 +68,8 @@ class Operands(wiring.Component):
             row = self.inp[b * words:(b + 1) * words]
             for o, element in enumerate(row_lanes(config, self.inp, b)):
                 first = (b * config.block_out + o) * words
-                held = self.lanes[first:first + words]
+                held = [Signal(bits, name=f"held_{b}_{o}_{word}", reset_less=True) for word in range(words)]
+                m.d.comb += [its.eq(mine) for its, mine in zip(self.lanes[first:first + words], held)]
                 with m.If(self.enters):
                     with m.If(self.slides):
                         above = [*(word[:config.inp_bits] for word in held[1:tap_count]), Const(0, config.inp_bits)]
