@@ -15,7 +15,8 @@ ENTRY_BITS = 8
 
 
 class Tables(wiring.Component):
-    """result = entry `x` of table `table`, LATENCY cycles later: as long as requantisation takes, so that order is kept.
+    """result = entry `x` of table `table`, LATENCY cycles later: as long as requantisation takes, so that order is kept. It is 0
+    when none was looked up.
 
     Members
     -------
@@ -53,6 +54,8 @@ class Tables(wiring.Component):
             for stage, before, after in zip(range(3, LATENCY), [Cat(beat).word_select(chosen_entry, ENTRY_BITS), *found], found):
                 with m.If(self.enables[stage]):
                     m.d.sync += after.eq(before)
+            with m.If(~self.enables[-1]):
+                m.d.sync += found[-1].eq(0)
             m.d.comb += result.eq(found[-1])
         return m
 
