@@ -3,7 +3,7 @@
 Every batch row of a channel shares them.
 """
 
-from amaranth import Cat, Module, Signal
+from amaranth import Const, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
@@ -13,7 +13,7 @@ from weft.isa.config import QNT_LANE_BYTES
 from weft.isa.quantise import MULTIPLIER_BITS
 
 from .dma import Shape, write_signature
-from .requant import BIAS, CLIP, FIELDS, LATENCY, MOVE, ONES, PRODUCT, ROUND, register
+from .requant import BIAS, EIGHTS, FIELDS, LATENCY, MOVE, PRODUCT, register
 from .scratchpad import Scratchpad
 from .writing import bits_of, enables
 
@@ -64,11 +64,12 @@ class Parameters(wiring.Component):
 
     def _channel(self, m, channel, fields, bias, multiplier, scale, limits):
         """From words to fields."""
-        late = self._later(m, f"scale_{channel}", Cat(scale[:3], scale[6:]), PRODUCT, ONES)
-        bounds = self._later(m, f"bounds_{channel}", limits[8:], MOVE, CLIP)
-        m.d.comb += [fields.bias.eq(bias), fields.multiplier.eq(multiplier), fields.eights.eq(scale[3:6]), fields.ones.eq(late[:3]),
-                     fields.rounding.eq(self._later(m, f"rounding_{channel}", late[3:], ONES, ROUND)), fields.zero_point.eq(limits[:8]),
-                     fields.minimum.eq(bounds[:8]), fields.maximum.eq(bounds[8:]), fields.crossed.eq(fields.minimum > fields.maximum)]
+        ones, rounding = (self._later(m, f"early_{name}_{channel}", bits, PRODUCT, EIGHTS) for name, bits in (("ones", scale[:3]), ("rounding", scale[6:])))
+        zero_point, minimum, maximum = (limits.word_select(index, 8).as_signed() for index in range(3))
+        m.d.comb += [fields.bias.eq(bias), fields.multiplier.eq(multiplier), fields.eights.eq(scale[3:6]), fields.zero_point.eq(zero_point)]
+        for name, value, stage in (("ones", ones, EIGHTS), ("kept", (Const(127, 7) << ones)[:7], EIGHTS), ("rounding", rounding, EIGHTS),
+                                   ("maximum", maximum, MOVE), ("minimum", Mux(minimum > maximum, maximum, minimum), MOVE)):
+            m.d.comb += getattr(fields, name).eq(self._later(m, f"{name}_{channel}", value, stage, FIELDS[name][1]))
 
     def _later(self, m, name, value, stage, due):
         """What is there at `stage`, at the stage at which it is due."""

@@ -30,9 +30,10 @@ KEPT_BITS = 33  # of what is shifted by eights: a result and a half
 ROUNDED_FROM = 1 + QUOTIENT_BITS + 7  # of those, what can become the quotient and its half
 
 FIELDS = {"bias": (signed(32), BIAS), "multiplier": (signed(MULTIPLIER_BITS), BIAS), "eights": (3, PRODUCT), "ones": (3, ONES),
-          "rounding": (2, ROUND), "zero_point": (signed(8), MOVE), "minimum": (signed(8), CLIP), "maximum": (signed(8), CLIP),
-          "crossed": (1, CLIP)}
-"""A channel's parameters: their shapes, and the stages at which they are due. crossed: the minimum is above the maximum, which wins."""
+          "kept": (7, ONES), "rounding": (2, ROUND), "zero_point": (signed(8), MOVE), "minimum": (signed(8), CLIP),
+          "maximum": (signed(8), CLIP)}
+"""A channel's parameters: their shapes, and the stages at which they are due. kept: of the lowest bits those that a shift by `ones`
+does not drop. minimum: the maximum if that is less."""
 
 
 def register(name, shape):
@@ -121,23 +122,19 @@ class LongLane(wiring.Component):
 
     def _by_ones(self, m, doubled, eights, by_eights):
         """There at ROUND: the quotient and its half, the sign of it, and whether anything was lost below, or above."""
-        bytes_below, bytes_above = range(0, DOUBLED_BITS, 8), range(ROUNDED_FROM - 1, DOUBLED_BITS, 8)
-        not_zero, not_sign = register("not_zero", len(bytes_below)), register("not_sign", len(bytes_above))
-        was_eights, was_negative, negative = register("was_eights", 3), register("was_negative", 1), register("negative", 1)
-        shifted, below, above = register("shifted", 1 + QUOTIENT_BITS), register("below", 1), register("above", 1)
-        sign = doubled[-1]
+        not_zero, not_sign, was_negative = register("not_zero", 7), register("not_sign", 5), register("was_negative", 1)
+        shifted, negative = register("shifted", 1 + QUOTIENT_BITS), register("negative", 1)
+        below, above, sign = register("below", 1), register("above", 1), doubled[-1]
+        parts = [doubled[start:start + 8] for start in range(0, DOUBLED_BITS, 8)]
         with m.If(self.requants[EIGHTS]):
-            m.d.sync += [was_eights.eq(eights), was_negative.eq(sign),
-                         not_zero.eq(Cat(doubled[start:start + 8].any() for start in bytes_below)),
-                         not_sign.eq(Cat((doubled[start:start + 8] ^ sign.replicate(len(doubled[start:start + 8]))).any()
-                                         for start in bytes_above))]
+            m.d.sync += [was_negative.eq(sign), not_zero.eq(Cat(part.any() for part in parts) & ~(Const(127, 7) << eights)[:7]),
+                         not_sign.eq(Cat((part ^ sign.replicate(len(part))).any() for part in parts[2:]) & (Const(31, 5) << eights)[:5])]
         source = by_eights[:ROUNDED_FROM]
         by_four = Mux(self.ones[2], source[4:], source)[:ROUNDED_FROM - 4]
-        kept = (Const(127, 7) << self.ones)[:7]  # of the seven lowest bits, and of those above what is a quotient without a shift
-        lost = (not_zero & ~(Const(127, 7) << was_eights)[:7]).any() | (source[:7] & ~kept).any()
-        beyond = (not_sign & (Const(31, 5) << was_eights)[:5]).any() | ((source[-8:-1] ^ was_negative.replicate(7)) & kept).any()
+        beyond = (source[QUOTIENT_BITS:ROUNDED_FROM - 1] ^ was_negative.replicate(7)) & self.kept
         with m.If(self.requants[ONES]):
-            m.d.sync += [shifted.eq(by_four >> self.ones[:2]), negative.eq(was_negative), below.eq(lost), above.eq(beyond)]
+            m.d.sync += [shifted.eq(by_four >> self.ones[:2]), negative.eq(was_negative),
+                         below.eq(not_zero.any() | (source[:7] & ~self.kept).any()), above.eq(not_sign.any() | beyond.any())]
         return shifted, negative, below, above
 
     def _round(self, m, shifted, negative, below, above):
@@ -152,8 +149,8 @@ class LongLane(wiring.Component):
         moved = register("moved", signed(QUOTIENT_BITS + 1))
         with m.If(self.requants[MOVE]):
             m.d.sync += moved.eq(rounded + self.zero_point)
+        above, beneath = (self.maximum - moved)[-1], (moved - self.minimum)[-1]
         with m.If(self.requants[CLIP]):
-            m.d.sync += self.quantised.eq(Mux((moved > self.maximum) | self.crossed, self.maximum,
-                                              Mux(moved < self.minimum, self.minimum, moved[:8].as_signed())))
+            m.d.sync += self.quantised.eq(Mux(above, self.maximum, Mux(beneath, self.minimum, moved[:8].as_signed())))
         with m.Else():
             m.d.sync += self.quantised.eq(0)
