@@ -24,9 +24,9 @@ STAGES = ("read", "fetched", *range(LATENCY))  # of a step, for `enables`; a wor
 
 
 class Parameters(wiring.Component):
-    """Members: `write` of a DMA whose kind for QNT is `kind`; `index` of the element that the step in `read` uses; `enables`:
-    a bit for each of STAGES that a requantising step is in; `none`: a step in `fetched` needs bias and multiplier to be 0.
-    channel_*: FIELDS of requant.py, each at its stage."""
+    """Members: `write` of a DMA whose kind for QNT is `kind`; `index` of the element that the step in `read` uses;
+    `enables`: a bit for each of STAGES that a requantising step is in; `none`: a step in `fetched` needs bias and
+    multiplier to be 0. channel_*: FIELDS of requant.py, each at its stage."""
 
     def __init__(self, config, kind: int):
         self.config, self.kind = config, kind
