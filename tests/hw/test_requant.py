@@ -12,7 +12,8 @@ from weft.hw.requant import FIELDS, LATENCY, LongLane
 from weft.isa import Config, requantise
 from weft.isa.quantise import QNT_LANE, unpack_lanes
 
-CONFIG = Config(name="lane", block_in=1, block_out=1, bus_bits=128, inp_buffer=1 << 10, wgt_buffer=1 << 10, acc_buffer=1 << 12, qnt_buffer=1 << 14)
+CONFIG = Config(name="lane", block_in=1, block_out=1, bus_bits=128,
+                inp_buffer=1 << 10, wgt_buffer=1 << 10, acc_buffer=1 << 12, qnt_buffer=1 << 14)
 """An element of QNT is a lane, and a beat."""
 FIRST = STAGES.index(0)
 EDGES = np.array([0, 1, 2, 3, -1, -2, -3, 127, -128, 1 << 17, (1 << 17) - 1, -(1 << 17), 2**31 - 1, -2**31], np.int64)
@@ -64,7 +65,8 @@ class Stages(Elaboratable):
         ctx.set(write.valid, 0)
 
     async def results(self, ctx, steps):
-        """What becomes of `steps`, (kind, index of the parameters, x, y), one a cycle: (quantised, result) of each; None is no step."""
+        """What becomes of `steps`, (kind, index of the parameters, x, y), one a cycle: (quantised, result) of each.
+        None is no step."""
         lane, operands, seen = self.lane, deque([(None, 0, 0, 0)] * FIRST), []
         for cycle in range(len(steps) + FIRST + LATENCY):
             step = steps[cycle] if cycle < len(steps) and steps[cycle] else (None, 0, 0, 0)

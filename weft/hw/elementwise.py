@@ -157,13 +157,15 @@ class Elementwise(wiring.Component):
         config, fetched = self.config, step["fetched"]
         m.submodules.tables = tables = Tables(config, self.memories.index(Memory.LUT))
         m.submodules.parameters = parameters = Parameters(config, self.memories.index(Memory.QNT))
-        results, written = ([register(f"{name}_{lane}", config.acc_bits) for lane in range(self.lanes)] for name in ("result", "written"))
+        results, written = ([register(f"{name}_{lane}", config.acc_bits) for lane in range(self.lanes)]
+                            for name in ("result", "written"))
         goes_on = read.long & ~stall
         looks_up, slows, requants = (self._stages(m, name, goes_on & which) for name, which in
                                      (("lut", read.lut), ("slow", read.slow), ("requant", ~read.lut & ~read.slow)))
         long = self._stages(m, "long_but_lut", goes_on & ~read.lut)
         is_op = {name: Signal(name=f"is_{name}") for name in ("add", "max", "mul", "shr")}
-        m.d.sync += [bit.eq((fetched.op == ALU_BY_NAME[name].code) & (slows[1] if name in SLOW else 1)) for name, bit in is_op.items()]
+        m.d.sync += [bit.eq((fetched.op == ALU_BY_NAME[name].code) & (slows[1] if name in SLOW else 1))
+                     for name, bit in is_op.items()]
         computes = Signal()  # in `operate`: a short step that does not clear
         m.d.sync += computes.eq(fetched.valid & ~fetched.long & ~fetched.clear)
         m.d.comb += [parameters.index.eq(indices.src), parameters.enables.eq(requants), parameters.none.eq(slows[1])]

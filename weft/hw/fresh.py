@@ -18,8 +18,8 @@ def again(address, ahead):
 
 class Fresh(wiring.Component):
     """Members: `enable` and `upper`, the half, in the cycle of a read, and `again`; a cycle later `lower` and `upper_data`, what the
-    halves of ACC read; then `data`, and in its place `result` where `nearest`. nothing: in that cycle, nothing was read, and data is to
-    be 0. result: what the engine writes in this cycle; written: the cycle before."""
+    halves of ACC read; then `data`, and in its place `result` where `nearest`. nothing: in that cycle: nothing was read, and
+    data is to be 0. result: what the engine writes in this cycle; written: the cycle before."""
 
     def __init__(self, config, lanes: int):
         self.lanes = lanes

@@ -18,21 +18,22 @@ from .scratchpad import Scratchpad
 from .writing import bits_of, enables
 
 WORDS = {"bias": (0, 32, BIAS), "multiplier": (4, MULTIPLIER_BITS, BIAS), "scale": (8, 8, PRODUCT), "range": (9, 24, MOVE)}
-"""What is read at once: where it lies in a lane, in bytes; its bits; the stage at which it is there. `scale`: shift and rounding;
-`range`: zero point, minimum, maximum. The lane's last word is reserved."""
-STAGES = ("read", "fetched", *range(LATENCY))  # those of a step that `enables` speaks of; a word is there two after its address
+"""What is read at once: where it lies in a lane, in bytes; its bits; the stage at which it is there. `scale`: shift and
+rounding; `range`: zero point, minimum, maximum. The lane's last word is reserved."""
+STAGES = ("read", "fetched", *range(LATENCY))  # of a step, for `enables`; a word is there two stages after its address
 
 
 class Parameters(wiring.Component):
-    """Members: `write` of a DMA whose kind for QNT is `kind`; `index` of the element that the step in `read` uses; `enables`: a bit for
-    each of STAGES that a requantising step is in; `none`: a step in `fetched` needs bias and multiplier to be 0.
-    channel_*: FIELDS of requant.py, each at its stage."""
+    """Members: `write` of a DMA whose kind for QNT is `kind`; `index` of the element that the step in `read` uses;
+    `enables`: a bit for each of STAGES that a requantising step is in; `none`: a step in `fetched` needs bias and
+    multiplier to be 0. channel_*: FIELDS of requant.py, each at its stage."""
 
     def __init__(self, config, kind: int):
         self.config, self.kind = config, kind
-        super().__init__({"write": In(write_signature(config)), "index": In(exact_log2(config.qnt_depth)), "enables": In(len(STAGES)),
-                          "none": In(1), **{f"channel_{channel}": Out(wiring.Signature({name: Out(shape) for name, (shape, _) in FIELDS.items()}))
-                                            for channel in range(config.block_out)}})
+        fields = wiring.Signature({name: Out(shape) for name, (shape, _) in FIELDS.items()})
+        super().__init__({"write": In(write_signature(config)), "index": In(exact_log2(config.qnt_depth)),
+                          "enables": In(len(STAGES)), "none": In(1),
+                          **{f"channel_{channel}": Out(fields) for channel in range(config.block_out)}})
 
     def elaborate(self, platform):
         m = Module()
@@ -49,11 +50,14 @@ class Parameters(wiring.Component):
         """That word of all channels, there at `stage`."""
         channels = range(self.config.block_out)
         m.submodules[name] = memory = Scratchpad(len(channels), width, self.config.qnt_depth, block=True)
-        shape, offsets, chosen = Shape(self.config, Memory.QNT), [channel * QNT_LANE_BYTES + offset for channel in channels], Signal()
-        m.d.comb += [chosen.eq(self.write.valid & (self.write.kind == self.kind)), memory.write_address.eq(self.write.address),
-                     memory.write_enable.eq(enables(chosen, self.write, shape, offsets)), memory.read_address.eq(index),
-                     memory.read_enable.eq(self.enables[stage])]
-        m.d.comb += [memory.write_data[channel].eq(bits_of(self.write, shape, offsets[channel], width)) for channel in channels]
+        shape, chosen = Shape(self.config, Memory.QNT), Signal()
+        offsets = [channel * QNT_LANE_BYTES + offset for channel in channels]
+        m.d.comb += [chosen.eq(self.write.valid & (self.write.kind == self.kind)),
+                     memory.write_address.eq(self.write.address),
+                     memory.write_enable.eq(enables(chosen, self.write, shape, offsets)),
+                     memory.read_address.eq(index), memory.read_enable.eq(self.enables[stage])]
+        m.d.comb += [memory.write_data[channel].eq(bits_of(self.write, shape, offsets[channel], width))
+                     for channel in channels]
         words = [register(f"{name}_{channel}", width) for channel in channels]
         with m.If(self.enables[stage + 1]):
             m.d.sync += [mine.eq(its) for mine, its in zip(words, memory.read_data)]
@@ -64,11 +68,13 @@ class Parameters(wiring.Component):
 
     def _channel(self, m, channel, fields, bias, multiplier, scale, limits):
         """From words to fields."""
-        ones, rounding = (self._later(m, f"early_{name}_{channel}", bits, PRODUCT, EIGHTS) for name, bits in (("ones", scale[:3]), ("rounding", scale[6:])))
+        ones = self._later(m, f"early_ones_{channel}", scale[:3], PRODUCT, EIGHTS)
         zero_point, minimum, maximum = (limits.word_select(index, 8).as_signed() for index in range(3))
-        m.d.comb += [fields.bias.eq(bias), fields.multiplier.eq(multiplier), fields.eights.eq(scale[3:6]), fields.zero_point.eq(zero_point)]
-        for name, value, stage in (("ones", ones, EIGHTS), ("kept", (Const(127, 7) << ones)[:7], EIGHTS), ("rounding", rounding, EIGHTS),
-                                   ("maximum", maximum, MOVE), ("minimum", Mux(minimum > maximum, maximum, minimum), MOVE)):
+        m.d.comb += [fields.bias.eq(bias), fields.multiplier.eq(multiplier), fields.eights.eq(scale[3:6]),
+                     fields.zero_point.eq(zero_point)]
+        for name, value, stage in (("ones", ones, EIGHTS), ("kept", (Const(127, 7) << ones)[:7], EIGHTS),
+                                   ("rounding", scale[6:], PRODUCT), ("maximum", maximum, MOVE),
+                                   ("minimum", Mux(minimum > maximum, maximum, minimum), MOVE)):
             m.d.comb += getattr(fields, name).eq(self._later(m, f"{name}_{channel}", value, stage, FIELDS[name][1]))
 
     def _later(self, m, name, value, stage, due):

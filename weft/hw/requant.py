@@ -1,4 +1,4 @@
-"""One lane of the operations that take stages: requantisation (weft.isa.quantise), products, and shifts, by the same multipliers.
+"""One lane of the operations that take stages: requantisation (weft.isa.quantise), products and shifts.
 
     BIAS      the bias is added; what is to be multiplied by is chosen
     PRODUCTS  products of halves
@@ -29,11 +29,11 @@ QUOTIENT_BITS = 9  # whatever the zero point, the clip decides beyond them
 KEPT_BITS = 33  # of what is shifted by eights: a result and a half
 ROUNDED_FROM = 1 + QUOTIENT_BITS + 7  # of those, what can become the quotient and its half
 
-FIELDS = {"bias": (signed(32), BIAS), "multiplier": (signed(MULTIPLIER_BITS), BIAS), "eights": (3, PRODUCT), "ones": (3, ONES),
-          "kept": (7, ONES), "rounding": (2, ROUND), "zero_point": (signed(8), MOVE), "minimum": (signed(8), CLIP),
-          "maximum": (signed(8), CLIP)}
-"""A channel's parameters: their shapes, and the stages at which they are due. kept: of the lowest bits those that a shift by `ones`
-does not drop. minimum: the maximum if that is less."""
+FIELDS = {"bias": (signed(32), BIAS), "multiplier": (signed(MULTIPLIER_BITS), BIAS), "eights": (3, PRODUCT),
+          "ones": (3, ONES), "kept": (7, ONES), "rounding": (2, ROUND), "zero_point": (signed(8), MOVE),
+          "minimum": (signed(8), CLIP), "maximum": (signed(8), CLIP)}
+"""A channel's parameters: their shapes, and the stages at which they are due. kept: of the lowest bits those that a shift by
+`ones` does not drop. minimum: the maximum if that is less."""
 
 
 def register(name, shape):
@@ -41,24 +41,25 @@ def register(name, shape):
 
 
 class LongLane(wiring.Component):
-    """What an element of ACC becomes, LATENCY cycles after it came: `result`, of products and shifts, and `quantised`. Either is 0
-    when there is none.
+    """What an element of ACC becomes, LATENCY cycles after it came: `result`, of products and shifts, and `quantised`.
+    Either is 0 when there is none.
 
     Members
     -------
-    requants, slows: a bit a stage that a step is in, which requantises, or else multiplies or shifts. enables: one or the other.
+    requants, slows: a bit a stage that a step is in, which requantises, or else multiplies or shifts. enables: either.
     x: at BIAS, and y, and whether the step `multiplies` or `shifts` by it. FIELDS: each at its stage; bias and multiplier
     must be 0 where nothing is requantised.
     """
 
     def __init__(self):
-        super().__init__({"requants": In(LATENCY), "slows": In(LATENCY), "enables": In(LATENCY), "x": In(signed(32)), "y": In(signed(32)),
-                          "multiplies": In(1), "shifts": In(1), **{name: In(shape) for name, (shape, _) in FIELDS.items()},
-                          "result": Out(signed(32)), "quantised": Out(signed(8))})
+        super().__init__({"requants": In(LATENCY), "slows": In(LATENCY), "enables": In(LATENCY), "x": In(signed(32)),
+                          "y": In(signed(32)), "multiplies": In(1), "shifts": In(1), "result": Out(signed(32)),
+                          "quantised": Out(signed(8)), **{name: In(shape) for name, (shape, _) in FIELDS.items()}})
 
     def elaborate(self, platform):
         m = Module()
-        total, factor, high_factor = register("total", signed(32)), register("factor", signed(HALF + 2)), register("high_factor", HALF)
+        total = register("total", signed(32))
+        factor, high_factor = register("factor", signed(HALF + 2)), register("high_factor", HALF)
         with m.If(self.enables[BIAS]):
             m.d.sync += total.eq(self.x + self.bias)
         slow_eights, vanishes = self._factors(m, factor, high_factor)
@@ -84,7 +85,8 @@ class LongLane(wiring.Component):
         with m.If(self.enables[BIAS]):
             m.d.sync += [factor.eq(self.multiplier | Mux(self.multiplies, y[:HALF], 0) | Mux(near, power, 0)),
                          high_factor.eq(Mux(self.multiplies, y[HALF:], 0) | Mux(self.shifts & ~near, power, 0)),
-                         by_sixteens.eq(Cat(self.shifts & ~y[31] & ~y[4], self.shifts & ~y[31] & y[4])), left.eq(self.shifts & y[31]),
+                         by_sixteens.eq(Cat(self.shifts & ~y[31] & ~y[4], self.shifts & ~y[31] & y[4])),
+                         left.eq(self.shifts & y[31]),
                          far.eq(Cat((part ^ y[31].replicate(13)).any() for part in (y[5:18], y[18:31])))]
         eights, vanishes, over = register("slow_eights", 3), register("vanishes", 1), Signal()
         m.d.comb += over.eq(far.any() & by_sixteens.any())  # all eights: only the sign is left
@@ -96,15 +98,16 @@ class LongLane(wiring.Component):
         low, high = (register(f"{half}_product", signed(HALF + MULTIPLIER_BITS)) for half in ("low", "high"))
         cross, product = register("cross_product", HALF), register("product", signed(PRODUCT_BITS))
         with m.If(self.enables[PRODUCTS]):
-            m.d.sync += [low.eq(total[:HALF] * factor), high.eq(total[HALF:].as_signed() * factor), cross.eq(total[:HALF] * high_factor)]
+            m.d.sync += [low.eq(total[:HALF] * factor), high.eq(total[HALF:].as_signed() * factor),
+                         cross.eq(total[:HALF] * high_factor)]
         upper = Cat((high[:HALF] + cross)[:HALF], high[HALF:]).as_signed()  # only 32 bits matter where `cross` is not 0
         with m.If(self.enables[PRODUCT]):
-            m.d.sync += product.eq(Mux(vanishes, 0, Cat(low[:HALF], (low[HALF:].as_signed() + upper)[:PRODUCT_BITS - HALF])))
+            m.d.sync += product.eq(Mux(vanishes, 0, Cat(low[:HALF], (low[HALF:].as_signed() + upper)[:len(upper)])))
         return product
 
     def _by_eights(self, doubled, eights):
-        """The lowest bits of `doubled` >> 8 * eights, for those above ROUNDED_FROM only if eights are even; the largest first, as
-        later ones then have less to shift."""
+        """The lowest bits of `doubled` >> 8 * eights, from ROUNDED_FROM on only if eights are even, or seven, which
+        leave the sign; the largest shift first, as later ones then have less to do."""
         by_32 = Mux(eights[2], doubled >> 32, doubled)
         by_16 = Mux(eights[1], by_32 >> 16, by_32)[:KEPT_BITS]
         return Cat(Mux(eights[0], by_16[8:], by_16)[:ROUNDED_FROM], by_16[ROUNDED_FROM:])
@@ -127,8 +130,10 @@ class LongLane(wiring.Component):
         below, above, sign = register("below", 1), register("above", 1), doubled[-1]
         parts = [doubled[start:start + 8] for start in range(0, DOUBLED_BITS, 8)]
         with m.If(self.requants[EIGHTS]):
-            m.d.sync += [was_negative.eq(sign), not_zero.eq(Cat(part.any() for part in parts) & ~(Const(127, 7) << eights)[:7]),
-                         not_sign.eq(Cat((part ^ sign.replicate(len(part))).any() for part in parts[2:]) & (Const(31, 5) << eights)[:5])]
+            m.d.sync += [was_negative.eq(sign),
+                         not_zero.eq(Cat(part.any() for part in parts) & ~(Const(127, 7) << eights)[:7]),
+                         not_sign.eq(Cat((part ^ sign.replicate(len(part))).any() for part in parts[2:])
+                                     & (Const(31, 5) << eights)[:5])]
         source = by_eights[:ROUNDED_FROM]
         by_four = Mux(self.ones[2], source[4:], source)[:ROUNDED_FROM - 4]
         beyond = (source[QUOTIENT_BITS:ROUNDED_FROM - 1] ^ was_negative.replicate(7)) & self.kept
