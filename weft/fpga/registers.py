@@ -100,11 +100,11 @@ def _found(netlist, name, side):
 
 
 def _take_factors(netlist, name, enables) -> set[str]:
-    emptied = set()
-    for side in FACTORS:
-        found = _found(netlist, name, side)
-        if not found or found[1][1] not in enables:
-            continue
+    """Both factors or none: nextpnr knows the timing of no other multiplier."""
+    both, emptied = {side: _found(netlist, name, side) for side in FACTORS}, set()
+    if not all(found and found[1][1] in enables for found in both.values()):
+        return emptied
+    for side, found in both.items():
         for pin in REGISTERS[side][1]:
             bit, = netlist.cells[name]["connections"][pin]
             if bit != "0":
