@@ -139,7 +139,7 @@ class Elementwise(wiring.Component):
     def _operands(self, m, read, step, dst, stall, results, written):
         """What `dst` and `src` are in ACC, or what is given as the latter, for `operate`."""
         ahead = [(step[name], dst[name]) for name in ("fetched", "operate", "write")]
-        fetched, imm, operands = step["fetched"], register("imm", self.config.acc_bits), {}
+        fetched, operands = step["fetched"], []
         for port in ("dst", "src"):
             m.submodules[port] = fresh = Fresh(self.config, self.lanes)
             address = getattr(self, f"{port}_address")
@@ -147,10 +147,10 @@ class Elementwise(wiring.Component):
             for mine, its in ((fresh.lower_data, getattr(self, f"{port}_lower")), (fresh.upper_data, getattr(self, f"{port}_upper")),
                               (fresh.result, results), (fresh.written, written)):
                 m.d.comb += [word.eq(value) for word, value in zip(mine, its)]
-            operands[port] = [Mux(fresh.nearest, result, value) for result, value in zip(results, fresh.data)]
-        m.d.comb += fresh.nothing.eq(fetched.use_imm)
-        m.d.sync += imm.eq(Mux(fetched.use_imm, sign_extended(fetched.imm, self.config.acc_bits), 0))
-        return operands["dst"], [operand | imm for operand in operands["src"]]
+            if port == "src":
+                m.d.comb += [fresh.nothing.eq(fetched.use_imm), fresh.instead.eq(sign_extended(fetched.imm, self.config.acc_bits))]
+            operands.append([Mux(fresh.nearest, result, value) for result, value in zip(results, fresh.data)])
+        return operands
 
     def _lanes(self, m, read, indices, stall, step, dst):
         """The operations of every lane, and what is written: of all that could be, there is one, and the others are 0."""

@@ -19,12 +19,12 @@ def again(address, ahead):
 class Fresh(wiring.Component):
     """Members: `enable` and `upper`, the half, in the cycle of a read, and `again`; a cycle later `lower` and `upper_data`, what the
     halves of ACC read; then `data`, and in its place `result` where `nearest`. nothing: in that cycle: nothing was read, and
-    data is to be 0. result: what the engine writes in this cycle; written: the cycle before."""
+    data is to be `instead`, in all lanes. result: what the engine writes in this cycle; written: the cycle before."""
 
     def __init__(self, config, lanes: int):
         self.lanes = lanes
         words = config.acc_bits
-        super().__init__({"enable": In(1), "upper": In(1), "again": In(AHEAD), "nothing": In(1), "lower_data": In(words).array(lanes),
+        super().__init__({"enable": In(1), "upper": In(1), "again": In(AHEAD), "nothing": In(1), "instead": In(words), "lower_data": In(words).array(lanes),
                           "upper_data": In(words).array(lanes), "result": In(words).array(lanes), "written": In(words).array(lanes),
                           "data": Out(words).array(lanes), "nearest": Out(1)})
 
@@ -32,13 +32,15 @@ class Fresh(wiring.Component):
         m = Module()
         fetched, upper, on_its_way, in_result, nearest = Signal(), *(Signal(name=name, reset_less=True) for name in
                                                                      ("is_upper", "on_its_way", "in_result", "is_nearest"))
+        data = [Signal(len(word), name=f"data_{lane}", reset_less=True) for lane, word in enumerate(self.data)]
+        m.d.comb += [its.eq(mine) for its, mine in zip(self.data, data)]
         m.d.sync += fetched.eq(self.enable)
         with m.If(self.enable):
             m.d.sync += [upper.eq(self.upper), on_its_way.eq(self.again[1] | self.again[2]), in_result.eq(self.again[1]), nearest.eq(self.again[0])]
         with m.If(fetched):
             m.d.sync += self.nearest.eq(nearest)
-            for mine, low, high, result, written in zip(self.data, self.lower_data, self.upper_data, self.result, self.written):
+            for mine, low, high, result, written in zip(data, self.lower_data, self.upper_data, self.result, self.written):
                 m.d.sync += mine.eq(Mux(on_its_way, Mux(in_result, result, written), Mux(upper, high, low)))
         with m.Elif(self.nothing):
-            m.d.sync += [self.nearest.eq(0), *(mine.eq(0) for mine in self.data)]
+            m.d.sync += [self.nearest.eq(0), *(word.eq(self.instead) for word in data)]
         return m
