@@ -60,6 +60,8 @@ def test_gate_pops_both_then_waits_for_room():
         ctx.set(gate.from_prev.available, 0)
         assert state() == {"full_next"}  # popped once only
         ctx.set(gate.to_next.space, 1)
+        assert state() == set()
+        await ctx.tick()
         assert state() == {"start"}
         await ctx.tick()
         assert state() == {"waits_prev"}  # the next instruction

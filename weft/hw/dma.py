@@ -18,6 +18,8 @@ from .layouts import view
 from .memory_read import read_client
 
 READ_AHEAD = 128  # beats on their way for a client; covers the memory's latency
+FILLED = 2  # cycles from when a word is there until its command is
+KINDS = 5  # memories that a module fills, at most
 COPIED = ("x_size", "y_size", "x_stride", "x_pad_0", "x_pad_1", "y_pad_0", "y_pad_1", "push_next")
 
 
@@ -60,10 +62,18 @@ come along.
 Commands and writes are not one wide word: what computes with 64 bits at a time works on the members it needs only."""
 
 
+def most_parts(config) -> int:
+    """Parts of the elements that have the most, of those whose parts are not rows."""
+    return max(shape.parts for shape in (Shape(config, memory) for memory in MEMORIES) if not shape.deep)
+
+
 def write_signature(config) -> wiring.Signature:
-    """Into a scratchpad: a part of element `address`, or with `every` all of its parts alike; `last`: that completes it."""
+    """Into a scratchpad: a part of element `address`, or with `every` all of its parts alike; `last`: that completes it.
+
+    The same, decoded: `into`, a bit a kind: valid, and of that kind; `reached`, a bit a part: that one, or every. LoadDma has registers
+    for each of them."""
     return wiring.Signature({"valid": Out(1), "kind": Out(3), "address": Out(16), "part": Out(8), "every": Out(1),
-                             "last": Out(1), "data": Out(config.bus_bits)})
+                             "last": Out(1), "data": Out(config.bus_bits), "into": Out(KINDS), "reached": Out(most_parts(config))})
 
 
 def keep(m, condition, source, name):
@@ -228,7 +238,7 @@ class LoadDma(wiring.Component):
     Members
     -------
     begin: a command stands in `command`; only while `ready`. memory: `read_client`.
-    write, done, push_next, index: as of Unpacker, a cycle later. idle: nothing is under way.
+    write, done, push_next, index: as of Unpacker, two cycles later, and decoded. idle: nothing is under way.
     """
 
     def __init__(self, config, memories: tuple[Memory, ...]):
@@ -243,6 +253,7 @@ class LoadDma(wiring.Component):
         m.submodules.walker = walker = RowWalker(self.config, self.shapes)
         m.submodules.splitter = splitter = BurstSplitter(self.config, READ_AHEAD)
         m.submodules.unpacker = unpacker = Unpacker(self.config, self.shapes)
+        done, push_next, index = Signal(), Signal(), Signal.like(self.index, reset_less=True)
         waiting, take = Signal(), Signal()  # a command waits for the unpacker, which takes none in the cycle in which it is done
         next_command = keep(m, self.begin, self.command, "next")
         m.d.comb += [
@@ -257,32 +268,48 @@ class LoadDma(wiring.Component):
             m.d.sync += waiting.eq(0)
         with m.If(self.begin):
             m.d.sync += waiting.eq(1)
-        m.d.sync += [self.done.eq(unpacker.done), self.push_next.eq(unpacker.push_next), self.index.eq(unpacker.index),
-                     self.write.valid.eq(unpacker.write.valid)]
-        write = {name: Signal.like(getattr(unpacker.write, name), name=f"write_{name}", reset_less=True)
-                 for name in ("kind", "address", "part", "every", "last", "data")}
-        with m.If(unpacker.write.valid):
-            m.d.sync += [register.eq(getattr(unpacker.write, name)) for name, register in write.items()]
-        m.d.comb += [getattr(self.write, name).eq(register) for name, register in write.items()]
+        m.d.sync += [done.eq(unpacker.done), push_next.eq(unpacker.push_next), self.done.eq(done), self.push_next.eq(push_next)]
+        m.d.sync += [index.eq(unpacker.index), self.index.eq(index)]
+        self._decode(m, self._register(m, unpacker.write))
         wiring.connect(m, walker.rows, splitter.rows)
         wiring.connect(m, splitter.bursts, wiring.flipped(self.memory.bursts))
         wiring.connect(m, wiring.flipped(self.memory.beats), unpacker.beats)
         return m
 
+    def _register(self, m, write):
+        """What is written, a cycle later."""
+        valid, names = Signal(name="written_valid"), ("kind", "address", "part", "every", "last", "data")
+        later = {name: Signal.like(getattr(write, name), name=f"written_{name}", reset_less=True) for name in names}
+        m.d.sync += valid.eq(write.valid)
+        with m.If(write.valid):
+            m.d.sync += [register.eq(getattr(write, name)) for name, register in later.items()]
+        return SimpleNamespace(valid=valid, **later)
 
-def fill_command(m, command, config, memories, word, bases):
-    """Drives `command` from a LOAD, LOAD_PAD or STORE in `word`; its kind is the index in `memories`.
+    def _decode(self, m, write):
+        """Another cycle later, decoded: these registers spread over the memories."""
+        given = self._register(m, write)
+        into, reached = Signal(KINDS), Signal(len(self.write.reached), reset_less=True)
+        m.d.sync += into.eq(Cat(write.valid & (write.kind == kind) for kind in range(len(self.memories))))
+        with m.If(write.valid):
+            m.d.sync += reached.eq(Cat(write.every | (write.part == part) for part in range(len(reached))))
+        m.d.comb += [self.write.into.eq(into), self.write.reached.eq(reached), *(getattr(self.write, name).eq(register) for name, register in vars(given).items())]
+
+
+def fill_command(m, command, config, memories, word, bases, index=0):
+    """Drives `command` from a LOAD, LOAD_PAD or STORE in `word`, FILLED cycles behind it; its kind is the index in `memories`.
 
     `bases`: the base registers' signals by name of the scratchpad.
     """
     plain, padded = view(config, Opcode.LOAD, word), view(config, Opcode.LOAD_PAD, word)
     has_value = plain.opcode == Opcode.LOAD_PAD
     dram_base = Mux(has_value, padded.dram_base, plain.dram_base)
-    m.d.comb += [command.sram.eq(plain.sram_base), command.pad_value.eq(Mux(has_value, padded.pad_value, 0))]
-    m.d.comb += [getattr(command, name).eq(getattr(plain, name)) for name in COPIED]
+    filled = {name: Signal(width, name=f"command_{name}", reset_less=True) for name, width in COMMAND.items()}
+    base, offset = (Signal(ADDRESS_BITS, name=f"command_{name}", reset_less=True) for name in ("base", "offset"))
+    m.d.sync += [filled["sram"].eq(plain.sram_base), filled["pad_value"].eq(Mux(has_value, padded.pad_value, 0)),
+                 filled["address"].eq(base + offset), filled["index"].eq(index), *(filled[name].eq(getattr(plain, name)) for name in COPIED)]
     with m.Switch(plain.memory_type):
-        for index, memory in enumerate(memories):
+        for number, memory in enumerate(memories):
             with m.Case(memory):
                 shape = Shape(config, memory)
-                m.d.comb += [command.kind.eq(index),
-                             command.address.eq(bases[shape.info.buffer] + (dram_base << shape.element_bits))]
+                m.d.sync += [filled["kind"].eq(number), base.eq(bases[shape.info.buffer]), offset.eq(dram_base << shape.element_bits)]
+    m.d.comb += [getattr(command, name).eq(register) for name, register in filled.items()]

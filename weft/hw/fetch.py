@@ -42,9 +42,9 @@ class Fetch(wiring.Component):
         wiring.connect(m, splitter.bursts, wiring.flipped(self.memory.bursts))
         wiring.connect(m, wiring.flipped(self.memory.beats), buffer.w_stream)
         coming = Signal(range(BUFFER_BEATS + 1))
-        m.d.comb += self.quiet.eq(coming == 0)
         bursts, comes = self.memory.bursts, self.memory.beats.valid & self.memory.beats.ready
-        m.d.sync += coming.eq(coming + Mux(bursts.valid & bursts.ready, bursts.p.beats, 0) - comes)
+        fires = bursts.valid & bursts.ready
+        m.d.sync += [coming.eq(coming + Mux(fires, bursts.p.beats, 0) - comes), self.quiet.eq((coming == 0) & ~fires)]
 
         # A launch waits in these registers until the stream before it is handed out.
         waiting, left, more = Signal(), Signal(32), Signal()  # more: left is not 0

@@ -41,13 +41,17 @@ class TokenQueue(wiring.Component):
 
 
 class TokenGate(wiring.Component):
-    """Lets the instruction at the head of a module's queue begin: first both its pops, then, from the next cycle on, the places of its
-    pushes.
+    """Lets the instruction at the head of a module's queue begin: first both its pops, then, from the next cycle on, it looks for the
+    places of its pushes, and begins in the cycle after it found them.
+
+        cycle  c       valid and ready; its tokens are there, and are taken
+               c + 1   there is space for what it gives
+               c + 2   start, a register, since it spreads over the module: the places are reserved
 
     Members
     -------
-    valid: there is an instruction; pop_prev, pop_next, push_prev, push_next: its header.
-    ready: the module could begin it. start: it begins in this cycle.
+    valid: there is an instruction, to the end of the cycle of its start; pop_prev, pop_next, push_prev, push_next: its header.
+    ready: the module could begin it; what is so stays so until it begins. start: it begins in this cycle.
     from_prev, from_next, to_prev, to_next: the queues. A queue that a module does not have is tied: always available, always
         with space.
     waits_prev, waits_next, full_prev, full_next: what it waits for.
@@ -82,9 +86,9 @@ class TokenGate(wiring.Component):
             self.from_next.pop.eq(pop & self.pop_next),
             self.full_prev.eq(self.valid & self.push_prev & ~self.to_prev.space),
             self.full_next.eq(self.valid & self.push_next & ~self.to_next.space),
-            self.start.eq(popped & self.valid & self.ready & ~self.full_prev & ~self.full_next),
             self.to_prev.reserve.eq(self.start & self.push_prev),
             self.to_next.reserve.eq(self.start & self.push_next),
         ]
-        m.d.sync += popped.eq(Mux(self.clear, 0, (popped | pop) & ~self.start))
+        m.d.sync += [popped.eq((popped | pop) & ~self.start & ~self.clear),
+                     self.start.eq(popped & self.valid & self.ready & ~self.full_prev & ~self.full_next & ~self.start & ~self.clear)]
         return m
