@@ -78,13 +78,14 @@ class Compute(wiring.Component):
         wiring.connect(m, wiring.flipped(self.instructions), decode.instructions)
         self._memories(m, dma, multiply, alu, acc, uops)
 
-        slots = {engine: Waiting(depth, 2 * exact_log2(config.uop_depth) + 2) for engine, depth in WAITING.items()}
         gemm = view(config, Opcode.GEMM, decode.word)
+        uop_range = Cat(gemm.uop_bgn, gemm.uop_end)
+        slots = {engine: Waiting(depth, len(uop_range)) for engine, depth in WAITING.items()}
         for engine, slot in slots.items():
             m.submodules[f"{engine.name.lower()}_waiting"] = slot
             m.d.comb += [slot.give.eq(gate.start & (decode.head.engine == engine)), slot.word.eq(decode.word), slot.head.eq(decode.head),
                          slot.index.eq(flight.index), slot.waits_for.eq(flight.waits_for), slot.still.eq(flight.still),
-                         slot.mark.eq(Cat(gemm.uop_bgn, gemm.uop_end))]
+                         slot.mark.eq(uop_range)]
         free = Signal()
         with m.Switch(decode.head.engine):
             for engine, slot in slots.items():
@@ -152,7 +153,7 @@ class Compute(wiring.Component):
             m.d.sync += [loading.eq(1), index.eq(flight.index)]
         reads, was_read = [], Signal(reset_less=True)
         for engine, unit in zip((Engine.MULTIPLY, Engine.ALU), units):
-            queue, bits = slots[engine], len(unit.first_uop)
+            queue, bits = slots[engine], len(view(self.config, Opcode.GEMM, decode.word).uop_bgn)
             waiting = [(queue.valid[k], mark[:bits], mark[bits:]) for k, mark in enumerate(queue.marks)]
             reads += [valid & (decode.several | (first < decode.after) & (decode.first < after))
                       for valid, first, after in (*waiting, (unit.issuing, unit.first_uop, unit.last_uop))]

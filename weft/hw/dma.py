@@ -54,10 +54,10 @@ class Shape:
 
 
 COMMAND = {"kind": 3, "address": ADDRESS_BITS, "sram": 16, "x_size": 16, "y_size": 16, "x_stride": 16, "x_pad_0": 4,
-           "x_pad_1": 4, "y_pad_0": 4, "y_pad_1": 4, "pad_value": 8, "push_next": 1, "index": 4}
+           "x_pad_1": 4, "y_pad_0": 4, "y_pad_1": 4, "pad_value": 8, "push_next": 1, "index": 4, "wide": 1, "high": 1}
 command = wiring.Signature({name: Out(width) for name, width in COMMAND.items()})
 """A LOAD or STORE as a DMA unit wants it: the byte address is complete; the token to push, and an index that means nothing here,
-come along.
+come along. `wide`, `high`: x_size and y_size are not 0.
 
 Commands and writes are not one wide word: what computes with 64 bits at a time works on the members it needs only."""
 
@@ -115,7 +115,7 @@ class RowWalker(wiring.Component):
                          size.eq(choose(self.command.kind, [self.command.x_size << shape.element_bits for shape in self.shapes])),
                          within.eq(choose(self.command.kind, [shape.slot_bytes for shape in self.shapes])),
                          stride.eq(choose(self.command.kind, [self.command.x_stride << shape.element_bits for shape in self.shapes])),
-                         self.busy.eq((self.command.x_size != 0) & (self.command.y_size != 0))]
+                         self.busy.eq(self.command.wide & self.command.high)]
         return m
 
 
@@ -146,14 +146,14 @@ class Unpacker(wiring.Component):
         slot_bits = exact_log2(max(shape.slots for shape in shapes))
         slot, row_slot = Signal(slot_bits, reset_less=True), Signal(slot_bits, reset_less=True)
         wrap, deep = Signal(slot_bits, reset_less=True), Signal(reset_less=True)  # the last slot of a beat
-        padding, at_once, element, moved = Signal(reset_less=True), Signal(), Signal(), Signal()
+        padding, at_once, element, moved = Signal(reset_less=True), Signal(reset_less=True), Signal(), Signal()  # at_once: all parts of it
         x = self._axis(m, "x", begun, element, command.x_pad_0, command.x_size, command.x_pad_1)
         y = self._axis(m, "y", begun, element & x.last, command.y_pad_0, command.y_size, command.y_pad_1)
         part, last_part = self._parts(m, begun[1], moved & ~at_once, command)
         last = Signal()
         m.d.comb += [
-            at_once.eq(padding & ~deep), last.eq(at_once | last_part),
-            moved.eq(works & (padding | self.beats.valid)), element.eq(moved & last),
+            last.eq(at_once | last_part), moved.eq(works & (padding | self.beats.valid)),
+            element.eq(works & (at_once | last_part & (padding | self.beats.valid))),
             self.beats.ready.eq(works & ~padding & ((slot == wrap) | x.ends)),
             self.done.eq(running & ~works | element & x.last & y.last), self.busy.eq(running | begun.any()), self.ready.eq(~self.busy),
             self.push_next.eq(self.done & command.push_next), self.index.eq(command.index),
@@ -166,8 +166,8 @@ class Unpacker(wiring.Component):
             with m.If(moved & ~at_once & (wrap != 0)):
                 m.d.sync += slot.eq((slot + 1) & wrap)
         with m.If(element):
-            m.d.sync += padding.eq(~Mux(x.last, x.first_inside & y.next_inside, x.next_inside & y.inside))
-            m.d.sync += address.eq(address + 1)
+            outside = ~Mux(x.last, x.first_inside & y.next_inside, x.next_inside & y.inside)
+            m.d.sync += [padding.eq(outside), at_once.eq(outside & ~deep), address.eq(address + 1)]
             with m.If(x.last & y.begun):
                 m.d.sync += [slot.eq(row_slot), row_slot.eq((row_slot + command.x_stride) & wrap)]
         with m.If(self.done):
@@ -178,9 +178,10 @@ class Unpacker(wiring.Component):
             m.d.sync += [slot.eq(choose(new.kind, [shape.first_slot(new.address) for shape in shapes])), address.eq(new.sram),
                          wrap.eq(choose(new.kind, [shape.slots - 1 for shape in shapes])),
                          deep.eq(choose(new.kind, [Const(shape.deep) for shape in shapes])),
-                         empty.eq((new.x_size == 0) | (new.y_size == 0) & (new.y_pad_0 == 0) & (new.y_pad_1 == 0))]
+                         empty.eq(~new.wide | ~new.high & (new.y_pad_0 == 0) & (new.y_pad_1 == 0))]
         with m.If(begun[1]):
-            m.d.sync += [running.eq(1), padding.eq(~(x.starts_inside & y.starts_inside)), works.eq(~empty), row_slot.eq((slot + command.x_stride) & wrap)]
+            outside = ~(x.starts_inside & y.starts_inside)
+            m.d.sync += [running.eq(1), padding.eq(outside), at_once.eq(outside & ~deep), works.eq(~empty), row_slot.eq((slot + command.x_stride) & wrap)]
         return m
 
     def _axis(self, m, name, begun, moves, before, size, behind):
@@ -306,7 +307,8 @@ def fill_command(m, command, config, memories, word, bases, index=0):
     filled = {name: Signal(width, name=f"command_{name}", reset_less=True) for name, width in COMMAND.items()}
     base, offset = (Signal(ADDRESS_BITS, name=f"command_{name}", reset_less=True) for name in ("base", "offset"))
     m.d.sync += [filled["sram"].eq(plain.sram_base), filled["pad_value"].eq(Mux(has_value, padded.pad_value, 0)),
-                 filled["address"].eq(base + offset), filled["index"].eq(index), *(filled[name].eq(getattr(plain, name)) for name in COPIED)]
+                 filled["address"].eq(base + offset), filled["index"].eq(index),
+                 filled["wide"].eq(plain.x_size != 0), filled["high"].eq(plain.y_size != 0), *(filled[name].eq(getattr(plain, name)) for name in COPIED)]
     with m.Switch(plain.memory_type):
         for number, memory in enumerate(memories):
             with m.Case(memory):

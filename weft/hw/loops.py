@@ -84,22 +84,24 @@ class Loops(wiring.Component):
         """How many elements must still enter the window: all of a row's first one, later as many as it moves on."""
         insn = view(self.config, Opcode.DEPTHWISE, self.word)
         is_windows = insn.opcode == Opcode.DEPTHWISE
-        missing, moves = Signal(TAP_BITS, reset_less=True), Signal(TAP_BITS, reset_less=True)  # both less one
+        missing, whole, moves = (Signal(TAP_BITS, reset_less=True, name=name) for name in ("missing", "whole", "moves"))  # less one
+        one_tap, one_move = (Signal(reset_less=True, name=name) for name in ("one_tap", "one_move"))  # whole == 0, moves == 0
         still, first, full = (Signal(reset_less=True, name=name) for name in ("still", "first", "is_full"))
         m.d.comb += [self.full.eq(full), self.slides.eq(self.windows & (first | ~still))]
         with m.If(self.advance):
             m.d.sync += [missing.eq(missing - 1), full.eq(missing == 1)]
             with m.If(full):
-                again = Mux(last_x, self.taps - 1, moves)
-                m.d.sync += [missing.eq(again), full.eq(again == 0), first.eq(last_x)]
+                m.d.sync += [missing.eq(Mux(last_x, whole, moves)), full.eq(Mux(last_x, one_tap, one_move)), first.eq(last_x)]
         taps, stride = Mux(is_windows, insn.taps, 1), insn.src_factor_in
         stands = stride == 0
         enter = Mux(~is_windows | stands, 0, Mux(stride < insn.taps, stride - 1, insn.taps - 1))
         found = {name: self._ahead(m, name, value) for name, value in (
-            ("windows", is_windows), ("taps", taps), ("missing", taps - 1), ("full", taps == 1), ("still", stands), ("moves", enter))}
+            ("windows", is_windows), ("taps", taps), ("whole", taps - 1), ("one_tap", taps == 1), ("still", stands), ("moves", enter),
+            ("one_move", ~is_windows | (stride <= 1) | (insn.taps == 1)))}
         with m.If(self.begin):
-            m.d.sync += [self.windows.eq(found["windows"]), self.taps.eq(found["taps"]), missing.eq(found["missing"]), full.eq(found["full"]),
-                         first.eq(1), still.eq(found["still"]), moves.eq(found["moves"])]
+            m.d.sync += [self.windows.eq(found["windows"]), self.taps.eq(found["taps"]), missing.eq(found["whole"]), full.eq(found["one_tap"]),
+                         first.eq(1), whole.eq(found["whole"]), one_tap.eq(found["one_tap"]), *(register.eq(found[name]) for name, register in
+                         (("still", still), ("moves", moves), ("one_move", one_move)))]
 
     def _offset(self, m, name, x_moves, y_moves, last_x):
         """offset = y * factor_out + x * factor_in, kept by adding."""

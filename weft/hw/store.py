@@ -70,7 +70,7 @@ class Packer(wiring.Component):
             new = self.command
             first = shape.first_slot(new.address)
             m.d.sync += [x_size.eq(new.x_size), x_stride.eq(new.x_stride), x.eq(new.x_size), part.eq(0), last_x.eq(new.x_size == 1),
-                         one_x.eq(new.x_size == 1), y.eq(new.y_size), read.eq((new.x_size != 0) & (new.y_size != 0)), address.eq(new.sram),
+                         one_x.eq(new.x_size == 1), y.eq(new.y_size), read.eq(new.wide & new.high), address.eq(new.sram),
                          slot.eq(first), row_slot.eq(first)]
         if shape.slots == 1:
             m.d.comb += [self.beats.valid.eq(full), self.beats.p.strobe.eq(-1),

@@ -59,7 +59,7 @@ TOKEN = record(**integers("count reserved"))  # places are reserved as an instru
 
 REQUEST = record(**integers("ready beats client"))
 ENTRY = record(**integers("index engine uses done"))  # done: the cycle of its last write, NEVER as long as that is not known
-# Places of those that wait for an engine. The first: it is held ready; nothing that it depends on is still to be done; it begins in this cycle.
+# Places of those that wait for an engine. holds: the first is ready to be taken; able: nothing that it depends on is still to be done; begins: it does, in this cycle.
 LINE = record(**integers("first count holds able begins"))
 PLACE = record(**integers("index entry waits"))  # waits: a bit for each entry that must be done before
 ISSUE = record(**integers("until first_uop last_uop"))  # the cycle of the last step's issue, and the micro-ops that are read

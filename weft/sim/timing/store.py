@@ -71,7 +71,10 @@ def write_cycle(s, times):
     granted = asks_burst(s, given)
     s.room = may_ask(s)
     pack(s, goes_on)
-    s.relayed += (shows and goes_on) - given
+    if shows and goes_on:
+        s.relayed += 1
+    if given:
+        s.relayed -= 1
     s.answered += s.bvalid
     s.write_beats += given
     sample_writes(s, given)
