@@ -55,6 +55,8 @@ def test_gate_pops_both_then_waits_for_room():
         ctx.set(gate.from_prev.available, 1)
         assert state() == {"waits_next", "full_next"}  # neither is popped before both are there
         ctx.set(gate.from_next.available, 1)
+        assert state() == {"full_next"}
+        await ctx.tick()
         assert state() == {"pop", "full_next"}
         await ctx.tick()
         ctx.set(gate.from_prev.available, 0)

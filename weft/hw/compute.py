@@ -7,17 +7,17 @@ reads or overwrites are not on their way. Those of an engine wait in order; the 
 engines that use what it uses are done (in_flight.py), and its engine can take it. It ends when it is done and all older ones
 have ended.
 
-    cycle  b       it begins: the trace's start; it waits from b + 1 on
-           s >= b + 1  its engine takes it
+    cycle  b - 2   its tokens are taken
+           b       it begins: the trace's start; it waits from b + 1 on
+           s >= b + 4  its engine takes it
            s + 1   the first step is issued; GEMM writes in the tenth cycle after a step's issue, ALU in the eighth, what takes it longer
                    in the 15th; a LOAD's first row is asked for
            d - 1   its last write
-           d       it is done, and those that wait for it are taken from d + 1 on
+           d       it is done, and those that wait for it are taken from d + 2 on
            e > d   it ends: the trace's end; its tokens are pushed. One instruction a cycle.
 
-GEMM and DEPTHWISE take the next instruction in the cycle of the last step's issue, so that steps follow without a gap; ALU
-likewise; but no two in cycles that follow one another. The LOAD engine takes the next when its rows are asked for and the one before is
-being unpacked.
+An engine of steps takes the next instruction in the cycle after that of the last step's issue: a gap of a cycle. The LOAD engine takes the
+next when its rows are asked for and the one before is being unpacked.
 """
 
 from amaranth import Cat, Module, Signal

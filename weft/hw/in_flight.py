@@ -124,6 +124,6 @@ class Waiting(wiring.Component):
         with m.If(holds):
             m.d.sync += wait.eq(wait & self.still)
         with m.Else():
-            m.d.sync += [held.eq(row), wait.eq(Array(waits)[oldest] & self.still), holds.eq(self.valid.bit_select(oldest, 1))]
+            m.d.sync += [held.eq(row), wait.eq(Array(waits)[oldest]), holds.eq(self.valid.bit_select(oldest, 1))]
         with m.If(self.begin):
             m.d.sync += [holds.eq(0), oldest.eq(oldest + 1)]

@@ -85,7 +85,7 @@ def still_compute(s, insns):
 def passes(s, module, valid, free):
     """An instruction takes its tokens in this cycle, or begins."""
     pops, starts = gate(s, module, valid, free)
-    return pops or starts or s.modules[module].starts
+    return pops or starts or s.modules[module].pops or s.modules[module].starts
 
 
 @compiled

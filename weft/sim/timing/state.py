@@ -52,8 +52,8 @@ UNPACKER = record(**integers(
     "running begun index entry ended gone empty x y part slot row_slot width height x_pad x_end y_pad y_end parts slots deep moves"))
 
 # The queue before a module (a memory of `inner`, its output if that is `ready`, and a register if that is `shown`), how many of its `total` instructions have
-# begun and ended, and the gate: what the head wants, whether it has its tokens, and whether it begins in this cycle.
-MODULE = record(**integers("inner ready shown begun ended total popped starts head pop_prev pop_next push_prev push_next"))
+# begun and ended, and the gate: what the head wants, whether it has its tokens, and takes them, or begins, in this cycle.
+MODULE = record(**integers("inner ready shown begun ended total popped pops starts head pop_prev pop_next push_prev push_next"))
 
 TOKEN = record(**integers("count reserved"))  # places are reserved as an instruction begins, tokens come as it ends
 
