@@ -61,6 +61,7 @@ def test_loads(config):
 
     async def give(ctx):
         for command in commands:
+            command |= {"wide": command["x_size"] != 0, "high": command["y_size"] != 0}
             for name in COMMAND:
                 ctx.set(getattr(dut.command, name), command.get(name, 0))
             ctx.set(offered, 1)

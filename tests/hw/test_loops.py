@@ -57,6 +57,8 @@ def test_steps(opcode):
         for _ in range(40):
             nest = random_nest(rng, opcode)
             ctx.set(dut.word, int.from_bytes(encode([nest], CONFIG).tobytes(), "little"))
+            await ctx.tick()  # with the last step of the nest before
+            ctx.set(dut.advance, 0)
             ctx.set(dut.begin, 1)
             await ctx.tick()
             ctx.set(dut.begin, 0)

@@ -55,11 +55,15 @@ def test_gate_pops_both_then_waits_for_room():
         ctx.set(gate.from_prev.available, 1)
         assert state() == {"waits_next", "full_next"}  # neither is popped before both are there
         ctx.set(gate.from_next.available, 1)
+        assert state() == {"full_next"}
+        await ctx.tick()
         assert state() == {"pop", "full_next"}
         await ctx.tick()
         ctx.set(gate.from_prev.available, 0)
         assert state() == {"full_next"}  # popped once only
         ctx.set(gate.to_next.space, 1)
+        assert state() == set()
+        await ctx.tick()
         assert state() == {"start"}
         await ctx.tick()
         assert state() == {"waits_prev"}  # the next instruction

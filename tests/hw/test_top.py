@@ -118,11 +118,12 @@ def test_an_error_on_the_bus_is_told():
 
 def test_tokens_are_never_lost_when_a_queue_is_full():
     """More pushes than a queue holds, before any pop: the load module waits for room, and goes on as compute pops."""
-    count = TOKEN_QUEUE_DEPTH + 20
+    count, before = TOKEN_QUEUE_DEPTH + 20, 30  # compute is busy before it pops
     pushes = [Instruction(Opcode.LOAD, {"memory_type": Memory.INP, "push_next": 1})] * count
     pops = [Instruction(Opcode.GEMM, {"pop_prev": 1})] * count
-    _, seen, events = run(TINY, [*pushes, *pops, FINISH])
+    _, seen, events = run(TINY, [*pushes, *[Instruction(Opcode.GEMM)] * before, *pops, FINISH])
     assert seen["tokens"] == 0 and seen["status"] == 0
-    assert_events_are_paired(events, {"load": count, "compute": count + 1, "store": 0})
+    assert_events_are_paired(events, {"load": count, "compute": before + count + 1, "store": 0})
     starts = {m: [c for c, module, e in events if (module, e) == (m, "start")] for m in ("load", "compute")}
-    assert starts["load"][TOKEN_QUEUE_DEPTH - 1] < starts["compute"][0] <= starts["load"][TOKEN_QUEUE_DEPTH]  # a token is taken the cycle before
+    first_pop = starts["compute"][before]  # its token is taken two cycles before it starts
+    assert starts["load"][TOKEN_QUEUE_DEPTH - 1] < first_pop <= starts["load"][TOKEN_QUEUE_DEPTH]

@@ -7,20 +7,20 @@ reads or overwrites are not on their way. Those of an engine wait in order; the 
 engines that use what it uses are done (in_flight.py), and its engine can take it. It ends when it is done and all older ones
 have ended.
 
-    cycle  b       it begins: the trace's start; it waits from b + 1 on
-           s >= b + 1  its engine takes it
+    cycle  b - 2   its tokens are taken
+           b       it begins: the trace's start; it waits from b + 1 on
+           s >= b + 4  its engine takes it
            s + 1   the first step is issued; GEMM writes in the eleventh cycle after a step's issue, ALU in the eighth, what takes it longer
                    in the 15th; a LOAD's first row is asked for
            d - 1   its last write
-           d       it is done, and those that wait for it are taken from d + 1 on
+           d       it is done, and those that wait for it are taken from d + 2 on
            e > d   it ends: the trace's end; its tokens are pushed. One instruction a cycle.
 
-GEMM and DEPTHWISE take the next instruction in the cycle of the last step's issue, so that steps follow without a gap; ALU
-likewise; but no two in cycles that follow one another. The LOAD engine takes the next when its rows are asked for and the one before is
-being unpacked.
+An engine of steps takes the next instruction in the cycle after that of the last step's issue: a gap of a cycle. The LOAD engine takes the
+next when its rows are asked for and the one before is being unpacked.
 """
 
-from amaranth import Module, Signal
+from amaranth import Cat, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
@@ -78,11 +78,14 @@ class Compute(wiring.Component):
         wiring.connect(m, wiring.flipped(self.instructions), decode.instructions)
         self._memories(m, dma, multiply, alu, acc, uops)
 
-        slots = {engine: Waiting(depth) for engine, depth in WAITING.items()}
+        gemm = view(config, Opcode.GEMM, decode.word)
+        uop_range = Cat(gemm.uop_bgn, gemm.uop_end)
+        slots = {engine: Waiting(depth, len(uop_range)) for engine, depth in WAITING.items()}
         for engine, slot in slots.items():
             m.submodules[f"{engine.name.lower()}_waiting"] = slot
             m.d.comb += [slot.give.eq(gate.start & (decode.head.engine == engine)), slot.word.eq(decode.word), slot.head.eq(decode.head),
-                         slot.index.eq(flight.index), slot.waits_for.eq(flight.waits_for), slot.still.eq(flight.still)]
+                         slot.index.eq(flight.index), slot.waits_for.eq(flight.waits_for), slot.still.eq(flight.still),
+                         slot.mark.eq(uop_range)]
         free = Signal()
         with m.Switch(decode.head.engine):
             for engine, slot in slots.items():
@@ -95,8 +98,8 @@ class Compute(wiring.Component):
             m.d.comb += [slot.ready.eq(unit.ready), unit.begin.eq(slot.begin), unit.word.eq(slot.held_word),
                          unit.head.eq(slot.held_head), unit.index.eq(slot.held_index)]
         loading = slots[Engine.LOAD]
-        fill_command(m, dma.command, config, COMPUTE_MEMORIES, loading.held_word, named_bases(self.bases))
-        m.d.comb += [loading.ready.eq(dma.ready), dma.begin.eq(loading.begin), dma.command.index.eq(loading.held_index)]
+        fill_command(m, dma.command, config, COMPUTE_MEMORIES, loading.held_word, named_bases(self.bases), loading.held_index)
+        m.d.comb += [loading.ready.eq(dma.ready), dma.begin.eq(loading.begin)]
 
         kept, ready = self._micro_ops_kept(m, decode, flight, slots, (multiply, alu), gate.start), Signal()
         m.d.sync += ready.eq(flight.space & free & kept)  # what is so stays so until the instruction begins
@@ -107,7 +110,7 @@ class Compute(wiring.Component):
             wiring.connect(m, done, getattr(flight, name))
         m.d.comb += [flight.load.valid.eq(dma.done), flight.load.index.eq(dma.index)]
         self._gate(m, gate, view(config, Opcode.LOAD, decode.word))
-        loaded = dma.write.valid & dma.write.last & self._into(dma, Memory.ACC, Memory.ACC_8BIT)
+        loaded = dma.write.last & (self._into(dma, Memory.ACC) | self._into(dma, Memory.ACC_8BIT))
         m.d.comb += [
             self.to_load.push.eq(flight.push_prev), self.to_store.push.eq(flight.push_next), self.finish.eq(flight.finish),
             self.trace.end.eq(flight.end), self.busy.eq(flight.busy | gate.start),
@@ -116,16 +119,16 @@ class Compute(wiring.Component):
             self.alu_step.eq(alu.stepped), self.moving.eq(multiply.write_enable | alu.write_enable | dma.write.valid)]
         return m
 
-    def _into(self, dma, *memories):
-        """Whether the LOAD engine writes one of these."""
-        return sum(((dma.write.kind == COMPUTE_MEMORIES.index(memory)) for memory in memories), 0) != 0
+    def _into(self, dma, memory):
+        """Whether the LOAD engine writes this."""
+        return dma.write.into[COMPUTE_MEMORIES.index(memory)]
 
     def _memories(self, m, dma, multiply, alu, acc, uops):
         """Who reads and writes ACC, OUT, UOP, QNT and LUT."""
         for unit in (alu.own_write, acc.own_write):
             m.d.comb += [getattr(unit, name).eq(getattr(dma.write, name)) for name in
-                         ("valid", "kind", "address", "part", "every", "last", "data")]
-        m.d.comb += [uops.write_address.eq(dma.write.address), uops.write_enable.eq(dma.write.valid & self._into(dma, Memory.UOP)),
+                         dma.write.signature.members]
+        m.d.comb += [uops.write_address.eq(dma.write.address), uops.write_enable.eq(self._into(dma, Memory.UOP)),
                      uops.write_data.eq(dma.write.data[:32]),
                      acc.out_address.eq(self.out_address), acc.out_enable.eq(self.out_enable)]
         m.d.comb += [mine.eq(its) for mine, its in zip(self.out_data, acc.out_data)]
@@ -142,20 +145,20 @@ class Compute(wiring.Component):
     def _micro_ops_kept(self, m, decode, flight, slots, units, begins):
         """Whether the decoded instruction leaves alone the micro-ops that are still read, and its own have come.
 
-        A LOAD of UOP begins when no older instruction is still to read what it fills, as far as was known a cycle before; one that
+        A LOAD of UOP begins when no older instruction is still to read what it fills, as far as was known two cycles before; one that
         reads micro-ops when the last of them was written long enough ago for the decoder to have seen its first one's half."""
         loading, late, index = Signal(), Signal(), Signal(ENTRY_BITS, reset_less=True)
         m.d.sync += [loading.eq(loading & flight.still.bit_select(index, 1)), late.eq(loading)]
         with m.If(begins & decode.head.loads_uop):
             m.d.sync += [loading.eq(1), index.eq(flight.index)]
-        read, was_read = 0, Signal(reset_less=True)
+        reads, was_read = [], Signal(reset_less=True)
         for engine, unit in zip((Engine.MULTIPLY, Engine.ALU), units):
-            queue = slots[engine]
-            words = [view(self.config, Opcode.GEMM, word) for word in queue.words]
-            waiting = [(queue.valid[k], word.uop_bgn, word.uop_end) for k, word in enumerate(words)]
-            for valid, first, after in (*waiting, (unit.issuing, unit.first_uop, unit.last_uop)):
-                read = read | valid & (decode.several | (first < decode.after) & (decode.first < after))
-        m.d.sync += was_read.eq(read)
+            queue, bits = slots[engine], len(view(self.config, Opcode.GEMM, decode.word).uop_bgn)
+            waiting = [(queue.valid[k], mark[:bits], mark[bits:]) for k, mark in enumerate(queue.marks)]
+            reads += [valid & (decode.several | (first < decode.after) & (decode.first < after))
+                      for valid, first, after in (*waiting, (unit.issuing, unit.first_uop, unit.last_uop))]
+        is_read = Signal(len(reads), reset_less=True)  # by each of them
+        m.d.sync += [is_read.eq(Cat(reads)), was_read.eq(is_read.any())]
         steps = (decode.head.engine == Engine.MULTIPLY) | (decode.head.engine == Engine.ALU)
         kept = Signal(name="micro_ops_kept")
         m.d.comb += kept.eq(~(decode.head.loads_uop & was_read) & ~(steps & (loading | late)))

@@ -28,6 +28,7 @@ class Control(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         expired, bus_error, illegal, still = Signal(), Signal(), Signal(), Signal(32)
+        late = Signal()  # it has stood still for too long, a cycle before
         counted, moving = Signal(), Signal()  # whether the cycle before was one of the run, and something happened in it
         events = {name: Signal.like(getattr(self.events, name), name=f"{name}_before") for name in COUNTED}
         waits = {name: Signal(name=f"{name}_before") for name in WAITS}
@@ -40,11 +41,12 @@ class Control(wiring.Component):
                 with m.If(events[name].any()):
                     m.d.sync += count.eq(count + events[name])
         m.d.comb += [self.begin.eq(self.launch & ~self.busy), self.ended.eq(self.finished | expired)]
+        m.d.sync += late.eq(self.busy & (self.watchdog != 0) & (still >= self.watchdog))
         with m.If(self.busy):
             m.d.sync += [self.cycles.eq(self.cycles + 1), still.eq(still + 1)]
             with m.If(moving):
                 m.d.sync += still.eq(0)
-            with m.If((self.watchdog != 0) & (still >= self.watchdog)):
+            with m.If(late):
                 m.d.sync += [expired.eq(1), self.busy.eq(0)]
             with m.If(self.finish):
                 m.d.sync += [self.finished.eq(1), self.busy.eq(0)]
@@ -54,7 +56,7 @@ class Control(wiring.Component):
                 m.d.sync += illegal.eq(1)
         with m.If(self.begin):
             m.d.sync += [self.busy.eq(1), self.finished.eq(0), expired.eq(0), bus_error.eq(0), illegal.eq(0), still.eq(0),
-                         self.cycles.eq(0)]
+                         late.eq(0), self.cycles.eq(0)]
             m.d.sync += [getattr(self.counts, name).eq(0) for name in COUNTED]
         bits = {"busy": self.busy, "watchdog": expired, "bus_error": bus_error, "tokens_left": self.tokens_left,
                 "illegal": illegal, **waits}

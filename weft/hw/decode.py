@@ -64,19 +64,18 @@ class Decode(wiring.Component):
     def _decode(self, m, word, head, legal, steps):
         """Drives `head`, but for its uses: these are returned."""
         gemm, alu, load, depthwise = (view(self.config, opcode, word) for opcode in (Opcode.GEMM, Opcode.ALU, Opcode.LOAD, Opcode.DEPTHWISE))
-        is_load = (load.opcode == Opcode.LOAD) | (load.opcode == Opcode.LOAD_PAD)
-        is_gemm, is_alu, is_finish, is_depthwise = (load.opcode == opcode for opcode in
-                                                    (Opcode.GEMM, Opcode.ALU, Opcode.FINISH, Opcode.DEPTHWISE))
-        known_taps, some = Signal(reset_less=True), Signal(reset_less=True)
-        m.d.sync += [known_taps.eq((depthwise.taps != 0) & (depthwise.taps <= max_taps(self.config))),
-                     some.eq((gemm.iter_out != 0) & (gemm.iter_in != 0) & (gemm.uop_bgn < gemm.uop_end))]
-        known_memory = Cat(load.memory_type == memory for memory in self.memories).any()
-        known_op = Cat(alu.alu_opcode == code for code in ALU_OPS).any()
-        clears, sums, loads, operates = is_gemm & gemm.reset, is_gemm & ~gemm.reset | is_depthwise & known_taps, Signal(), is_alu & known_op
-        lut, requant, slow = (operates & Cat(alu.alu_opcode == code for code in codes).any() for codes in ((LUT,), (REQUANT,), SLOW_OPS))
-        m.d.comb += loads.eq(is_load & known_memory & (load.x_size != 0))
+        is_load, is_gemm, is_finish, is_depthwise = (self._found(m, name, Cat(load.opcode == opcode for opcode in opcodes).any()) for name, opcodes in (
+            ("load", (Opcode.LOAD, Opcode.LOAD_PAD)), ("gemm", (Opcode.GEMM,)), ("finish", (Opcode.FINISH,)), ("depthwise", (Opcode.DEPTHWISE,))))
+        operates, lut, requant, slow = (self._found(m, name, (load.opcode == Opcode.ALU) & Cat(alu.alu_opcode == code for code in codes).any()) for name, codes in (
+            ("operates", ALU_OPS), ("lut", (LUT,)), ("requant", (REQUANT,)), ("slow", SLOW_OPS)))
+        known_taps = self._found(m, "known_taps", (depthwise.taps != 0) & (depthwise.taps <= max_taps(self.config)))
+        known_memory = self._found(m, "known_memory", Cat(load.memory_type == memory for memory in self.memories).any())
+        wide = self._found(m, "wide", load.x_size != 0)
+        repeats, reads = self._found(m, "repeats", (gemm.iter_out != 0) & (gemm.iter_in != 0)), self._found(m, "reads", gemm.uop_bgn < gemm.uop_end)
+        some, loads = repeats & reads, is_load & known_memory & wide
+        clears, sums = is_gemm & gemm.reset, is_gemm & ~gemm.reset | is_depthwise & known_taps
         m.d.sync += [
-            legal.eq(is_finish | is_gemm | is_depthwise & known_taps | operates | is_load & (known_memory | (load.x_size == 0))),
+            legal.eq(is_finish | is_gemm | is_depthwise & known_taps | operates | is_load & (known_memory | ~wide)),
             steps.eq(some & (sums | clears | operates)), head.engine.eq(Mux(loads, Engine.LOAD, Mux(some & sums, Engine.MULTIPLY, Mux(
                 some & (clears | operates), Engine.ALU, Engine.NONE)))),
             head.push_prev.eq(load.push_prev), head.push_next.eq(load.push_next), head.finish.eq(is_finish),
@@ -88,6 +87,12 @@ class Decode(wiring.Component):
         parameters = Mux(loads, (load.memory_type == Memory.QNT) | (load.memory_type == Memory.LUT), some & (lut | requant))
         m.d.comb += [uses[Use.LOWER].eq(loads & fills & lower), uses[Use.UPPER].eq(loads & fills & above), uses[Use.PARAMETERS].eq(parameters)]
         return uses
+
+    def _found(self, m, name, value):
+        """A bit that is found out first, for others to be made of."""
+        bit = Signal(name=f"is_{name}", reset_less=True)
+        m.d.sync += bit.eq(value)
+        return bit
 
     def _loaded(self, m, load):
         """Of a LOAD: whether it fills something below the middle of ACC, something above it, and ACC at all."""

@@ -18,6 +18,8 @@ from .layouts import view
 from .memory_read import read_client
 
 READ_AHEAD = 128  # beats on their way for a client; covers the memory's latency
+FILLED = 2  # cycles from when a word is there until its command is
+KINDS = 5  # memories that a module fills, at most
 COPIED = ("x_size", "y_size", "x_stride", "x_pad_0", "x_pad_1", "y_pad_0", "y_pad_1", "push_next")
 
 
@@ -52,18 +54,26 @@ class Shape:
 
 
 COMMAND = {"kind": 3, "address": ADDRESS_BITS, "sram": 16, "x_size": 16, "y_size": 16, "x_stride": 16, "x_pad_0": 4,
-           "x_pad_1": 4, "y_pad_0": 4, "y_pad_1": 4, "pad_value": 8, "push_next": 1, "index": 4}
+           "x_pad_1": 4, "y_pad_0": 4, "y_pad_1": 4, "pad_value": 8, "push_next": 1, "index": 4, "wide": 1, "high": 1}
 command = wiring.Signature({name: Out(width) for name, width in COMMAND.items()})
 """A LOAD or STORE as a DMA unit wants it: the byte address is complete; the token to push, and an index that means nothing here,
-come along.
+come along. `wide`, `high`: x_size and y_size are not 0.
 
 Commands and writes are not one wide word: what computes with 64 bits at a time works on the members it needs only."""
 
 
+def most_parts(config) -> int:
+    """Parts of the elements that have the most, of those whose parts are not rows."""
+    return max(shape.parts for shape in (Shape(config, memory) for memory in MEMORIES) if not shape.deep)
+
+
 def write_signature(config) -> wiring.Signature:
-    """Into a scratchpad: a part of element `address`, or with `every` all of its parts alike; `last`: that completes it."""
+    """Into a scratchpad: a part of element `address`, or with `every` all of its parts alike; `last`: that completes it.
+
+    The same, decoded: `into`, a bit a kind: valid, and of that kind; `reached`, a bit a part: that one, or every. LoadDma has registers
+    for each of them."""
     return wiring.Signature({"valid": Out(1), "kind": Out(3), "address": Out(16), "part": Out(8), "every": Out(1),
-                             "last": Out(1), "data": Out(config.bus_bits)})
+                             "last": Out(1), "data": Out(config.bus_bits), "into": Out(KINDS), "reached": Out(most_parts(config))})
 
 
 def keep(m, condition, source, name):
@@ -105,7 +115,7 @@ class RowWalker(wiring.Component):
                          size.eq(choose(self.command.kind, [self.command.x_size << shape.element_bits for shape in self.shapes])),
                          within.eq(choose(self.command.kind, [shape.slot_bytes for shape in self.shapes])),
                          stride.eq(choose(self.command.kind, [self.command.x_stride << shape.element_bits for shape in self.shapes])),
-                         self.busy.eq((self.command.x_size != 0) & (self.command.y_size != 0))]
+                         self.busy.eq(self.command.wide & self.command.high)]
         return m
 
 
@@ -136,14 +146,14 @@ class Unpacker(wiring.Component):
         slot_bits = exact_log2(max(shape.slots for shape in shapes))
         slot, row_slot = Signal(slot_bits, reset_less=True), Signal(slot_bits, reset_less=True)
         wrap, deep = Signal(slot_bits, reset_less=True), Signal(reset_less=True)  # the last slot of a beat
-        padding, at_once, element, moved = Signal(reset_less=True), Signal(), Signal(), Signal()
+        padding, at_once, element, moved = Signal(reset_less=True), Signal(reset_less=True), Signal(), Signal()  # at_once: all parts of it
         x = self._axis(m, "x", begun, element, command.x_pad_0, command.x_size, command.x_pad_1)
         y = self._axis(m, "y", begun, element & x.last, command.y_pad_0, command.y_size, command.y_pad_1)
         part, last_part = self._parts(m, begun[1], moved & ~at_once, command)
         last = Signal()
         m.d.comb += [
-            at_once.eq(padding & ~deep), last.eq(at_once | last_part),
-            moved.eq(works & (padding | self.beats.valid)), element.eq(moved & last),
+            last.eq(at_once | last_part), moved.eq(works & (padding | self.beats.valid)),
+            element.eq(works & (at_once | last_part & (padding | self.beats.valid))),
             self.beats.ready.eq(works & ~padding & ((slot == wrap) | x.ends)),
             self.done.eq(running & ~works | element & x.last & y.last), self.busy.eq(running | begun.any()), self.ready.eq(~self.busy),
             self.push_next.eq(self.done & command.push_next), self.index.eq(command.index),
@@ -156,8 +166,8 @@ class Unpacker(wiring.Component):
             with m.If(moved & ~at_once & (wrap != 0)):
                 m.d.sync += slot.eq((slot + 1) & wrap)
         with m.If(element):
-            m.d.sync += padding.eq(~Mux(x.last, x.first_inside & y.next_inside, x.next_inside & y.inside))
-            m.d.sync += address.eq(address + 1)
+            outside = ~Mux(x.last, x.first_inside & y.next_inside, x.next_inside & y.inside)
+            m.d.sync += [padding.eq(outside), at_once.eq(outside & ~deep), address.eq(address + 1)]
             with m.If(x.last & y.begun):
                 m.d.sync += [slot.eq(row_slot), row_slot.eq((row_slot + command.x_stride) & wrap)]
         with m.If(self.done):
@@ -168,9 +178,10 @@ class Unpacker(wiring.Component):
             m.d.sync += [slot.eq(choose(new.kind, [shape.first_slot(new.address) for shape in shapes])), address.eq(new.sram),
                          wrap.eq(choose(new.kind, [shape.slots - 1 for shape in shapes])),
                          deep.eq(choose(new.kind, [Const(shape.deep) for shape in shapes])),
-                         empty.eq((new.x_size == 0) | (new.y_size == 0) & (new.y_pad_0 == 0) & (new.y_pad_1 == 0))]
+                         empty.eq(~new.wide | ~new.high & (new.y_pad_0 == 0) & (new.y_pad_1 == 0))]
         with m.If(begun[1]):
-            m.d.sync += [running.eq(1), padding.eq(~(x.starts_inside & y.starts_inside)), works.eq(~empty), row_slot.eq((slot + command.x_stride) & wrap)]
+            outside = ~(x.starts_inside & y.starts_inside)
+            m.d.sync += [running.eq(1), padding.eq(outside), at_once.eq(outside & ~deep), works.eq(~empty), row_slot.eq((slot + command.x_stride) & wrap)]
         return m
 
     def _axis(self, m, name, begun, moves, before, size, behind):
@@ -228,7 +239,7 @@ class LoadDma(wiring.Component):
     Members
     -------
     begin: a command stands in `command`; only while `ready`. memory: `read_client`.
-    write, done, push_next, index: as of Unpacker, a cycle later. idle: nothing is under way.
+    write, done, push_next, index: as of Unpacker, two cycles later, and decoded. idle: nothing is under way.
     """
 
     def __init__(self, config, memories: tuple[Memory, ...]):
@@ -243,6 +254,7 @@ class LoadDma(wiring.Component):
         m.submodules.walker = walker = RowWalker(self.config, self.shapes)
         m.submodules.splitter = splitter = BurstSplitter(self.config, READ_AHEAD)
         m.submodules.unpacker = unpacker = Unpacker(self.config, self.shapes)
+        done, push_next, index = Signal(), Signal(), Signal.like(self.index, reset_less=True)
         waiting, take = Signal(), Signal()  # a command waits for the unpacker, which takes none in the cycle in which it is done
         next_command = keep(m, self.begin, self.command, "next")
         m.d.comb += [
@@ -257,32 +269,49 @@ class LoadDma(wiring.Component):
             m.d.sync += waiting.eq(0)
         with m.If(self.begin):
             m.d.sync += waiting.eq(1)
-        m.d.sync += [self.done.eq(unpacker.done), self.push_next.eq(unpacker.push_next), self.index.eq(unpacker.index),
-                     self.write.valid.eq(unpacker.write.valid)]
-        write = {name: Signal.like(getattr(unpacker.write, name), name=f"write_{name}", reset_less=True)
-                 for name in ("kind", "address", "part", "every", "last", "data")}
-        with m.If(unpacker.write.valid):
-            m.d.sync += [register.eq(getattr(unpacker.write, name)) for name, register in write.items()]
-        m.d.comb += [getattr(self.write, name).eq(register) for name, register in write.items()]
+        m.d.sync += [done.eq(unpacker.done), push_next.eq(unpacker.push_next), self.done.eq(done), self.push_next.eq(push_next)]
+        m.d.sync += [index.eq(unpacker.index), self.index.eq(index)]
+        self._decode(m, self._register(m, unpacker.write))
         wiring.connect(m, walker.rows, splitter.rows)
         wiring.connect(m, splitter.bursts, wiring.flipped(self.memory.bursts))
         wiring.connect(m, wiring.flipped(self.memory.beats), unpacker.beats)
         return m
 
+    def _register(self, m, write):
+        """What is written, a cycle later."""
+        valid, names = Signal(name="written_valid"), ("kind", "address", "part", "every", "last", "data")
+        later = {name: Signal.like(getattr(write, name), name=f"written_{name}", reset_less=True) for name in names}
+        m.d.sync += valid.eq(write.valid)
+        with m.If(write.valid):
+            m.d.sync += [register.eq(getattr(write, name)) for name, register in later.items()]
+        return SimpleNamespace(valid=valid, **later)
 
-def fill_command(m, command, config, memories, word, bases):
-    """Drives `command` from a LOAD, LOAD_PAD or STORE in `word`; its kind is the index in `memories`.
+    def _decode(self, m, write):
+        """Another cycle later, decoded: these registers spread over the memories."""
+        given = self._register(m, write)
+        into, reached = Signal(KINDS), Signal(len(self.write.reached), reset_less=True)
+        m.d.sync += into.eq(Cat(write.valid & (write.kind == kind) for kind in range(len(self.memories))))
+        with m.If(write.valid):
+            m.d.sync += reached.eq(Cat(write.every | (write.part == part) for part in range(len(reached))))
+        m.d.comb += [self.write.into.eq(into), self.write.reached.eq(reached), *(getattr(self.write, name).eq(register) for name, register in vars(given).items())]
+
+
+def fill_command(m, command, config, memories, word, bases, index=0):
+    """Drives `command` from a LOAD, LOAD_PAD or STORE in `word`, FILLED cycles behind it; its kind is the index in `memories`.
 
     `bases`: the base registers' signals by name of the scratchpad.
     """
     plain, padded = view(config, Opcode.LOAD, word), view(config, Opcode.LOAD_PAD, word)
     has_value = plain.opcode == Opcode.LOAD_PAD
     dram_base = Mux(has_value, padded.dram_base, plain.dram_base)
-    m.d.comb += [command.sram.eq(plain.sram_base), command.pad_value.eq(Mux(has_value, padded.pad_value, 0))]
-    m.d.comb += [getattr(command, name).eq(getattr(plain, name)) for name in COPIED]
+    filled = {name: Signal(width, name=f"command_{name}", reset_less=True) for name, width in COMMAND.items()}
+    base, offset = (Signal(ADDRESS_BITS, name=f"command_{name}", reset_less=True) for name in ("base", "offset"))
+    m.d.sync += [filled["sram"].eq(plain.sram_base), filled["pad_value"].eq(Mux(has_value, padded.pad_value, 0)),
+                 filled["address"].eq(base + offset), filled["index"].eq(index),
+                 filled["wide"].eq(plain.x_size != 0), filled["high"].eq(plain.y_size != 0), *(filled[name].eq(getattr(plain, name)) for name in COPIED)]
     with m.Switch(plain.memory_type):
-        for index, memory in enumerate(memories):
+        for number, memory in enumerate(memories):
             with m.Case(memory):
                 shape = Shape(config, memory)
-                m.d.comb += [command.kind.eq(index),
-                             command.address.eq(bases[shape.info.buffer] + (dram_base << shape.element_bits))]
+                m.d.sync += [filled["kind"].eq(number), base.eq(bases[shape.info.buffer]), offset.eq(dram_base << shape.element_bits)]
+    m.d.comb += [getattr(command, name).eq(register) for name, register in filled.items()]

@@ -42,17 +42,21 @@ class Fetch(wiring.Component):
         wiring.connect(m, splitter.bursts, wiring.flipped(self.memory.bursts))
         wiring.connect(m, wiring.flipped(self.memory.beats), buffer.w_stream)
         coming = Signal(range(BUFFER_BEATS + 1))
-        m.d.comb += self.quiet.eq(coming == 0)
         bursts, comes = self.memory.bursts, self.memory.beats.valid & self.memory.beats.ready
-        m.d.sync += coming.eq(coming + Mux(bursts.valid & bursts.ready, bursts.p.beats, 0) - comes)
+        fires = bursts.valid & bursts.ready
+        fired, came = Signal.like(bursts.p.beats), Signal()  # in the cycle before
+        m.d.sync += [fired.eq(Mux(fires, bursts.p.beats, 0)), came.eq(comes), coming.eq(coming + fired - came),
+                     self.quiet.eq((coming == 0) & (fired == 0) & ~fires)]
 
         # A launch waits in these registers until the stream before it is handed out.
         waiting, left, more = Signal(), Signal(32), Signal()  # more: left is not 0
+        some = Signal(reset_less=True)  # of them are to be fetched
+        m.d.sync += some.eq(self.count != 0)
         first = self.address[:exact_log2(beat_bytes)]
         beats = (first + (self.count << exact_log2(INSTRUCTION_BYTES)) + (beat_bytes - 1)) >> exact_log2(beat_bytes)
         begin = Signal()
         m.d.comb += [begin.eq(waiting & ~more & splitter.rows.ready),
-                     splitter.rows.valid.eq(begin & (self.count != 0)),
+                     splitter.rows.valid.eq(begin & some),
                      splitter.rows.p.address.eq(self.address[exact_log2(beat_bytes):]),
                      splitter.rows.p.beats.eq(beats)]
         with m.If(self.launch):
@@ -72,7 +76,7 @@ class Fetch(wiring.Component):
         with m.If(handed):
             m.d.sync += [left.eq(left - 1), more.eq(left != 1), whole.eq(0), known.eq(0)]
         with m.If(begin):
-            m.d.sync += [waiting.eq(0), left.eq(self.count), more.eq(self.count != 0)]
+            m.d.sync += [waiting.eq(0), left.eq(self.count), more.eq(some)]
         with m.If(self.clear):
             m.d.sync += [waiting.eq(0), left.eq(0), more.eq(0), whole.eq(0), known.eq(0)]
         return m

@@ -4,8 +4,8 @@ They begin in order and end in order; between, those of different engines run be
 the older ones of other engines that use what it uses; within an engine order is kept anyway. So the meaning stays sequential.
 """
 
-from amaranth import Cat, Const, Module, Mux, Signal
-from amaranth.lib import wiring
+from amaranth import Array, Cat, Module, Signal
+from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from .steps import ENTRIES, ENTRY_BITS, HEAD, Engine
@@ -19,8 +19,8 @@ class InFlight(wiring.Component):
 
     Members
     -------
-    give: the instruction `head` begins and takes entry `index`; only while `space`.
-    waits_for: entries that it must wait for. multiply, alu, load: an engine does an entry's last write; it counts as done in the
+    give: the instruction `head`, which was there in the cycle before too, begins and takes entry `index`; only while `space`, and
+    no two in cycles that follow one another. waits_for: entries that it must wait for. multiply, alu, load: an engine does an entry's last write; it counts as done in the
     next cycle. still: entries that are not done.
     end: the instruction ends that was the oldest in the cycle before, with these tokens, and `finish`; one a cycle, in order.
     """
@@ -44,7 +44,9 @@ class InFlight(wiring.Component):
                 writes = writes | each.valid & (each.index == k)
             with m.If(writes):
                 m.d.sync += self.still[k].eq(0)
-            m.d.comb += [self.waits_for[k].eq(self.still[k] & (uses[k] & self.head.uses).any() & (engines[k] != self.head.engine))]
+            meets = Signal(name=f"meets_{k}", reset_less=True)  # known a cycle ahead
+            m.d.sync += meets.eq((uses[k] & self.head.uses).any() & (engines[k] != self.head.engine))
+            m.d.comb += self.waits_for[k].eq(self.still[k] & meets)
         m.d.comb += [self.space.eq(~count[ENTRY_BITS]), self.index.eq(newest), self.busy.eq((count != 0) | self.end),
                      ends.eq((count != 0) & ~(self.still & oldest).any())]
         told = [(Cat(token[k] for token in tokens) & oldest).any() for k in range(3)]
@@ -69,37 +71,59 @@ class InFlight(wiring.Component):
 class Waiting(wiring.Component):
     """Where instructions wait, in order, until their engine is free, and what the first one depends on is done.
 
+        cycle  b       give
+               b + 2   the first of them stands in held_*, if none did
+               b + 3   nothing that it depends on was still to be done; the engine is ready
+               b + 4   begin, a register, since it spreads over the engine
+
+    An engine has two cycles from when an instruction stands in held_* to prepare what it takes in that of `begin`.
+
+    Parameters
+    ----------
+    depth: a power of 2. mark_bits: of what is told of all that wait.
+
     Members
     -------
-    give: takes word, head, index and waits_for; only while `free`. still: of InFlight. ready: the engine can begin one.
-    begin: the first, in held_*, begins in this cycle; it leaves in the next. valid, words: all that have not left.
+    give: takes word, head, index, mark and waits_for; only while `free`. still: of InFlight. ready: the engine can begin one.
+    begin: the first, in held_*, begins in this cycle. valid, marks: those that have not begun, in no order.
     """
 
-    def __init__(self, depth: int):
+    def __init__(self, depth: int, mark_bits: int):
         self.depth = depth
-        super().__init__({"give": In(1), "word": In(128), "head": In(HEAD), "index": In(ENTRY_BITS), "waits_for": In(ENTRIES),
-                          "still": In(ENTRIES), "ready": In(1), "free": Out(1), "begin": Out(1), "held_word": Out(128),
-                          "held_head": Out(HEAD), "held_index": Out(ENTRY_BITS), "valid": Out(depth), "words": Out(128).array(depth)})
+        super().__init__({"give": In(1), "word": In(128), "head": In(HEAD), "index": In(ENTRY_BITS), "mark": In(mark_bits), "waits_for": In(ENTRIES),
+                          "still": In(ENTRIES), "ready": In(1), "free": Out(1), "begin": Out(1), "held_word": Out(128), "held_head": Out(HEAD),
+                          "held_index": Out(ENTRY_BITS), "valid": Out(depth), "marks": Out(mark_bits).array(depth)})
 
     def elaborate(self, platform):
+        """A ring: what is only read as it is held stands in a memory, the rest in registers."""
         m = Module()
-        heads = [self.held_head, *(Signal(HEAD, name=f"head_{k}", reset_less=True) for k in range(1, self.depth))]
-        indices = [self.held_index, *(Signal(ENTRY_BITS, name=f"index_{k}", reset_less=True) for k in range(1, self.depth))]
-        waits = [Signal(ENTRIES, name=f"waits_{k}") for k in range(self.depth)]
-        leaves = Signal()  # begin reaches few registers, and this one all the others
-        m.d.comb += [self.begin.eq(self.valid[0] & ~leaves & self.ready & (waits[0] == 0)), self.free.eq(~self.valid[-1]),
-                     self.held_word.eq(self.words[0])]
-        m.d.sync += leaves.eq(self.begin)
-        rows = [(self.valid[k], self.words[k], heads[k], indices[k], waits[k]) for k in range(self.depth)]
-        for k, (valid, word, head, index, wait) in enumerate(rows):
+        newest, oldest = (Signal(range(self.depth), name=name) for name in ("newest", "oldest"))
+        waits = [Signal(ENTRIES, name=f"waits_{k}", reset_less=True) for k in range(self.depth)]
+        given = Cat(self.word, self.head, self.index)
+        m.submodules.rows = rows = memory.Memory(shape=len(given), depth=self.depth, init=[])
+        write, read = rows.write_port(), rows.read_port(domain="comb")
+        m.d.comb += [write.addr.eq(newest), write.en.eq(self.give), write.data.eq(given), read.addr.eq(oldest),
+                     self.free.eq(~self.valid.bit_select(newest, 1))]
+        for k, wait in enumerate(waits):
             m.d.sync += wait.eq(wait & self.still)
-            with m.If(leaves):
-                m.d.sync += valid.eq(0)
-                if k + 1 < self.depth:
-                    m.d.sync += [valid.eq(rows[k + 1][0]), wait.eq(rows[k + 1][4] & self.still)]
-                    m.d.sync += [mine.eq(its) for mine, its in zip((word, head, index), rows[k + 1][1:4])]
-            before, behind = rows[k - 1][0] if k else Const(1), rows[k + 1][0] if k + 1 < self.depth else Const(0)
-            takes = Mux(leaves, valid & ~behind, before & ~valid)  # it becomes the last one
-            with m.If(self.give & takes):
-                m.d.sync += [valid.eq(1), word.eq(self.word), head.eq(self.head), index.eq(self.index), wait.eq(self.waits_for)]
+            with m.If(self.give & (newest == k)):
+                m.d.sync += [self.valid[k].eq(1), wait.eq(self.waits_for), self.marks[k].eq(self.mark)]
+            with m.If(self.begin & (oldest == k)):
+                m.d.sync += self.valid[k].eq(0)
+        with m.If(self.give):
+            m.d.sync += newest.eq(newest + 1)
+        self._hold(m, oldest, read.data, waits)
         return m
+
+    def _hold(self, m, oldest, row, waits):
+        """Takes the oldest row out of the ring, and lets it begin."""
+        holds, able, wait = Signal(), Signal(), Signal(ENTRIES, reset_less=True)
+        held = Signal(len(row), name="held", reset_less=True)
+        m.d.comb += Cat(self.held_word, self.held_head, self.held_index).eq(held)
+        m.d.sync += [able.eq(holds & ~self.begin & ((wait & self.still) == 0)), self.begin.eq(able & self.ready & ~self.begin)]
+        with m.If(holds):
+            m.d.sync += wait.eq(wait & self.still)
+        with m.Else():
+            m.d.sync += [held.eq(row), wait.eq(Array(waits)[oldest]), holds.eq(self.valid.bit_select(oldest, 1))]
+        with m.If(self.begin):
+            m.d.sync += [holds.eq(0), oldest.eq(oldest + 1)]

@@ -1,6 +1,6 @@
 """The loops of GEMM, DEPTHWISE and ALU: one micro-op's address and the offsets of its three indices a cycle."""
 
-from amaranth import Module, Mux, Signal
+from amaranth import Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for, exact_log2
@@ -28,10 +28,10 @@ class Loops(wiring.Component):
 
     Members
     -------
-    begin: take the loops of the instruction in `word`. advance: go to the next step.
+    begin: take the loops of the instruction in `word`, which stood there in the cycle before too. advance: go to the next step.
     uop: the micro-op's address. offsets: what is added to its indices. last: this is the last step.
     full: the step has all that it needs. windows: of a DEPTHWISE of `taps`; slides: an element enters its window.
-    none: the instruction in `word` has no steps. first, after: uop_bgn and uop_end.
+    first, after: uop_bgn and uop_end.
     """
 
     def __init__(self, config, windowed: bool = True):
@@ -39,7 +39,7 @@ class Loops(wiring.Component):
         self.config, self.windowed = config, windowed
         bits = exact_log2(config.uop_depth) + 1
         super().__init__({"begin": In(1), "word": In(128), "advance": In(1), "uop": Out(exact_log2(config.uop_depth)),
-                          "offsets": Out(index_layout(config)), "last": Out(1), "none": Out(1), "full": Out(1),
+                          "offsets": Out(index_layout(config)), "last": Out(1), "full": Out(1),
                           "windows": Out(1), "slides": Out(1), "taps": Out(TAP_BITS), "first": Out(bits), "after": Out(bits)})
 
     def elaborate(self, platform):
@@ -51,8 +51,7 @@ class Loops(wiring.Component):
         x, y, in_size = (Signal(14, reset_less=True, name=name) for name in ("x", "y", "in_size"))  # steps left after this one
         last_k, last_x, last_y, one_k, one_x = (Signal(reset_less=True, name=name) for name in ("last_k", "last_x", "last_y", "one_k", "one_x"))
         x_moves, k_moves, y_moves = Signal(), Signal(), Signal()
-        m.d.comb += [self.none.eq((gemm.iter_out == 0) | (gemm.iter_in == 0) | (gemm.uop_bgn >= gemm.uop_end)),
-                     self.uop.eq(k), self.first.eq(first), self.after.eq(after), x_moves.eq(Mux(self.windows, self.full, last_k)),
+        m.d.comb += [self.uop.eq(k), self.first.eq(first), self.after.eq(after), x_moves.eq(Mux(self.windows, self.full, last_k)),
                      k_moves.eq(~self.windows | self.full & last_x), y_moves.eq(self.full & last_k & last_x), self.last.eq(y_moves & last_y)]
         with m.If(self.advance & k_moves):
             m.d.sync += [k.eq(Mux(last_k, first, k + 1)), last_k.eq(Mux(last_k, one_k, k == before))]
@@ -60,11 +59,12 @@ class Loops(wiring.Component):
             m.d.sync += [x.eq(Mux(last_x, in_size, x - 1)), last_x.eq(Mux(last_x, one_x, x == 1))]
         with m.If(self.advance & y_moves):
             m.d.sync += [y.eq(y - 1), last_y.eq(y == 1)]
+        single, one_in, one_out = (self._ahead(m, name, value) for name, value in (
+            ("single", gemm.uop_bgn + 1 == gemm.uop_end), ("one_in", gemm.iter_in == 1), ("one_out", gemm.iter_out == 1)))
         with m.If(self.begin):
-            single = gemm.uop_bgn + 1 == gemm.uop_end
             m.d.sync += [k.eq(gemm.uop_bgn), first.eq(gemm.uop_bgn), after.eq(gemm.uop_end), before.eq(gemm.uop_end - 2), x.eq(gemm.iter_in - 1),
                          in_size.eq(gemm.iter_in - 1), y.eq(gemm.iter_out - 1), last_k.eq(single), one_k.eq(single),
-                         last_x.eq(gemm.iter_in == 1), one_x.eq(gemm.iter_in == 1), last_y.eq(gemm.iter_out == 1)]
+                         last_x.eq(one_in), one_x.eq(one_in), last_y.eq(one_out)]
         if self.windowed:
             self._window(m, last_x)
         else:
@@ -73,22 +73,35 @@ class Loops(wiring.Component):
             self._offset(m, name, x_moves, y_moves, last_x)
         return m
 
+    def _ahead(self, m, name, value):
+        """What is found out of `word` in the cycle before `begin`."""
+        value = Value.cast(value)
+        found = Signal(value.shape(), name=f"found_{name}", reset_less=True)
+        m.d.sync += found.eq(value)
+        return found
+
     def _window(self, m, last_x):
         """How many elements must still enter the window: all of a row's first one, later as many as it moves on."""
         insn = view(self.config, Opcode.DEPTHWISE, self.word)
         is_windows = insn.opcode == Opcode.DEPTHWISE
-        missing, moves = Signal(TAP_BITS, reset_less=True), Signal(TAP_BITS, reset_less=True)  # both less one
+        missing, whole, moves = (Signal(TAP_BITS, reset_less=True, name=name) for name in ("missing", "whole", "moves"))  # less one
+        one_tap, one_move = (Signal(reset_less=True, name=name) for name in ("one_tap", "one_move"))  # whole == 0, moves == 0
         still, first, full = (Signal(reset_less=True, name=name) for name in ("still", "first", "is_full"))
         m.d.comb += [self.full.eq(full), self.slides.eq(self.windows & (first | ~still))]
         with m.If(self.advance):
             m.d.sync += [missing.eq(missing - 1), full.eq(missing == 1)]
             with m.If(full):
-                again = Mux(last_x, self.taps - 1, moves)
-                m.d.sync += [missing.eq(again), full.eq(again == 0), first.eq(last_x)]
+                m.d.sync += [missing.eq(Mux(last_x, whole, moves)), full.eq(Mux(last_x, one_tap, one_move)), first.eq(last_x)]
+        taps, stride = Mux(is_windows, insn.taps, 1), insn.src_factor_in
+        stands = stride == 0
+        enter = Mux(~is_windows | stands, 0, Mux(stride < insn.taps, stride - 1, insn.taps - 1))
+        found = {name: self._ahead(m, name, value) for name, value in (
+            ("windows", is_windows), ("taps", taps), ("whole", taps - 1), ("one_tap", taps == 1), ("still", stands), ("moves", enter),
+            ("one_move", ~is_windows | (stride <= 1) | (insn.taps == 1)))}
         with m.If(self.begin):
-            taps, stride = Mux(is_windows, insn.taps, 1), insn.src_factor_in
-            m.d.sync += [self.windows.eq(is_windows), self.taps.eq(taps), missing.eq(taps - 1), full.eq(taps == 1), first.eq(1), still.eq(stride == 0),
-                         moves.eq(Mux(~is_windows | (stride == 0), 0, Mux(stride < insn.taps, stride - 1, insn.taps - 1)))]
+            m.d.sync += [self.windows.eq(found["windows"]), self.taps.eq(found["taps"]), missing.eq(found["whole"]), full.eq(found["one_tap"]),
+                         first.eq(1), whole.eq(found["whole"]), one_tap.eq(found["one_tap"]), *(register.eq(found[name]) for name, register in
+                         (("still", still), ("moves", moves), ("one_move", one_move)))]
 
     def _offset(self, m, name, x_moves, y_moves, last_x):
         """offset = y * factor_out + x * factor_in, kept by adding."""
@@ -105,8 +118,9 @@ class Loops(wiring.Component):
         if name == "src" and self.windowed:
             with m.If(self.advance & ~self.full):
                 m.d.sync += current.eq(current + 1)
+        factor_out, factor_in = (self._ahead(m, f"{name}_{way}", self._factor(name, way)) for way in ("out", "in"))
         with m.If(self.begin):
-            m.d.sync += [current.eq(0), outer.eq(0), step_out.eq(self._factor(name, "out")), step_in.eq(self._factor(name, "in"))]
+            m.d.sync += [current.eq(0), outer.eq(0), step_out.eq(factor_out), step_in.eq(factor_in)]
 
     def _factor(self, name, way):
         """What the instruction in `word` adds to an index where that loop goes on."""

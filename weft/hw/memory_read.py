@@ -1,12 +1,13 @@
 """The read side of the memory engine: clients share the AXI read channels, one id each."""
 
 from amaranth import Cat, Module, Signal
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for, exact_log2
 
 from .axi import BURST_INCR, CACHE_BUFFERABLE, PROT_DATA, axi4
 from .bursts import burst_layout
+from .relay import Relay
 
 CLIENTS = ("compute", "fetch", "load")  # in order of priority; the index is the AXI id
 ID_BITS = bits_for(len(CLIENTS) - 1)
@@ -49,18 +50,16 @@ class MemoryRead(wiring.Component):
                                  axi.araddr.eq(client.bursts.p.address << exact_log2(beat_bytes)),
                                  axi.arlen.eq(client.bursts.p.beats - 1)]
         taken = 0
-        full, held, mine = Signal(), Signal(self.config.bus_bits, reset_less=True), Signal(len(CLIENTS))  # mine: a bit a client
+        m.submodules.relay = relay = Relay(data.StructLayout({"data": self.config.bus_bits, "owner": len(CLIENTS)}))  # a bit a client
+        beats = relay.output
         for index, client in enumerate(self._clients()):
-            m.d.comb += [client.bursts.ready.eq(free & ~taken), client.beats.payload.eq(held),
-                         client.beats.valid.eq(mine[index])]
+            m.d.comb += [client.bursts.ready.eq(free & ~taken), client.beats.payload.eq(beats.p.data),
+                         client.beats.valid.eq(beats.valid & beats.p.owner[index])]
             taken = taken | client.bursts.valid
-        leaves = Cat(client.beats.valid & client.beats.ready for client in self._clients()).any()
-        m.d.comb += [axi.rready.eq(~full | leaves), self.beat.eq(axi.rvalid & axi.rready),
-                     self.error.eq(self.beat & (axi.rresp != 0))]
-        with m.If(leaves):
-            m.d.sync += [full.eq(0), mine.eq(0)]
-        with m.If(self.beat):
-            m.d.sync += [full.eq(1), held.eq(axi.rdata), mine.eq(Cat(axi.rid == index for index in range(len(CLIENTS))))]
+        m.d.comb += [beats.ready.eq(Cat(client.beats.ready & beats.p.owner[index] for index, client in enumerate(self._clients())).any()),
+                     relay.input.valid.eq(axi.rvalid), axi.rready.eq(relay.input.ready), relay.input.p.data.eq(axi.rdata),
+                     relay.input.p.owner.eq(Cat(axi.rid == index for index in range(len(CLIENTS)))),
+                     self.beat.eq(axi.rvalid & axi.rready), self.error.eq(self.beat & (axi.rresp != 0))]
         return m
 
     def _clients(self):

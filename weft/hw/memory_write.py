@@ -8,6 +8,7 @@ from amaranth.utils import exact_log2
 from .axi import BURST_INCR, CACHE_BUFFERABLE, PROT_DATA, axi4
 from .bursts import burst_layout
 from .memory_read import ID_BITS
+from .relay import Relay
 
 
 def write_beat(config) -> data.StructLayout:
@@ -16,7 +17,8 @@ def write_beat(config) -> data.StructLayout:
 
 
 class MemoryWrite(wiring.Component):
-    """Takes a burst, then its beats; the next burst is taken with the last beat, so beats follow one another.
+    """Takes a burst, then its beats; the next burst is taken with the last beat, so beats follow one another. Two beats may come ahead
+    of their burst.
 
     Members
     -------
@@ -34,11 +36,14 @@ class MemoryWrite(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         axi, beat_bytes = self.axi, self.config.bus_bits // 8
+        m.submodules.relay = relay = Relay(write_beat(self.config))
+        wiring.connect(m, wiring.flipped(self.beats), relay.input)
+        beats = relay.output
         left, some, last = Signal.like(self.bursts.p.beats), Signal(), Signal()  # beats of the burst; whether there are, and one
         m.d.comb += [axi.awsize.eq(exact_log2(beat_bytes)), axi.awburst.eq(BURST_INCR),
                      axi.awcache.eq(CACHE_BUFFERABLE), axi.awprot.eq(PROT_DATA), axi.bready.eq(1),
-                     axi.wdata.eq(self.beats.p.data), axi.wstrb.eq(self.beats.p.strobe), axi.wlast.eq(last),
-                     axi.wvalid.eq(self.beats.valid & some), self.beats.ready.eq(axi.wready & some),
+                     axi.wdata.eq(beats.p.data), axi.wstrb.eq(beats.p.strobe), axi.wlast.eq(last),
+                     axi.wvalid.eq(beats.valid & some), beats.ready.eq(axi.wready & some),
                      self.beat.eq(axi.wvalid & axi.wready), self.taken.eq(self.bursts.valid & self.bursts.ready),
                      self.bursts.ready.eq((~axi.awvalid | axi.awready) & (~some | self.beat & last)),
                      self.done.eq(axi.bvalid), self.error.eq(axi.bvalid & (axi.bresp != 0))]

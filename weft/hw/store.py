@@ -70,7 +70,7 @@ class Packer(wiring.Component):
             new = self.command
             first = shape.first_slot(new.address)
             m.d.sync += [x_size.eq(new.x_size), x_stride.eq(new.x_stride), x.eq(new.x_size), part.eq(0), last_x.eq(new.x_size == 1),
-                         one_x.eq(new.x_size == 1), y.eq(new.y_size), read.eq((new.x_size != 0) & (new.y_size != 0)), address.eq(new.sram),
+                         one_x.eq(new.x_size == 1), y.eq(new.y_size), read.eq(new.wide & new.high), address.eq(new.sram),
                          slot.eq(first), row_slot.eq(first)]
         if shape.slots == 1:
             m.d.comb += [self.beats.valid.eq(full), self.beats.p.strobe.eq(-1),
@@ -118,10 +118,11 @@ class Store(wiring.Component):
         m.submodules.packer = packer = Packer(config)
         word = self.instructions.payload
         insn = view(config, Opcode.STORE, word)
-        legal, nothing, active, walked = Signal(), Signal(), Signal(), Signal()
-        m.d.comb += [legal.eq((insn.opcode == Opcode.STORE) & (insn.memory_type == Memory.OUT)),
-                     nothing.eq((insn.opcode == Opcode.STORE) & ((insn.x_size == 0) | (insn.y_size == 0))),
-                     walked.eq(active & ~walker.busy & splitter.idle & packer.ready)]
+        legal, nothing = Signal(reset_less=True), Signal(reset_less=True)
+        active, walked = Signal(), Signal()
+        m.d.sync += [legal.eq((insn.opcode == Opcode.STORE) & (insn.memory_type == Memory.OUT)),  # there before it begins
+                     nothing.eq((insn.opcode == Opcode.STORE) & ((insn.x_size == 0) | (insn.y_size == 0)))]
+        m.d.comb += walked.eq(active & ~walker.busy & splitter.idle & packer.ready)
         fill_command(m, walker.command, config, (Memory.OUT,), word, named_bases(self.bases))
         m.d.comb += [getattr(packer.command, name).eq(getattr(walker.command, name)) for name in COMMAND]
         m.d.comb += [walker.begin.eq(gate.start & legal), packer.begin.eq(gate.start & legal),

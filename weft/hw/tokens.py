@@ -41,13 +41,19 @@ class TokenQueue(wiring.Component):
 
 
 class TokenGate(wiring.Component):
-    """Lets the instruction at the head of a module's queue begin: first both its pops, then, from the next cycle on, the places of its
-    pushes.
+    """Lets the instruction at the head of a module's queue begin: it looks for the tokens of both its pops; as it takes them, or later,
+    for the places of its pushes; and begins in the cycle after it found them.
+
+        cycle  c       valid and ready, and its tokens are there
+               c + 1   they are taken; there is space for what it gives
+               c + 2   it starts: the places are reserved
+
+    What is taken and what starts are told by registers: they spread over other modules, and over its own.
 
     Members
     -------
-    valid: there is an instruction; pop_prev, pop_next, push_prev, push_next: its header.
-    ready: the module could begin it. start: it begins in this cycle.
+    valid: there is an instruction, to the end of the cycle of its start; pop_prev, pop_next, push_prev, push_next: its header.
+    ready: the module could begin it; what is so stays so until it begins. start: it begins in this cycle.
     from_prev, from_next, to_prev, to_next: the queues. A queue that a module does not have is tied: always available, always
         with space.
     waits_prev, waits_next, full_prev, full_next: what it waits for.
@@ -72,19 +78,19 @@ class TokenGate(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        popped, pop, owed = Signal(), Signal(), Signal()
+        popped, pop, owed = Signal(), Signal(), Signal()  # pop: the tokens are taken in this cycle
         m.d.comb += [
-            owed.eq(self.valid & ~popped),
+            owed.eq(self.valid & ~popped & ~pop),
             self.waits_prev.eq(owed & self.pop_prev & ~self.from_prev.available),
             self.waits_next.eq(owed & self.pop_next & ~self.from_next.available),
-            pop.eq(owed & self.ready & ~self.waits_prev & ~self.waits_next),
             self.from_prev.pop.eq(pop & self.pop_prev),
             self.from_next.pop.eq(pop & self.pop_next),
             self.full_prev.eq(self.valid & self.push_prev & ~self.to_prev.space),
             self.full_next.eq(self.valid & self.push_next & ~self.to_next.space),
-            self.start.eq(popped & self.valid & self.ready & ~self.full_prev & ~self.full_next),
             self.to_prev.reserve.eq(self.start & self.push_prev),
             self.to_next.reserve.eq(self.start & self.push_next),
         ]
-        m.d.sync += popped.eq(Mux(self.clear, 0, (popped | pop) & ~self.start))
+        m.d.sync += [pop.eq(owed & self.ready & ~self.waits_prev & ~self.waits_next & ~self.clear),
+                     popped.eq((popped | pop) & ~self.start & ~self.clear),
+                     self.start.eq((popped | pop) & self.valid & self.ready & ~self.full_prev & ~self.full_next & ~self.start & ~self.clear)]
         return m

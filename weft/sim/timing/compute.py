@@ -9,9 +9,9 @@ from .alu import operate
 from .jit import compiled
 from .state import ALONE, ALU, COMPUTE, COMPUTES, ENGINES, ENTRIES, LOWER, MOVE, MULTIPLY, NEVER, PLACES, UPPER, WAITING
 
-DECODED = 7  # cycles from when an instruction leaves its queue until it may begin
+DECODED = 7  # cycles from when an instruction leaves its queue until it may take its tokens
 MULTIPLY_TO_DONE = 12  # cycles from a step's issue: a cycle behind its write
-MOVE_TO_DONE = 2  # from when the unpacker is through
+MOVE_TO_DONE = 3  # from when the unpacker is through
 
 
 @compiled
@@ -42,9 +42,32 @@ def place(s, engine, number):
 
 @compiled
 def is_taken(s, engine):
-    """The engine takes the first of those that wait for it in this cycle."""
+    """The engine takes the first of those that wait for it in the next cycle."""
     line = s.lines[engine]
-    return line.count and not line.leaves and place(s, engine, 0).waits == 0 and engine_ready(s, engine)
+    return line.able and not line.begins and engine_ready(s, engine)
+
+
+@compiled
+def may_be_taken(s, engine):
+    """The first of those that wait for an engine is held, and what it depends on is done: in the next cycle it can be taken."""
+    line = s.lines[engine]
+    return line.holds and not line.begins and place(s, engine, 0).waits == 0
+
+
+@compiled
+def hold(s, engine, taken):
+    """The end of a cycle of what holds the first of those that wait for an engine."""
+    line = s.lines[engine]
+    line.able = may_be_taken(s, engine)
+    line.holds = not line.begins and (line.holds or line.count > 0)
+    line.begins = taken
+
+
+@compiled
+def leave_line(s, engine):
+    """The first of those that wait for an engine is there no more."""
+    line = s.lines[engine]
+    line.first, line.count = line.first + 1 & PLACES - 1, line.count - 1
 
 
 @compiled
@@ -93,7 +116,7 @@ def may_begin(s, insns):
 def decode_cycle(s, insns, takes, begins):
     """The decoder's registers at the end of a cycle, in which it takes an instruction or its own begins."""
     if s.decoded:
-        s.ready, s.was_read = may_begin(s, insns), must_not_fill(s, insns)
+        s.ready, s.was_read, s.is_read = may_begin(s, insns), s.is_read, must_not_fill(s, insns)
         s.decoded = 0 if begins else min(s.decoded + 1, DECODED)
     elif takes:
         s.decoded = 1
@@ -118,15 +141,6 @@ def waits_for(s, engine, uses):
         if not is_done(s, at) and entry.uses & uses and entry.engine != engine:
             waits |= 1 << at
     return waits
-
-
-@compiled
-def leave_line(s, engine, taken):
-    """The end of a cycle of those that wait for an engine: the first leaves that was taken in the cycle before."""
-    line = s.lines[engine]
-    if line.leaves:
-        line.first, line.count = line.first + 1 & PLACES - 1, line.count - 1
-    line.leaves = taken
 
 
 @compiled

@@ -5,7 +5,7 @@ one beat, or one element of padding, as it does in the next.
 """
 
 from .bursts import KNOWN, burst_beats
-from .compute import DECODED, is_done, is_taken, may_begin, must_not_fill
+from .compute import DECODED, is_done, is_taken, may_be_taken, may_begin, must_not_fill
 from .dram import ONE, sample_reads
 from .fetch import COLLECTED
 from .jit import compiled
@@ -46,7 +46,7 @@ def comes(s, client):
 @compiled
 def streams(s):
     """The client whose unpacker takes a beat in this cycle and has the next one coming; -1: none."""
-    if not s.full or s.owner == FETCH:
+    if not s.held or s.owner == FETCH:
         return -1
     u = s.unpackers[s.owner]
     if not u.running or in_padding(u):
@@ -55,14 +55,21 @@ def streams(s):
 
 
 @compiled
+def moves_on(s, engine):
+    """What holds the first of those that wait for an engine changes in this cycle."""
+    line = s.lines[engine]
+    return line.begins or line.count and not line.holds or line.able != may_be_taken(s, engine) or is_taken(s, engine)
+
+
+@compiled
 def still_compute(s, insns):
     """The compute module behind its queue: as `still_modules`."""
     cycles = EVER
     if s.late != s.loads_uop or s.modules[COMPUTES].shown and not s.decoded or s.in_flight and is_done(s, s.oldest):
         return 0
-    if s.decoded and (s.decoded < DECODED or s.was_read != must_not_fill(s, insns) or s.ready != may_begin(s, insns)):
+    if s.decoded and (s.decoded < DECODED or s.was_read != s.is_read or s.is_read != must_not_fill(s, insns) or s.ready != may_begin(s, insns)):
         return 0
-    if s.ended or s.lines[MULTIPLY].leaves or s.lines[ALU].leaves or s.lines[MOVE].leaves:
+    if s.ended or moves_on(s, MULTIPLY) or moves_on(s, ALU) or moves_on(s, MOVE):
         return 0
     for n in range(s.in_flight):
         done = s.entries[s.oldest + n & ENTRIES - 1].done
@@ -71,16 +78,14 @@ def still_compute(s, insns):
     for engine in (MULTIPLY, ALU):
         if s.now <= s.issues[engine].until:
             cycles = min(cycles, s.issues[engine].until - s.now)
-    if cycles == 0 or is_taken(s, MULTIPLY) or is_taken(s, ALU) or is_taken(s, MOVE):
-        return 0
-    return 0 if passes(s, COMPUTES, s.decoded == DECODED, s.ready) else cycles
+    return 0 if cycles == 0 or passes(s, COMPUTES, s.decoded == DECODED, s.ready) else cycles
 
 
 @compiled
 def passes(s, module, valid, free):
     """An instruction takes its tokens in this cycle, or begins."""
-    pops, begins = gate(s, module, valid, free)
-    return pops or begins
+    pops, starts = gate(s, module, valid, free)
+    return pops or starts or s.modules[module].pops or s.modules[module].starts
 
 
 @compiled
@@ -132,10 +137,10 @@ def still_beats(s, streaming):
     """Beats of the read channel: they stream, or wait for a client, or for DRAM."""
     if streaming >= 0:
         u = s.unpackers[streaming]
-        if u.ended or u.slots > 1 or not s.rvalid or s.rid != streaming:
+        if u.ended or u.gone or u.slots > 1 or s.held == 2 or not s.rvalid or s.rid != streaming:
             return 0
         return min(comes(s, streaming), takes_beats(u))
-    if s.full and s.owner == FETCH or not s.full and s.rvalid:
+    if s.held and s.owner == FETCH or s.held < 2 and s.rvalid:
         return 0
     if s.rvalid:
         return EVER
@@ -148,7 +153,7 @@ def still_beats(s, streaming):
 def still_unpacker(s, which):
     """An unpacker that takes no beat."""
     u, client = s.unpackers[which], s.clients[which]
-    if u.ended or u.begun:
+    if u.ended or u.gone or u.begun:
         return 0
     if not u.running:
         return 0 if client.waiting else EVER
@@ -174,15 +179,15 @@ def still_writes(s):
     if s.answers_count:
         cycles = s.answers[s.answers_first] - 1 - s.now
     shows = shows_beat(s)
-    given = shows and s.write_left > 0
+    given = s.relayed > 0 and s.write_left > 0
     if asks_burst(s, given):
         return 0
     if given:
-        if client.slots > 1 or s.pack_y == 0 or not s.pack_got or s.writes_count == 0:
+        if s.relayed == 2 or not shows or client.slots > 1 or s.pack_y == 0 or not s.pack_got or s.writes_count == 0:
             return 0
         to_read = s.pack_x * client.parts - s.pack_part
         return min(cycles, s.write_left - 1, s.writes[s.writes_first] - 1, to_read - 1)
-    if s.pack_full and not shows or s.pack_got and not s.pack_full or s.pack_y and not s.pack_got:
+    if shows and s.relayed < 2 or s.pack_full and not shows or s.pack_got and not s.pack_full or s.pack_y and not s.pack_got:
         return 0
     return cycles
 
@@ -254,7 +259,7 @@ def leap(s, cycles):
         sample_reads(s, False)
         s.arvalid = 0
         s.arready = s.reads_count < s.outstanding
-    if shows_beat(s) and s.write_left > 0:
+    if s.relayed and s.write_left > 0:
         client = s.clients[STORE]
         to_read, parts = s.pack_x * client.parts - s.pack_part, s.pack_part + cycles
         s.full_last = to_read - cycles + 2 <= client.parts if cycles > 1 else s.got_last

@@ -5,7 +5,7 @@ hence the order here, what ends and begins first, then what becomes of the regis
 """
 
 from .bursts import asks, move_rows, walk
-from .compute import DECODED, MOVE_TO_DONE, begin_compute, decode_cycle, end_oldest, is_taken, leave_line, place, take, tell_done
+from .compute import DECODED, MOVE_TO_DONE, begin_compute, decode_cycle, end_oldest, hold, is_taken, leave_line, place, take, tell_done
 from .dram import drive_reads, drive_writes, sample_reads
 from .fetch import BUFFER_BEATS, begin_fetch, hand_out, move_buffer
 from .jit import compiled
@@ -41,10 +41,10 @@ def is_counted(s):
 def unpack_cycle(s, which):
     """A cycle of an unpacker. Returns (it takes a beat, the instruction that it ends; -1: none)."""
     u, client = s.unpackers[which], s.clients[which]
-    takes, ended = False, u.ended - 1  # the registers behind the unpacker have an instruction's last beat
-    u.ended = 0
+    takes, ended = False, u.gone - 1  # the registers behind the unpacker have an instruction's last beat
+    u.gone, u.ended = u.ended, 0
     if u.running:
-        takes, done = unpack(u, s.full and s.owner == which)
+        takes, done = unpack(u, s.held and s.owner == which)
         if done:
             u.running, u.ended = 0, u.index + 1
             if which == COMPUTE:
@@ -80,7 +80,7 @@ def take_over(s, insns, which):
 def read_cycle(s, times, taker, emptied):
     """A cycle of the memory engine's read side. taker: the client that takes a beat; -1: none. emptied: fetch is through one."""
     free = not s.arvalid or s.arready
-    beat = s.rvalid and (not s.full or taker >= 0)
+    beat = s.rvalid and s.held < 2
     sample_reads(s, beat)
     if free:
         s.arvalid = 0
@@ -96,9 +96,12 @@ def read_cycle(s, times, taker, emptied):
     if emptied:
         s.clients[FETCH].credits += 1
     if taker >= 0:
-        s.full = 0
+        s.held, s.owner = s.held - 1, s.behind
     if beat:
-        s.full, s.owner = 1, s.rid
+        s.behind = s.rid
+        if s.held == 0:
+            s.owner = s.rid
+        s.held += 1
         s.read_beats += is_counted(s)
 
 
@@ -138,12 +141,14 @@ def cycle(s, insns, own, times, uops, dram):
     if computed >= 0 and insns[computed].finish and s.finished < 0:
         s.finished = s.now
     counted, launches = is_counted(s), s.launching and s.left == 0
-    multiplies, operates, moves = is_taken(s, MULTIPLY), is_taken(s, ALU), is_taken(s, MOVE)
+    multiplies, operates, moves = s.lines[MULTIPLY].begins, s.lines[ALU].begins, s.lines[MOVE].begins
+    multiply_next, operate_next, move_next = is_taken(s, MULTIPLY), is_taken(s, ALU), is_taken(s, MOVE)
     walked = is_walked(s)
     load_queue, compute_queue, store_queue = s.modules[LOADS], s.modules[COMPUTES], s.modules[STORES]
-    load_pops, load_begins = gate(s, LOADS, load_queue.shown, s.clients[LOAD].ready)
-    compute_pops, compute_begins = gate(s, COMPUTES, s.decoded == DECODED, s.ready)
-    store_pops, store_begins = gate(s, STORES, store_queue.shown, s.clients[STORE].ready)
+    load_begins, compute_begins, store_begins = load_queue.starts, compute_queue.starts, store_queue.starts
+    load_pops, load_starts = gate(s, LOADS, load_queue.shown, s.clients[LOAD].ready)
+    compute_pops, compute_starts = gate(s, COMPUTES, s.decoded == DECODED, s.ready)
+    store_pops, store_starts = gate(s, STORES, store_queue.shown, s.clients[STORE].ready)
     s.clients[LOAD].ready, s.clients[STORE].ready = may_load(s), may_store(s, walked)
     stored = end_store(s, walked)
     if counted:
@@ -152,7 +157,7 @@ def cycle(s, insns, own, times, uops, dram):
         s.store_busy += store_begins or not store_idle
 
     emptied, handed = hand_out(s, insns, times)
-    takes_fetch = s.full and s.owner == FETCH and s.inner != BUFFER_BEATS - 1
+    takes_fetch = s.held and s.owner == FETCH and s.inner != BUFFER_BEATS - 1
     move_buffer(s, takes_fetch, emptied)
     decodes = compute_queue.shown and s.decoded == 0
     decode_cycle(s, insns, decodes, compute_begins)
@@ -164,20 +169,23 @@ def cycle(s, insns, own, times, uops, dram):
     drive_reads(s)
     drive_writes(s)
 
-    pass_gate(s, LOADS, load_pops, load_begins)
-    pass_gate(s, COMPUTES, compute_pops, compute_begins)
-    pass_gate(s, STORES, store_pops, store_begins)
+    pass_gate(s, LOADS, load_pops, load_starts)
+    pass_gate(s, COMPUTES, compute_pops, compute_starts)
+    pass_gate(s, STORES, store_pops, store_starts)
     tell_done(s)
+    hold(s, MULTIPLY, multiply_next)
+    hold(s, ALU, operate_next)
+    hold(s, MOVE, move_next)
     if multiplies:
         take(s, insns, times, uops, MULTIPLY)
+        leave_line(s, MULTIPLY)
     if operates:
         take(s, insns, times, uops, ALU)
+        leave_line(s, ALU)
     if moves:
         first = place(s, MOVE, 0)
         begin_move(s, insns, COMPUTE, first.index, first.entry)
-    leave_line(s, MULTIPLY, multiplies)
-    leave_line(s, ALU, operates)
-    leave_line(s, MOVE, moves)
+        leave_line(s, MOVE)
     if computed >= 0:
         end(s, insns, times, COMPUTES, computed)
     if ends >= 0:

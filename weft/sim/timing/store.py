@@ -66,10 +66,15 @@ def asks_burst(s, given):
 def write_cycle(s, times):
     """A cycle of packer, splitter, memory engine and the write channels' handshakes."""
     shows = shows_beat(s)
-    given = shows and s.wready and s.write_left > 0
+    goes_on = not shows or s.relayed < 2  # two beats may wait for their burst, and for DRAM
+    given = s.relayed > 0 and s.wready and s.write_left > 0
     granted = asks_burst(s, given)
     s.room = may_ask(s)
-    pack(s, not shows or given)
+    pack(s, goes_on)
+    if shows and goes_on:
+        s.relayed += 1
+    if given:
+        s.relayed -= 1
     s.answered += s.bvalid
     s.write_beats += given
     sample_writes(s, given)

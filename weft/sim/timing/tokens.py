@@ -27,34 +27,35 @@ def take_head(s, insns, own, module):
 def gate(s, module, valid, free):
     """A cycle of a module's gate. valid: an instruction is there; free: the module could begin it.
 
-    Returns (it takes its tokens, it begins)."""
+    Returns (it takes its tokens in the next cycle, it begins in the next cycle)."""
     me = s.modules[module]
-    if not valid or not free:
+    if not valid or not free or me.starts:
         return False, False
-    if not me.popped:
+    if not me.popped and not me.pops:
         pops = not (me.pop_prev and s.tokens[POP_PREV[module]].count == 0
                     or me.pop_next and s.tokens[POP_NEXT[module]].count == 0)
         return pops, False
-    begins = not (me.push_prev and s.tokens[PUSH_PREV[module]].reserved == TOKEN_QUEUE_DEPTH
+    starts = not (me.push_prev and s.tokens[PUSH_PREV[module]].reserved == TOKEN_QUEUE_DEPTH
                   or me.push_next and s.tokens[PUSH_NEXT[module]].reserved == TOKEN_QUEUE_DEPTH)
-    return False, begins
+    return False, starts
 
 
 @compiled
-def pass_gate(s, module, pops, begins):
-    """The tokens that move at the end of a cycle as an instruction passes the gate."""
+def pass_gate(s, module, pops, starts):
+    """The tokens that move at the end of a cycle as an instruction passes the gate. pops, starts: of `gate`."""
     me = s.modules[module]
-    if pops:
+    if me.pops:
         if me.pop_prev:
             take(s.tokens[POP_PREV[module]])
         if me.pop_next:
             take(s.tokens[POP_NEXT[module]])
+    begins = me.starts
     if begins:
         if me.push_prev:
             s.tokens[PUSH_PREV[module]].reserved += 1
         if me.push_next:
             s.tokens[PUSH_NEXT[module]].reserved += 1
-    me.popped = (me.popped or pops) and not begins
+    me.popped, me.pops, me.starts = (me.popped or me.pops) and not begins, pops, starts
 
 
 @compiled
