@@ -33,7 +33,7 @@ class Acc(wiring.Component):
     -------
     multiply_dst_*, alu_dst_*, alu_src_*: read ports, a cycle; which half's data is meant the reader knows. multiply_*, alu_*: write
     ports. *_halves: as `in_halves`. own_write: LOADs of ACC and ACC_8BIT, kinds being indices into `memories`; written a cycle later.
-    out_*: read port of OUT, which follows a cycle behind.
+    out_*: read port of OUT, which follows a cycle behind; `out_takes`, in the cycle after a read: out_data is that from the next cycle on.
     """
 
     def __init__(self, config, memories):
@@ -45,7 +45,7 @@ class Acc(wiring.Component):
         writes = {f"{port}_{name}": way for port in PORTS for name, way in
                   (("address", In(address)), ("halves", In(len(HALVES))), ("data", In(config.acc_bits).array(lanes)))}
         super().__init__({**reads, **writes, "own_write": In(write_signature(config)), "out_address": In(address),
-                          "out_enable": In(1), "out_data": Out(config.out_bits).array(lanes)})
+                          "out_enable": In(1), "out_takes": In(1), "out_data": Out(config.out_bits).array(lanes)})
 
     def elaborate(self, platform):
         m = Module()
@@ -54,9 +54,11 @@ class Acc(wiring.Component):
         for port in READS:
             for name, found in zip(HALVES, halves):
                 m.d.comb += [mine.eq(its) for mine, its in zip(getattr(self, f"{port}_{name}"), found[port.split("_")[1]])]
-        upper = Signal(name="out_upper", reset_less=True)
+        upper, was_upper = Signal(name="out_upper", reset_less=True), Signal(name="out_was_upper", reset_less=True)
         with m.If(self.out_enable):
-            m.d.sync += upper.eq(self.out_address[-1])
+            m.d.sync += was_upper.eq(self.out_address[-1])
+        with m.If(self.out_takes):
+            m.d.sync += upper.eq(was_upper)
         m.d.comb += [mine.eq(Mux(upper, high, low)) for mine, low, high in zip(self.out_data, *(half["out"] for half in halves))]
         return m
 
@@ -116,5 +118,7 @@ class Acc(wiring.Component):
                 found[which].append(read.data)
             read = out.read_port()
             m.d.comb += [read.addr.eq(self.out_address[:row]), read.en.eq(out_here)]
-            found["out"].append(read.data)
+            found["out"].append(Signal(config.out_bits, name=f"{name}_out_{lane}", reset_less=True))
+            with m.If(self.out_takes):
+                m.d.sync += found["out"][-1].eq(read.data)
         return found

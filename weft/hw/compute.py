@@ -54,7 +54,7 @@ class Compute(wiring.Component):
         super().__init__({
             "instructions": In(stream.Signature(INSTRUCTION_BITS)), "bases": Out(bases_signature()),
             "memory": Out(read_client(config)), "load_write": In(write_signature(config)),
-            "out_address": In(exact_log2(config.out_depth)), "out_enable": In(1),
+            "out_address": In(exact_log2(config.out_depth)), "out_enable": In(1), "out_takes": In(1),
             "out_data": Out(config.out_bits).array(config.batch * config.block_out),
             "from_load": Out(TokenSink), "to_load": Out(TokenSource),
             "from_store": Out(TokenSink), "to_store": Out(TokenSource), "clear": In(1),
@@ -130,7 +130,7 @@ class Compute(wiring.Component):
                          dma.write.signature.members]
         m.d.comb += [uops.write_address.eq(dma.write.address), uops.write_enable.eq(self._into(dma, Memory.UOP)),
                      uops.write_data.eq(dma.write.data[:32]),
-                     acc.out_address.eq(self.out_address), acc.out_enable.eq(self.out_enable)]
+                     acc.out_address.eq(self.out_address), acc.out_enable.eq(self.out_enable), acc.out_takes.eq(self.out_takes)]
         m.d.comb += [mine.eq(its) for mine, its in zip(self.out_data, acc.out_data)]
         for name, unit in (("multiply", multiply), ("alu", alu)):
             m.d.comb += [getattr(uops, f"{name}_address").eq(unit.uop_address), getattr(uops, f"{name}_enable").eq(unit.uop_enable),

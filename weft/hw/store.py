@@ -24,7 +24,8 @@ class Packer(wiring.Component):
 
     Members
     -------
-    begin: a command stands in `command`; only while `ready`. address, enable, data: read port of OUT, one cycle.
+    begin: a command stands in `command`; only while `ready`. address, enable, takes, data: read port of OUT, two
+    cycles: `takes` in the cycle between, and data stays.
     beats: stream of `write_beat`.
     """
 
@@ -32,7 +33,7 @@ class Packer(wiring.Component):
         self.config = config
         self.shape = Shape(config, Memory.OUT)
         super().__init__({"begin": In(1), "command": In(command), "ready": Out(1),
-                          "address": Out(exact_log2(config.out_depth)), "enable": Out(1),
+                          "address": Out(exact_log2(config.out_depth)), "enable": Out(1), "takes": Out(1),
                           "data": In(config.out_bits).array(config.batch * config.block_out),
                           "beats": Out(stream.Signature(write_beat(config)))})
 
@@ -51,14 +52,15 @@ class Packer(wiring.Component):
         got, full = Signal(), Signal()
         got_at, full_at = ([Signal.like(s, reset_less=True, name=f"{stage}_{s.name}") for s in (part, slot, last_x)] for stage in ("got", "full"))
         complete = Signal(reset_less=True)  # the beat, with the element that stage 3 has
-        element = Signal(self.config.out_bits * len(self.data), reset_less=True)
+        element = Cat(*self.data)
         m.d.comb += [moves.eq(~full | self.beats.ready | ~self.beats.valid), step.eq(read & (~got | moves)),
-                     last_part.eq(part == shape.parts - 1), self.address.eq(address), self.enable.eq(step), self.ready.eq(~read)]
+                     last_part.eq(part == shape.parts - 1), self.address.eq(address), self.enable.eq(step),
+                     self.takes.eq(moves & got), self.ready.eq(~read)]
         with m.If(moves):
             m.d.sync += [full.eq(got), got.eq(0)]
             with m.If(got):
                 m.d.sync += complete.eq(got_at[2] | (got_at[1] == shape.slots - 1))
-                m.d.sync += [element.eq(Cat(*self.data)), *(mine.eq(its) for mine, its in zip(full_at, got_at))]
+                m.d.sync += [mine.eq(its) for mine, its in zip(full_at, got_at)]
         with m.If(step):
             m.d.sync += [got.eq(1), *(mine.eq(its) for mine, its in zip(got_at, (part, slot, last_x))), part.eq(part + 1)]
             with m.If(last_part):
@@ -104,7 +106,7 @@ class Store(wiring.Component):
         super().__init__({
             "instructions": In(stream.Signature(INSTRUCTION_BITS)), "bases": Out(bases_signature()),
             "bursts": Out(stream.Signature(burst_layout(config))), "beats": Out(stream.Signature(write_beat(config))),
-            "done": In(1), "out_address": Out(exact_log2(config.out_depth)), "out_enable": Out(1),
+            "done": In(1), "out_address": Out(exact_log2(config.out_depth)), "out_enable": Out(1), "out_takes": Out(1),
             "out_data": In(config.out_bits).array(config.batch * config.block_out),
             "from_compute": Out(TokenSink), "to_compute": Out(TokenSource), "clear": In(1),
             "trace": Out(trace_module), "waits_prev": Out(1), "full": Out(1), "busy": Out(1), "illegal": Out(1)})
@@ -126,7 +128,7 @@ class Store(wiring.Component):
         fill_command(m, walker.command, config, (Memory.OUT,), word, named_bases(self.bases))
         m.d.comb += [getattr(packer.command, name).eq(getattr(walker.command, name)) for name in COMMAND]
         m.d.comb += [walker.begin.eq(gate.start & legal), packer.begin.eq(gate.start & legal),
-                     self.out_address.eq(packer.address), self.out_enable.eq(packer.enable)]
+                     self.out_address.eq(packer.address), self.out_enable.eq(packer.enable), self.out_takes.eq(packer.takes)]
         m.d.comb += [its.eq(mine) for its, mine in zip(packer.data, self.out_data)]
         wiring.connect(m, walker.rows, splitter.rows)
         wiring.connect(m, packer.beats, wiring.flipped(self.beats))

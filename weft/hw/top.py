@@ -57,7 +57,8 @@ class Accelerator(wiring.Component):
         wiring.connect(m, load.write, compute.load_write)
         wiring.connect(m, store.bursts, write.bursts)
         wiring.connect(m, store.beats, write.beats)
-        m.d.comb += [store.done.eq(write.done), compute.out_address.eq(store.out_address), compute.out_enable.eq(store.out_enable)]
+        m.d.comb += [store.done.eq(write.done), compute.out_address.eq(store.out_address), compute.out_enable.eq(store.out_enable),
+                     compute.out_takes.eq(store.out_takes)]
         m.d.comb += [its.eq(mine) for its, mine in zip(store.out_data, compute.out_data)]
         clear = self._clear(m, registers, control, fetch)
         for name, unit in units.items():
