@@ -1,13 +1,21 @@
-"""The requantisation datapath against weft.isa.requantise, for every kind of lane a program could hold."""
+"""The lane of requantisation, products and shifts against weft.isa, for any parameters that QNT could hold."""
+
+from collections import deque
 
 import numpy as np
-from amaranth import Module
+from amaranth import Cat, Elaboratable, Module, Signal
 
 from tests.hw.bench import run_bench
-from weft.hw.requant import KEPT, LATENCY, RequantChannel, RequantLane
-from weft.isa import requantise
+from tests.hw.test_alu import cases as slow_cases
+from weft.hw.parameters import STAGES, Parameters
+from weft.hw.requant import FIELDS, LATENCY, LongLane
+from weft.isa import Config, requantise
 from weft.isa.quantise import QNT_LANE, unpack_lanes
 
+CONFIG = Config(name="lane", block_in=1, block_out=1, bus_bits=128,
+                inp_buffer=1 << 10, wgt_buffer=1 << 10, acc_buffer=1 << 12, qnt_buffer=1 << 14)
+"""An element of QNT is a lane, and a beat."""
+FIRST = STAGES.index(0)
 EDGES = np.array([0, 1, 2, 3, -1, -2, -3, 127, -128, 1 << 17, (1 << 17) - 1, -(1 << 17), 2**31 - 1, -2**31], np.int64)
 
 
@@ -25,27 +33,70 @@ def cases(rng, count):
     return x, words.view(QNT_LANE).reshape(-1)
 
 
-def test_any_lane():
-    x, lanes = cases(np.random.default_rng(7), 2500)
-    expected = requantise(x, **unpack_lanes(lanes))
-    m = Module()
-    m.submodules.channel = channel = RequantChannel()
-    m.submodules.lane = lane = RequantLane()
-    m.d.comb += [channel.enables.eq(-1), lane.enables.eq(-1), lane.late_multiplier.eq(channel.late_multiplier)]
-    m.d.comb += [getattr(lane, f"control_{stage}").eq(getattr(channel, f"control_{stage}")) for stage in KEPT]
-    words = lanes.view(np.uint32).reshape(-1, 4)
+class Stages(Elaboratable):
+    """Parameters and a lane, with the stages that steps are in; `requants` and `slow` begin one in `read`."""
 
-    async def bench(ctx):
-        results = []
-        for index in range(len(x) + LATENCY):
-            if index < len(x):
-                ctx.set(lane.x, int(x[index]))
-                ctx.set(lane.bias, int(lanes["bias"][index]))
-                ctx.set(channel.multiplier, int(words[index, 1]) & 0x3FFFF)
-                ctx.set(channel.control.as_value(), int(words[index, 2]))
-            if index >= LATENCY:
-                results.append(ctx.get(lane.result))
+    def __init__(self):
+        self.requants, self.slow = Signal(), Signal()
+        self.parameters, self.lane = Parameters(CONFIG, kind=3), LongLane()
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.parameters, m.submodules.lane = parameters, lane = self.parameters, self.lane
+        stages = {}
+        for name, begins in (("requants", self.requants), ("slows", self.slow)):
+            later = Signal(len(STAGES) - 1, name=name)
+            m.d.sync += later.eq(Cat(begins, later))
+            stages[name] = Cat(begins, later)
+            m.d.comb += getattr(lane, name).eq(stages[name][FIRST:])
+        m.d.comb += [parameters.enables.eq(stages["requants"]), parameters.none.eq(stages["slows"][1]),
+                     lane.enables.eq(lane.requants | lane.slows)]
+        m.d.comb += [getattr(lane, name).eq(getattr(parameters.channel_0, name)) for name in FIELDS]
+        return m
+
+    async def fill(self, ctx, lanes):
+        write = self.parameters.write
+        ctx.set(write.into, 1 << 3)
+        ctx.set(write.reached, 1)
+        for address, lane in enumerate(lanes):
+            ctx.set(write.address, address)
+            ctx.set(write.data, int.from_bytes(lane.tobytes(), "little"))
             await ctx.tick()
-        assert np.array_equal(results, expected)
+        ctx.set(write.into, 0)
 
-    run_bench(m, bench)
+    async def results(self, ctx, steps):
+        """What becomes of `steps`, (kind, index of the parameters, x, y), one a cycle: (quantised, result) of each.
+        None is no step."""
+        lane, operands, seen = self.lane, deque([(None, 0, 0, 0)] * FIRST), []
+        for cycle in range(len(steps) + FIRST + LATENCY):
+            step = steps[cycle] if cycle < len(steps) and steps[cycle] else (None, 0, 0, 0)
+            kind, index, *_ = step
+            ctx.set(self.requants, kind == "requant")
+            ctx.set(self.slow, kind in ("mul", "shr"))
+            ctx.set(self.parameters.index, index)
+            operands.append(step)
+            kind, _, x, y = operands.popleft()
+            for port, value in ((lane.x, x), (lane.y, y), (lane.multiplies, kind == "mul"), (lane.shifts, kind == "shr")):
+                ctx.set(port, value)
+            if cycle >= FIRST + LATENCY:
+                seen.append((ctx.get(lane.quantised), ctx.get(lane.result)))
+            await ctx.tick()
+        return seen
+
+
+def test_any_step_in_any_order():
+    rng = np.random.default_rng(7)
+    x, lanes = cases(rng, CONFIG.qnt_depth)
+    quantised = requantise(x, **unpack_lanes(lanes)).tolist()
+    steps = [(("requant", index, int(x[index]), 0), (quantised[index], 0)) for index in range(len(x))]
+    steps += [((name, 0, a, b), (0, result)) for name in ("mul", "shr") for a, b, result in slow_cases(name)]
+    steps += [(None, (0, 0))] * 100
+    steps = [steps[index] for index in rng.permutation(len(steps))]
+    stages = Stages()
+
+    async def run(ctx):
+        await stages.fill(ctx, lanes)
+        for (step, expected), seen in zip(steps, await stages.results(ctx, [step for step, _ in steps]), strict=True):
+            assert seen == expected, step
+
+    run_bench(stages, run)

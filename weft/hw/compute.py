@@ -7,10 +7,10 @@ reads or overwrites are not on their way. Those of an engine wait in order; the 
 engines that use what it uses are done (in_flight.py), and its engine can take it. It ends when it is done and all older ones
 have ended.
 
-    cycle  b - 2   its tokens are taken
+    cycle  b - 1   its tokens are taken
            b       it begins: the trace's start; it waits from b + 1 on
            s >= b + 4  its engine takes it
-           s + 1   the first step is issued; GEMM writes in the tenth cycle after a step's issue, ALU in the eighth, what takes it longer
+           s + 1   the first step is issued; GEMM writes in the eleventh cycle after a step's issue, ALU in the eighth, what takes it longer
                    in the 15th; a LOAD's first row is asked for
            d - 1   its last write
            d       it is done, and those that wait for it are taken from d + 2 on
@@ -135,10 +135,10 @@ class Compute(wiring.Component):
         for name, unit in (("multiply", multiply), ("alu", alu)):
             m.d.comb += [getattr(uops, f"{name}_address").eq(unit.uop_address), getattr(uops, f"{name}_enable").eq(unit.uop_enable),
                          unit.uop.eq(getattr(uops, f"{name}_data")), getattr(acc, f"{name}_address").eq(unit.write_address),
-                         getattr(acc, f"{name}_enable").eq(unit.write_enable)]
+                         getattr(acc, f"{name}_halves").eq(unit.write_halves)]
             m.d.comb += [its.eq(mine) for its, mine in zip(getattr(acc, f"{name}_data"), unit.write_data)]
         for port, unit, name in (("multiply_dst", multiply, "acc"), ("alu_dst", alu, "dst"), ("alu_src", alu, "src")):
-            m.d.comb += [getattr(acc, f"{port}_{which}").eq(getattr(unit, f"{name}_{which}")) for which in ("address", "enable")]
+            m.d.comb += [getattr(acc, f"{port}_{which}").eq(getattr(unit, f"{name}_{which}")) for which in ("address", "halves")]
             for half in HALVES:
                 m.d.comb += [mine.eq(its) for mine, its in zip(getattr(unit, f"{name}_{half}"), getattr(acc, f"{port}_{half}"))]
 

@@ -15,30 +15,29 @@ An operation of one cycle may use what the one before it has made (fresh.py). Th
 step waits while a long one would write after it, or too late for what it reads.
 """
 
-from amaranth import Cat, Module, Mux, Signal, signed
+from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from weft.isa import ALU_BY_NAME, Memory
-from weft.isa.config import QNT_LANE_BYTES
 
-from .alu import AluLane, SlowLane
-from .dma import Shape, write_signature
+from .acc import in_halves
+from .alu import SLOW, AluLane
+from .dma import write_signature
 from .extend import sign_extended
 from .fresh import Fresh, again
 from .in_flight import DONE
 from .layouts import micro_op
 from .loops import Loops, index_layout
-from .requant import KEPT, LATENCY, RequantChannel, RequantLane
-from .scratchpad import Scratchpad
+from .parameters import Parameters
+from .requant import FIELDS, LATENCY, LongLane, register
 from .steps import ALU_STEP, ENTRY_BITS, HEAD
 from .tables import Tables
-from .writing import bits_of, enables
 
 LONG_STAGES = ("operate", *(f"long_{stage}" for stage in range(1, LATENCY)))  # those that requantisation works in
 STAGES = ("fetched", *LONG_STAGES, "write")  # behind `read`; a short step goes from `operate` to `write`
-QNT_WORDS = 3  # of the four words of a lane; the last is reserved
+FIRST = 2  # stages from `read` to the first of LONG_STAGES
 
 
 class Elementwise(wiring.Component):
@@ -53,9 +52,9 @@ class Elementwise(wiring.Component):
             "begin": In(1), "word": In(128), "head": In(HEAD), "index": In(ENTRY_BITS), "ready": Out(1), "issuing": Out(1),
             "first_uop": Out(exact_log2(config.uop_depth) + 1), "last_uop": Out(exact_log2(config.uop_depth) + 1),
             "uop_address": Out(exact_log2(config.uop_depth)), "uop_enable": Out(1), "uop": In(32),
-            "own_write": In(write_signature(config)), "dst_address": Out(acc), "dst_enable": Out(1), "src_address": Out(acc),
-            "src_enable": Out(1), **{f"{port}_{half}": In(data).array(lanes) for port in ("dst", "src") for half in ("lower", "upper")},
-            "write_address": Out(acc), "write_enable": Out(1), "write_data": Out(data).array(lanes),
+            "own_write": In(write_signature(config)), "dst_address": Out(acc), "dst_halves": Out(2), "src_address": Out(acc),
+            "src_halves": Out(2), **{f"{port}_{half}": In(data).array(lanes) for port in ("dst", "src") for half in ("lower", "upper")},
+            "write_address": Out(acc), "write_enable": Out(1), "write_halves": Out(2), "write_data": Out(data).array(lanes),
             "done": Out(DONE), "stepped": Out(1), "strays": Out(1)})
 
     def elaborate(self, platform):
@@ -85,6 +84,8 @@ class Elementwise(wiring.Component):
             m.d.sync += [after.eq(before) for before, after in zip([issue, *early.values()], early.values())]
             m.d.sync += [uop.eq(self.uop), given.eq(loops.offsets), offsets.eq(given), weighed.eq(found), indices.eq(weighed)]
             m.d.sync += [getattr(found, name).eq(getattr(uop, name) + getattr(offsets, name)) for name in ("dst", "src")]
+            m.d.sync += [getattr(self, f"{name}_halves").eq(in_halves(getattr(early["weigh"], f"reads_{name}"),
+                                                                      getattr(weighed, name)[:len(self.dst_address)])) for name in ("dst", "src")]
         read = early["read"]
         step = {name: Signal(ALU_STEP, name=f"{name}_step") for name in STAGES}
         dst = {name: Signal(exact_log2(config.acc_depth), name=f"{name}_dst", reset_less=True) for name in STAGES}
@@ -94,8 +95,10 @@ class Elementwise(wiring.Component):
         with m.If(~step["operate"].long):  # only long steps go on
             m.d.sync += step["long_1"].eq(0)
         last = LONG_STAGES[-1]
-        m.d.sync += [step["write"].eq(Mux(step[last].valid, step[last], Mux(step["operate"].long, 0, step["operate"]))),
-                     dst["write"].eq(Mux(step[last].valid, dst[last], dst["operate"]))]
+        writes, written = Signal(ALU_STEP, name="writes"), Signal.like(dst["write"], name="written_dst")
+        m.d.comb += [writes.eq(Mux(step[last].valid, step[last], Mux(step["operate"].long, 0, step["operate"]))),
+                     written.eq(Mux(step[last].valid, dst[last], dst["operate"]))]
+        m.d.sync += [step["write"].eq(writes), dst["write"].eq(written), self.write_halves.eq(in_halves(writes.valid, written))]
         ahead = [(early["weigh"], weighed.dst), (read, indices.dst), *((step[name], dst[name]) for name in STAGES[:-1])]
         m.d.comb += stall.eq(self._waits(m, early, found, ahead, stall))
         self._read(m, read, indices)
@@ -130,95 +133,75 @@ class Elementwise(wiring.Component):
         """Reads ACC, also while the step waits: the last time is what counts."""
         strays = Signal()
         m.d.comb += [
-            self.dst_address.eq(indices.dst), self.dst_enable.eq(read.reads_dst), self.src_address.eq(indices.src),
-            self.src_enable.eq(read.reads_src), self.strays.eq(strays)]
+            self.dst_address.eq(indices.dst), self.src_address.eq(indices.src), self.strays.eq(strays)]
         m.d.sync += strays.eq(read.confined & (read.valid & (indices.dst[-1] != read.upper) | read.reads_src & (self.src_address[-1] != read.upper)))
 
-    def _operands(self, m, step, dst, stall, results, written):
-        """What `dst` and `src` are in ACC, for `operate`."""
+    def _operands(self, m, read, step, dst, stall, results, written):
+        """What `dst` and `src` are in ACC, or what is given as the latter, for `operate`."""
         ahead = [(step[name], dst[name]) for name in ("fetched", "operate", "write")]
-        operands = []
+        fetched, imm, operands = step["fetched"], register("imm", self.config.acc_bits), {}
         for port in ("dst", "src"):
             m.submodules[port] = fresh = Fresh(self.config, self.lanes)
             address = getattr(self, f"{port}_address")
-            m.d.comb += [fresh.enable.eq(getattr(self, f"{port}_enable") & ~stall), fresh.upper.eq(address[-1]), fresh.again.eq(again(address, ahead))]
+            m.d.comb += [fresh.enable.eq(getattr(read, f"reads_{port}") & ~stall), fresh.upper.eq(address[-1]), fresh.again.eq(again(address, ahead))]
             for mine, its in ((fresh.lower_data, getattr(self, f"{port}_lower")), (fresh.upper_data, getattr(self, f"{port}_upper")),
                               (fresh.result, results), (fresh.written, written)):
                 m.d.comb += [word.eq(value) for word, value in zip(mine, its)]
-            operands.append([Mux(fresh.nearest, result, value).as_signed() for result, value in zip(results, fresh.data)])
-        return operands
+            operands[port] = [Mux(fresh.nearest, result, value) for result, value in zip(results, fresh.data)]
+        m.d.comb += fresh.nothing.eq(fetched.use_imm)
+        m.d.sync += imm.eq(Mux(fetched.use_imm, sign_extended(fetched.imm, self.config.acc_bits), 0))
+        return operands["dst"], [operand | imm for operand in operands["src"]]
 
     def _lanes(self, m, read, indices, stall, step, dst):
-        """The operations of every lane, and what is written."""
-        config, alu, done = self.config, step["operate"], step["write"]
+        """The operations of every lane, and what is written: of all that could be, there is one, and the others are 0."""
+        config, fetched = self.config, step["fetched"]
         m.submodules.tables = tables = Tables(config, self.memories.index(Memory.LUT))
-        results, written = ([Signal(signed(config.acc_bits), name=f"{name}_{lane}", reset_less=True) for lane in range(self.lanes)]
+        m.submodules.parameters = parameters = Parameters(config, self.memories.index(Memory.QNT))
+        results, written = ([register(f"{name}_{lane}", config.acc_bits) for lane in range(self.lanes)]
                             for name in ("result", "written"))
-        changed, other = self._operands(m, step, dst, stall, results, written)
-        parameters = self._parameters(m, read, indices, stall, step)
-        channels = [self._channel(m, words, step, channel) for channel, words in enumerate(parameters)]
-        self._tables(m, tables, read, indices, step, changed)
-        imm = Signal(signed(config.acc_bits))
-        m.d.comb += imm.eq(sign_extended(alu.imm, config.acc_bits))
-        for lane, x in enumerate(changed):
+        goes_on = read.long & ~stall
+        looks_up, slows, requants = (self._stages(m, name, goes_on & which) for name, which in
+                                     (("lut", read.lut), ("slow", read.slow), ("requant", ~read.lut & ~read.slow)))
+        long = self._stages(m, "long_but_lut", goes_on & ~read.lut)
+        is_op = {name: Signal(name=f"is_{name}") for name in ("add", "max", "mul", "shr")}
+        m.d.sync += [bit.eq((fetched.op == ALU_BY_NAME[name].code) & (slows[1] if name in SLOW else 1))
+                     for name, bit in is_op.items()]
+        computes = Signal()  # in `operate`: a short step that does not clear
+        m.d.sync += computes.eq(fetched.valid & ~fetched.long & ~fetched.clear)
+        m.d.comb += [parameters.index.eq(indices.src), parameters.enables.eq(requants), parameters.none.eq(slows[1])]
+        wiring.connect(m, wiring.flipped(self.own_write), parameters.write)
+        changed, other = self._operands(m, read, step, dst, stall, results, written)
+        self._tables(m, tables, indices, looks_up, changed)
+        for lane, (x, y) in enumerate(zip(changed, other)):
             m.submodules[f"alu_{lane}"] = short = AluLane()
-            m.submodules[f"requant_{lane}"] = requant = RequantLane()
-            m.submodules[f"slow_{lane}"] = slow = SlowLane()
-            channel, y = channels[lane % config.block_out], Mux(alu.use_imm, imm, other[lane])
+            m.submodules[f"long_{lane}"] = slow = LongLane()
+            channel = getattr(parameters, f"channel_{lane % config.block_out}")
             m.d.comb += [
-                short.used.eq(alu.valid & ~alu.long), short.op.eq(alu.op), short.clear.eq(alu.clear), short.x.eq(x), short.y.eq(y),
-                slow.enables.eq(Cat(step[name].slow for name in LONG_STAGES)), slow.x.eq(x), slow.y.eq(y),
-                slow.multiplies.eq(step[LONG_STAGES[3]].op == ALU_BY_NAME["mul"].code),
-                requant.enables.eq(channel.enables), requant.x.eq(x), requant.bias.eq(parameters[lane % config.block_out][0]),
-                requant.late_multiplier.eq(channel.late_multiplier),
-            ]
-            m.d.comb += [getattr(requant, f"control_{stage}").eq(getattr(channel, f"control_{stage}")) for stage in KEPT]
-            with m.If(alu.valid & ~alu.long):
+                short.adds.eq(is_op["add"]), short.larger.eq(is_op["max"]), short.x.eq(x), short.y.eq(y),
+                slow.enables.eq(long[FIRST:]), slow.slows.eq(slows[FIRST:]), slow.requants.eq(requants[FIRST:]),
+                slow.multiplies.eq(is_op["mul"]), slow.shifts.eq(is_op["shr"]), slow.x.eq(x), slow.y.eq(y),
+                *(getattr(slow, name).eq(getattr(channel, name)) for name in FIELDS),
+                self.write_data[lane].eq(results[lane] | slow.result | sign_extended(slow.quantised, config.acc_bits)
+                                         | sign_extended(tables.result[lane], config.acc_bits))]
+            with m.If(computes):
                 m.d.sync += results[lane].eq(short.result)
-            with m.If(done.valid):
-                m.d.sync += written[lane].eq(results[lane])
-            with m.If(done.slow):
-                m.d.comb += self.write_data[lane].eq(slow.result)
-            with m.Elif(done.lut):
-                m.d.comb += self.write_data[lane].eq(sign_extended(tables.result[lane], config.acc_bits))
-            with m.Elif(done.long):
-                m.d.comb += self.write_data[lane].eq(sign_extended(requant.result, config.acc_bits))
             with m.Else():
-                m.d.comb += self.write_data[lane].eq(results[lane])
+                m.d.sync += results[lane].eq(0)
+            with m.If(step["write"].valid):
+                m.d.sync += written[lane].eq(results[lane])
 
-    def _parameters(self, m, read, indices, stall, step):
-        """The words of each channel's parameters, for `operate`."""
-        config = self.config
-        m.submodules.qnt = qnt = Scratchpad(config.block_out * QNT_WORDS, 32, config.qnt_depth, block=True)
-        m.d.comb += [qnt.read_address.eq(indices.src), qnt.read_enable.eq(read.valid & read.long & ~read.lut & ~read.slow & ~stall)]
-        self._fill_qnt(m, qnt)
-        words = [Signal(32, name=f"parameter_{index}", reset_less=True) for index in range(config.block_out * QNT_WORDS)]
-        with m.If(step["fetched"].long & ~step["fetched"].lut & ~step["fetched"].slow):
-            m.d.sync += [mine.eq(its) for mine, its in zip(words, qnt.read_data)]
-        return [words[channel * QNT_WORDS:(channel + 1) * QNT_WORDS] for channel in range(config.block_out)]
+    def _stages(self, m, name, reads):
+        """A bit a stage that such a step is in, from `read`, which it leaves, on."""
+        later = Signal(1 + LATENCY, name=f"{name}_stages")
+        m.d.sync += later.eq(Cat(reads, later))
+        return Cat(reads, later)
 
-    def _fill_qnt(self, m, qnt):
-        shape, kind = Shape(self.config, Memory.QNT), self.memories.index(Memory.QNT)
-        offsets = [lane * QNT_LANE_BYTES + word * 4 for lane in range(self.config.block_out) for word in range(QNT_WORDS)]
-        chosen = self.own_write.valid & (self.own_write.kind == kind)
-        m.d.comb += [qnt.write_address.eq(self.own_write.address),
-                     qnt.write_enable.eq(enables(chosen, self.own_write, shape, offsets))]
-        m.d.comb += [qnt.write_data[index].eq(bits_of(self.own_write, shape, offset, 32))
-                     for index, offset in enumerate(offsets)]
-
-    def _tables(self, m, tables, read, indices, step, changed):
+    def _tables(self, m, tables, indices, looks_up, changed):
         wiring.connect(m, wiring.flipped(self.own_write), tables.write)
-        asked, table = (Signal.like(tables.table, name=name, reset_less=True) for name in ("asked", "table"))
-        with m.If(read.lut):
+        asked, table = (register(name, tables.table.shape()) for name in ("asked", "table"))
+        with m.If(looks_up[0]):
             m.d.sync += asked.eq(indices.src)
-        with m.If(step["fetched"].lut):
+        with m.If(looks_up[1]):
             m.d.sync += table.eq(asked)
-        m.d.comb += [tables.enables.eq(Cat(step[name].lut for name in LONG_STAGES)), tables.table.eq(table)]
+        m.d.comb += [tables.enables.eq(looks_up[FIRST:]), tables.table.eq(table)]
         m.d.comb += [x.eq(element) for x, element in zip(tables.x, changed)]
-
-    def _channel(self, m, words, step, index):
-        m.submodules[f"channel_{index}"] = channel = RequantChannel()
-        _, multiplier, control = words
-        m.d.comb += [channel.enables.eq(Cat(step[name].long & ~step[name].lut & ~step[name].slow for name in LONG_STAGES)),
-                     channel.multiplier.eq(multiplier), channel.control.eq(control)]
-        return channel

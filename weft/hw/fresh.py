@@ -18,13 +18,13 @@ def again(address, ahead):
 
 class Fresh(wiring.Component):
     """Members: `enable` and `upper`, the half, in the cycle of a read, and `again`; a cycle later `lower` and `upper_data`, what the
-    halves of ACC read; then `data`, and in its place `result` where `nearest`. result: what the engine writes in this cycle;
-    written: the cycle before."""
+    halves of ACC read; then `data`, and in its place `result` where `nearest`. nothing: in that cycle: nothing was read, and
+    data is to be 0. result: what the engine writes in this cycle; written: the cycle before."""
 
     def __init__(self, config, lanes: int):
         self.lanes = lanes
         words = config.acc_bits
-        super().__init__({"enable": In(1), "upper": In(1), "again": In(AHEAD), "lower_data": In(words).array(lanes),
+        super().__init__({"enable": In(1), "upper": In(1), "again": In(AHEAD), "nothing": In(1), "lower_data": In(words).array(lanes),
                           "upper_data": In(words).array(lanes), "result": In(words).array(lanes), "written": In(words).array(lanes),
                           "data": Out(words).array(lanes), "nearest": Out(1)})
 
@@ -39,4 +39,6 @@ class Fresh(wiring.Component):
             m.d.sync += self.nearest.eq(nearest)
             for mine, low, high, result, written in zip(self.data, self.lower_data, self.upper_data, self.result, self.written):
                 m.d.sync += mine.eq(Mux(on_its_way, Mux(in_result, result, written), Mux(upper, high, low)))
+        with m.Elif(self.nothing):
+            m.d.sync += [self.nearest.eq(0), *(mine.eq(0) for mine in self.data)]
         return m

@@ -1,7 +1,7 @@
 """The GEMM core: every row of an INP element times every row of a WGT element, in one step; and the windows that DEPTHWISE
 multiplies in the place of INP's rows."""
 
-from amaranth import Cat, Const, Module, Mux, Signal, signed
+from amaranth import Cat, Const, Module, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
@@ -43,80 +43,83 @@ def max_taps(config) -> int:
     return min(MAX_TAPS, config.block_in)
 
 
-class Windows(wiring.Component):
-    """DEPTHWISE's operands: the last elements of INP of every lane, the newest at tap `taps` - 1 and 0 above it.
+class Operands(wiring.Component):
+    """The GEMM core's first operands, a register a lane: INP's row, the same in all; or DEPTHWISE's windows, the last elements of INP of
+    every lane, the newest at tap `taps` - 1 and 0 above it. A row takes a window's place: a window is filled before it is used.
 
     Members
     -------
-    prepare: the next cycle may slide a window of `taps`. used: `lanes` is wanted. slides: the element in `inp`, a register,
-    enters in this cycle, and `used` is set.
-    lanes: the window of lane b * block_out + o as words, from the oldest; it has seen this cycle's element.
+    prepare: the next cycle may slide windows of `taps`. enters: what is in `inp`, a register, enters in this cycle, as a row or,
+    with `slides`, as the newest element of each window.
+    lanes: the operand of lane b * block_out + o as words, a cycle later.
     """
 
     def __init__(self, config):
         self.config = config
-        self.words, self.bits = tap_words(config)
         words, bits = row_words(config)
-        super().__init__({"prepare": In(1), "used": In(1), "slides": In(1), "taps": In(TAP_BITS), "inp": In(bits).array(config.batch * words),
-                          "lanes": Out(self.bits).array(config.batch * config.block_out * self.words)})
+        super().__init__({"prepare": In(1), "enters": In(1), "slides": In(1), "taps": In(TAP_BITS), "inp": In(bits).array(config.batch * words),
+                          "lanes": Out(bits).array(config.batch * config.block_out * words)})
 
     def elaborate(self, platform):
         m = Module()
-        width, count = self.config.inp_bits, max_taps(self.config)
-        keeps, takes = ([Signal(self.bits, name=f"{name}_{word}", reset_less=True) for word in range(self.words)]
-                        for name in ("keeps", "takes"))  # masks: of the taps that take their neighbour's element, and the new one
-        newest = [self.taps == tap + 1 for tap in range(count)]
-        all_keeps = Cat(Cat(newest[tap + 1:]).any().replicate(width) for tap in range(count))
-        all_takes = Cat(is_newest.replicate(width) for is_newest in newest)
-        with m.If(self.prepare):
-            m.d.sync += [Cat(keeps).eq(all_keeps), Cat(takes).eq(all_takes)]
-        for b in range(self.config.batch):
-            for o, element in enumerate(row_lanes(self.config, self.inp, b)):
-                held = [Signal(self.bits, name=f"held_{b}_{o}_{word}", reset_less=True) for word in range(self.words)]
-                first = (b * self.config.block_out + o) * self.words
-                for word in range(self.words):
-                    now = self.lanes[first + word]
-                    above = held[word + 1][:width] if word + 1 < self.words else Const(0, width)
-                    moved = Cat(held[word][width:], above) & keeps[word] | element.replicate(self.bits // width) & takes[word]
-                    with m.If(self.used):
-                        m.d.comb += now.eq(Mux(self.slides, moved, held[word]))
+        config, (words, bits), (tap_count, tap_bits) = self.config, row_words(self.config), tap_words(self.config)
+        keeps, takes = self._masks(m, tap_count, tap_bits)
+        for b in range(config.batch):
+            row = self.inp[b * words:(b + 1) * words]
+            for o, element in enumerate(row_lanes(config, self.inp, b)):
+                first = (b * config.block_out + o) * words
+                held = [Signal(bits, name=f"held_{b}_{o}_{word}", reset_less=True) for word in range(words)]
+                m.d.comb += [its.eq(mine) for its, mine in zip(self.lanes[first:first + words], held)]
+                with m.If(self.enters):
                     with m.If(self.slides):
-                        m.d.sync += held[word].eq(now)
+                        above = [*(word[:config.inp_bits] for word in held[1:tap_count]), Const(0, config.inp_bits)]
+                        m.d.sync += [held[word].eq(Cat(held[word][config.inp_bits:tap_bits], above[word]) & keeps[word]
+                                                   | element.replicate(tap_bits // config.inp_bits) & takes[word]) for word in range(tap_count)]
+                        m.d.sync += [word.eq(0) for word in held[tap_count:]]
+                    with m.Else():
+                        m.d.sync += [mine.eq(its) for mine, its in zip(held, row)]
         return m
+
+    def _masks(self, m, words, bits):
+        """Of the taps that take their neighbour's element, and of the one that takes the new one; as words."""
+        width, count = self.config.inp_bits, max_taps(self.config)
+        keeps, takes = ([Signal(bits, name=f"{name}_{word}", reset_less=True) for word in range(words)] for name in ("keeps", "takes"))
+        newest = [self.taps == tap + 1 for tap in range(count)]
+        with m.If(self.prepare):
+            m.d.sync += [Cat(keeps).eq(Cat(Cat(newest[tap + 1:]).any().replicate(width) for tap in range(count))),
+                         Cat(takes).eq(Cat(is_newest.replicate(width) for is_newest in newest))]
+        return keeps, takes
 
 
 class DotProducts(wiring.Component):
-    """sums[b * block_out + o] = inp row b times wgt row o, or with `windowed` window b * block_out + o times wgt row o.
+    """sums[b * block_out + o] = operand b * block_out + o times wgt row o.
 
-    Operands, products, parts of sums and sums are registers, each of a cycle: multipliers of an FPGA have none of their own that synthesis
-    would use, and each takes half of a cycle there.
+    Factors, products, parts of sums and sums are registers, each of a cycle; the first two are those that an FPGA's multipliers have
+    inside.
 
     Members
     -------
-    takes: the operands are there. windowed: the first is a window. multiplies, adds, totals: what was taken a cycle, two,
-    three cycles before.
-    inp, wgt: elements as words, row by row. windows: as `lanes` of Windows. sums: four cycles after `takes`.
+    takes: the operands are there. multiplies, adds, totals: what was taken a cycle, two, three cycles before.
+    operands: as `lanes` of Operands. wgt: an element as words, row by row. sums: four cycles after `takes`.
     """
 
     def __init__(self, config):
         self.config = config
+        self.lanes = lanes = config.batch * config.block_out
         words, bits = row_words(config)
-        tap_count, tap_bits = tap_words(config)
-        super().__init__({"takes": In(1), "windowed": In(1), "multiplies": In(1), "adds": In(1), "totals": In(1), "inp": In(bits).array(config.batch * words),
-                          "windows": In(tap_bits).array(config.batch * config.block_out * tap_count),
-                          "wgt": In(bits).array(config.block_out * words),
-                          "sums": Out(signed(sum_bits(config))).array(config.batch * config.block_out)})
+        super().__init__({"takes": In(1), "multiplies": In(1), "adds": In(1), "totals": In(1), "operands": In(bits).array(lanes * words),
+                          "wgt": In(bits).array(config.block_out * words), "sums": Out(signed(sum_bits(config))).array(lanes)})
 
     def elaborate(self, platform):
         m = Module()
         config = self.config
         words, bits = row_words(config)
-        wgt = [Signal(bits, name=f"wgt_{index}", reset_less=True) for index in range(config.block_out * words)]
+        operands, wgt = ([Signal(bits, name=f"{name}_{index}", reset_less=True) for index in range(count * words)]
+                         for name, count in (("operand", self.lanes), ("wgt", config.block_out)))
         with m.If(self.takes):
-            m.d.sync += [mine.eq(its) for mine, its in zip(wgt, self.wgt)]
-        for lane in range(config.batch * config.block_out):
-            row = lane % config.block_out
-            factors = zip(word_lanes(config, self._operand(m, lane)), row_lanes(config, wgt, row))
+            m.d.sync += [mine.eq(its) for mine, its in (*zip(operands, self.operands), *zip(wgt, self.wgt))]
+        for lane in range(self.lanes):
+            factors = zip(row_lanes(config, operands, lane), row_lanes(config, wgt, lane % config.block_out))
             products = [Signal(signed(config.inp_bits + config.wgt_bits), name=f"product_{lane}_{index}", reset_less=True)
                         for index in range(config.block_in)]
             parts = [Signal(signed(sum_bits(config)), reset_less=True, name=f"part_{lane}_{index}") for index in range(0, config.block_in, TERMS)]
@@ -129,17 +132,6 @@ class DotProducts(wiring.Component):
                 m.d.sync += total.eq(balanced_sum(parts))
             m.d.comb += self.sums[lane].eq(total)
         return m
-
-    def _operand(self, m, lane):
-        """A lane's first operand, as words: its window, 0 above that, or the row of INP."""
-        (words, bits), (tap_count, _) = row_words(self.config), tap_words(self.config)
-        row = lane // self.config.block_out
-        operand = [Signal(bits, name=f"operand_{lane}_{index}", reset_less=True) for index in range(words)]
-        with m.If(self.takes):
-            m.d.sync += [mine.eq(its) for mine, its in zip(operand, self.inp[row * words:(row + 1) * words])]
-            with m.If(self.windowed):
-                m.d.sync += [word.eq(self.windows[lane * tap_count + index] if index < tap_count else 0) for index, word in enumerate(operand)]
-        return operand
 
 
 def word_lanes(config, words):

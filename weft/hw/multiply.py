@@ -5,7 +5,8 @@
     index    the loops' offsets are added
     operands INP is read
     fetched  its element is there; WGT is read
-    window   the element enters the window; WGT's is there
+    window   the element enters the operands, as a row or at the end of a window; WGT's is there
+    factor   both enter the multipliers
     product  the rows' products
     part     some of them are added; ACC is read
     sum      their sums; ACC's element is there, or what is on its way to it
@@ -22,9 +23,10 @@ from amaranth.utils import exact_log2
 
 from weft.isa import Memory
 
+from .acc import in_halves
 from .dma import Shape, write_signature
 from .fresh import Fresh, again
-from .gemm import DotProducts, Windows, row_words
+from .gemm import DotProducts, Operands, row_words
 from .in_flight import DONE
 from .layouts import micro_op
 from .load import LOAD_MEMORIES
@@ -33,7 +35,7 @@ from .scratchpad import Scratchpad
 from .steps import ENTRY_BITS, HEAD, STEP, WINDOW
 from .writing import fill_words
 
-STAGES = ("uop", "index", "operands", "fetched", "window", "product", "part", "sum", "add", "write")  # behind `issue`
+STAGES = ("uop", "index", "operands", "fetched", "window", "factor", "product", "part", "sum", "add", "write")  # behind `issue`
 WINDOW_STAGES = STAGES[:STAGES.index("window") + 1]
 DST_STAGES = STAGES[STAGES.index("operands"):]  # those that know where the step writes
 
@@ -52,8 +54,9 @@ class Multiply(wiring.Component):
             "begin": In(1), "word": In(128), "head": In(HEAD), "index": In(ENTRY_BITS), "ready": Out(1), "issuing": Out(1),
             "first_uop": Out(exact_log2(config.uop_depth) + 1), "last_uop": Out(exact_log2(config.uop_depth) + 1),
             "uop_address": Out(exact_log2(config.uop_depth)), "uop_enable": Out(1), "uop": In(32),
-            "load_write": In(write_signature(config)), "acc_address": Out(acc), "acc_enable": Out(1),
+            "load_write": In(write_signature(config)), "acc_address": Out(acc), "acc_halves": Out(2),
             "acc_lower": In(data).array(lanes), "acc_upper": In(data).array(lanes), "write_address": Out(acc), "write_enable": Out(1),
+            "write_halves": Out(2),
             "write_data": Out(data).array(lanes), "done": Out(DONE), "stepped": Out(1), "strays": Out(1)})
 
     def elaborate(self, platform):
@@ -82,8 +85,10 @@ class Multiply(wiring.Component):
         m.d.sync += [after.eq(before) for before, after in zip([indices.dst, *dst.values()], dst.values())]
         m.d.sync += strays.eq(step["operands"].valid & step["operands"].confined & (indices.dst[-1] != step["operands"].upper))
         m.d.comb += [self.acc_address.eq(dst["part"]), self.write_address.eq(dst["write"]), self.strays.eq(strays),
-                     self.acc_enable.eq(step["part"].valid), self.write_enable.eq(step["write"].valid),
+                     self.write_enable.eq(step["write"].valid),
                      self.stepped.eq(step["write"].valid), self.done.valid.eq(step["write"].last), self.done.index.eq(step["write"].index)]
+        m.d.sync += [self.acc_halves.eq(in_halves(step["product"].valid, dst["product"])),
+                     self.write_halves.eq(in_halves(step["add"].valid, dst["add"]))]
         self._accumulate(m, step, dst, self._sums(m, step, window, indices))
         return m
 
@@ -102,24 +107,26 @@ class Multiply(wiring.Component):
         m.submodules.inp = inp = Scratchpad(config.batch * words, bits, config.inp_depth)
         m.submodules.wgt = wgt = Scratchpad(config.block_out * words, bits, config.wgt_depth)
         m.submodules.dots = dots = DotProducts(config)
-        m.submodules.windows = windows = Windows(config)
+        m.submodules.operands = operands = Operands(config)
         for pad, memory in ((inp, Memory.INP), (wgt, Memory.WGT)):
             fill_words(m, pad, Shape(config, memory), LOAD_MEMORIES.index(memory), self.load_write)
-        reads, wgt_index = Signal(), Signal.like(indices.wgt, reset_less=True)
+        reads, comes, enters, wgt_index = Signal(), Signal(), Signal(), Signal.like(indices.wgt, reset_less=True)
         fetched = [Signal(bits, name=f"inp_{index}", reset_less=True) for index in range(config.batch * words)]
-        m.d.comb += reads.eq(Mux(window["operands"].used, window["operands"].slides, step["operands"].valid))
-        m.d.sync += wgt_index.eq(indices.wgt)
-        with m.If(Mux(window["fetched"].used, window["fetched"].slides, step["fetched"].valid)):
+        weights = [Signal(bits, name=f"wgt_{index}", reset_less=True) for index in range(config.block_out * words)]
+        m.d.comb += [signal.eq(Mux(window[stage].used, window[stage].slides, step[stage].valid))
+                     for signal, stage in ((reads, "operands"), (comes, "fetched"))]
+        m.d.sync += [wgt_index.eq(indices.wgt), enters.eq(comes)]
+        with m.If(comes):
             m.d.sync += [mine.eq(its) for mine, its in zip(fetched, inp.read_data)]
-        now = window["window"]
+        with m.If(step["window"].valid):
+            m.d.sync += [mine.eq(its) for mine, its in zip(weights, wgt.read_data)]
         m.d.comb += [
             inp.read_address.eq(indices.src), inp.read_enable.eq(reads), wgt.read_address.eq(wgt_index), wgt.read_enable.eq(step["fetched"].valid),
-            windows.used.eq(now.used), windows.slides.eq(now.slides), windows.taps.eq(window["fetched"].taps),
-            windows.prepare.eq(window["fetched"].slides), dots.takes.eq(step["window"].valid), dots.windowed.eq(now.used),
-            dots.multiplies.eq(step["product"].valid), dots.adds.eq(step["part"].valid),
-            dots.totals.eq(step["sum"].valid)]
-        m.d.comb += [mine.eq(its) for pair in (zip(dots.inp, fetched), zip(dots.wgt, wgt.read_data),
-                                               zip(windows.inp, fetched), zip(dots.windows, windows.lanes)) for mine, its in pair]
+            operands.enters.eq(enters), operands.slides.eq(window["window"].slides), operands.taps.eq(window["fetched"].taps),
+            operands.prepare.eq(window["fetched"].slides), dots.takes.eq(step["factor"].valid),
+            dots.multiplies.eq(step["product"].valid), dots.adds.eq(step["part"].valid), dots.totals.eq(step["sum"].valid)]
+        m.d.comb += [mine.eq(its) for pair in (zip(operands.inp, fetched), zip(dots.wgt, weights), zip(dots.operands, operands.lanes))
+                     for mine, its in pair]
         return dots.sums
 
     def _accumulate(self, m, step, dst, sums):

@@ -1,6 +1,6 @@
 """LUT: tables of 256 int8, one copy for each lane, so that all lanes look up at once."""
 
-from amaranth import Cat, Module, Signal
+from amaranth import Cat, Const, Module, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
@@ -15,7 +15,8 @@ ENTRY_BITS = 8
 
 
 class Tables(wiring.Component):
-    """result = entry `x` of table `table`, LATENCY cycles later: as long as requantisation takes, so that order is kept.
+    """result = entry `x` of table `table`, LATENCY cycles later: as long as requantisation takes, so that order is kept. It is 0
+    when none was looked up.
 
     Members
     -------
@@ -33,7 +34,7 @@ class Tables(wiring.Component):
         shape, beat_bits = Shape(self.config, Memory.LUT), exact_log2(self.config.bus_bits // ENTRY_BITS)
         chosen, table = Signal(), Signal.like(self.table, reset_less=True)
         row = Cat(self.write.part[:exact_log2(shape.parts)], self.write.address[:len(self.table)])
-        m.d.comb += chosen.eq(self.write.valid & (self.write.kind == self.kind))
+        m.d.comb += chosen.eq(self.write.into[self.kind])
         with m.If(self.enables[0]):
             m.d.sync += table.eq(self.table)
         for lane, (x, result) in enumerate(zip(self.x, self.result)):
@@ -50,9 +51,11 @@ class Tables(wiring.Component):
                 m.d.sync += entry.eq(asked)
             with m.If(self.enables[2]):
                 m.d.sync += [chosen_entry.eq(entry), *(mine.eq(its) for mine, its in zip(beat, words))]
-            for stage, before, after in zip(range(3, LATENCY), [Cat(beat).word_select(chosen_entry, ENTRY_BITS), *found], found):
+            for stage, before, after in zip(range(3, LATENCY), [Cat(beat) >> Cat(Const(0, 3), chosen_entry), *found], found):
                 with m.If(self.enables[stage]):
                     m.d.sync += after.eq(before)
+            with m.If(~self.enables[-1]):
+                m.d.sync += found[-1].eq(0)
             m.d.comb += result.eq(found[-1])
         return m
 

@@ -10,7 +10,7 @@ from .jit import compiled
 from .state import ALONE, ALU, COMPUTE, COMPUTES, ENGINES, ENTRIES, LOWER, MOVE, MULTIPLY, NEVER, PLACES, UPPER, WAITING
 
 DECODED = 7  # cycles from when an instruction leaves its queue until it may take its tokens
-MULTIPLY_TO_DONE = 11  # cycles from a step's issue: a cycle behind its write
+MULTIPLY_TO_DONE = 12  # cycles from a step's issue: a cycle behind its write
 MOVE_TO_DONE = 3  # from when the unpacker is through
 
 
