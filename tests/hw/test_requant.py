@@ -56,13 +56,13 @@ class Stages(Elaboratable):
 
     async def fill(self, ctx, lanes):
         write = self.parameters.write
-        ctx.set(write.valid, 1)
-        ctx.set(write.kind, 3)
+        ctx.set(write.into, 1 << 3)
+        ctx.set(write.reached, 1)
         for address, lane in enumerate(lanes):
             ctx.set(write.address, address)
             ctx.set(write.data, int.from_bytes(lane.tobytes(), "little"))
             await ctx.tick()
-        ctx.set(write.valid, 0)
+        ctx.set(write.into, 0)
 
     async def results(self, ctx, steps):
         """What becomes of `steps`, (kind, index of the parameters, x, y), one a cycle: (quantised, result) of each.

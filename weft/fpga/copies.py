@@ -17,26 +17,27 @@ def spread(module: dict, readers: int = READERS) -> int:
     """Changes `module`, of yosys's JSON, in place; returns how many registers were added."""
     cells, read_by = module["cells"], defaultdict(list)
     for name, cell in cells.items():
-        for pin, (bit, *_) in cell["connections"].items():
-            if isinstance(bit, int) and cell["port_directions"][pin] == "input":
-                read_by[bit].append((name, pin))
+        for pin, bits in cell["connections"].items():
+            if cell["port_directions"][pin] == "input" and not (cell["type"] == MULTIPLIER and pin.startswith("CE")):
+                for index, bit in enumerate(bits):
+                    read_by[bit].append((name, pin, index))
     last = max((bit for port in module["ports"].values() for bit in port["bits"]), default=1)
     last = max(last, *(bit for cell in cells.values() for bits in cell["connections"].values() for bit in bits if isinstance(bit, int)))
     added = 0
     for name in [name for name, cell in cells.items() if cell["type"] == FLIP_FLOP]:
         bit, = cells[name]["connections"]["Q"]
-        pins = sorted(((reader, pin) for reader, pin in read_by[bit] if cells[reader]["type"] != MULTIPLIER or not pin.startswith("CE")), key=_natural)
+        pins = sorted(read_by[bit], key=_natural)
         copies = -(-len(pins) // readers)
         for number in range(1, copies):
             last, added = last + 1, added + 1
             cells[f"{name}_copy_{number}"] = twin = copy.deepcopy(cells[name])
             twin["connections"]["Q"] = [last]
-            for reader, pin in pins[len(pins) * number // copies:len(pins) * (number + 1) // copies]:
-                cells[reader]["connections"][pin] = [last]
+            for reader, pin, index in pins[len(pins) * number // copies:len(pins) * (number + 1) // copies]:
+                cells[reader]["connections"][pin][index] = last
     return added
 
 
-def _natural(place: tuple[str, str]):
+def _natural(place: tuple[str, str, int]):
     """Names in the order of the numbers in them."""
-    name, pin = place
+    name, *pin = place
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)], pin

@@ -25,11 +25,12 @@ class _Netlist:
         self.cells, self.driver, self.readers = module["cells"], {}, defaultdict(set)
         self.ports = {bit for port in module["ports"].values() for bit in port["bits"]}
         for name, cell in self.cells.items():
-            for pin, (bit, *_) in cell["connections"].items():
-                if isinstance(bit, int) and cell["port_directions"][pin] == "output":
-                    self.driver[bit] = (name, pin)
-                elif isinstance(bit, int):
-                    self.readers[bit].add((name, pin))
+            for pin, bits in cell["connections"].items():
+                for bit in (bit for bit in bits if isinstance(bit, int)):
+                    if cell["port_directions"][pin] == "output":
+                        self.driver[bit] = (name, pin)
+                    else:
+                        self.readers[bit].add((name, pin))
 
     def read(self, name: str, pin: str, bit):
         """From now on, this pin of a cell reads another bit."""

@@ -67,7 +67,7 @@ class Acc(wiring.Component):
         config, write, lanes = self.config, self.own_write, range(self.lanes)
         wide, narrow = (Shape(config, kind) for kind in (Memory.ACC, Memory.ACC_8BIT))
         chosen = [Signal(name=f"loads_{memory.name.lower()}") for memory in (Memory.ACC, Memory.ACC_8BIT)]
-        m.d.comb += [signal.eq(write.valid & (write.kind == self.memories.index(memory)))
+        m.d.comb += [signal.eq(write.into[self.memories.index(memory)])
                      for signal, memory in zip(chosen, (Memory.ACC, Memory.ACC_8BIT))]
         valid, halves = Signal(name="loads"), Signal(len(HALVES), name="loads_halves")
         enable = Signal(self.lanes, name="loads_enable", reset_less=True)

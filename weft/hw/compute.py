@@ -7,7 +7,7 @@ reads or overwrites are not on their way. Those of an engine wait in order; the 
 engines that use what it uses are done (in_flight.py), and its engine can take it. It ends when it is done and all older ones
 have ended.
 
-    cycle  b - 2   its tokens are taken
+    cycle  b - 1   its tokens are taken
            b       it begins: the trace's start; it waits from b + 1 on
            s >= b + 4  its engine takes it
            s + 1   the first step is issued; GEMM writes in the eleventh cycle after a step's issue, ALU in the eighth, what takes it longer

@@ -52,7 +52,7 @@ class Parameters(wiring.Component):
         m.submodules[name] = memory = Scratchpad(len(channels), width, self.config.qnt_depth, block=True)
         shape, chosen = Shape(self.config, Memory.QNT), Signal()
         offsets = [channel * QNT_LANE_BYTES + offset for channel in channels]
-        m.d.comb += [chosen.eq(self.write.valid & (self.write.kind == self.kind)),
+        m.d.comb += [chosen.eq(self.write.into[self.kind]),
                      memory.write_address.eq(self.write.address),
                      memory.write_enable.eq(enables(chosen, self.write, shape, offsets)),
                      memory.read_address.eq(index), memory.read_enable.eq(self.enables[stage])]

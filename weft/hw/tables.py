@@ -34,7 +34,7 @@ class Tables(wiring.Component):
         shape, beat_bits = Shape(self.config, Memory.LUT), exact_log2(self.config.bus_bits // ENTRY_BITS)
         chosen, table = Signal(), Signal.like(self.table, reset_less=True)
         row = Cat(self.write.part[:exact_log2(shape.parts)], self.write.address[:len(self.table)])
-        m.d.comb += chosen.eq(self.write.valid & (self.write.kind == self.kind))
+        m.d.comb += chosen.eq(self.write.into[self.kind])
         with m.If(self.enables[0]):
             m.d.sync += table.eq(self.table)
         for lane, (x, result) in enumerate(zip(self.x, self.result)):

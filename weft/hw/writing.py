@@ -8,7 +8,7 @@ def fill_words(m, pad, shape, kind: int, write):
     word_bytes = pad.width // 8
     chosen = Signal(name=f"{shape.info.buffer}_chosen")
     offsets = [index * word_bytes for index in range(pad.words)]
-    m.d.comb += [chosen.eq(write.valid & (write.kind == kind)), pad.write_address.eq(write.address),
+    m.d.comb += [chosen.eq(write.into[kind]), pad.write_address.eq(write.address),
                  pad.write_enable.eq(enables(chosen, write, shape, offsets))]
     for index, offset in enumerate(offsets):
         m.d.comb += pad.write_data[index].eq(bits_of(write, shape, offset, pad.width))
@@ -18,7 +18,7 @@ def enables(chosen, write, shape, offsets):
     """A bit a word: does this write reach the word at that byte offset of the element?"""
     if shape.parts == 1:
         return chosen.replicate(len(offsets))
-    reached = [chosen & (write.every | (write.part == part)) for part in range(shape.parts)]
+    reached = [chosen & write.reached[part] for part in range(shape.parts)]
     return Cat(*(reached[offset // shape.beat_bytes] for offset in offsets))
 
 
