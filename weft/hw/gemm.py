@@ -84,10 +84,9 @@ class Operands(wiring.Component):
         """Of the taps that take their neighbour's element, and of the one that takes the new one; as words."""
         width, count = self.config.inp_bits, max_taps(self.config)
         keeps, takes = ([Signal(bits, name=f"{name}_{word}", reset_less=True) for word in range(words)] for name in ("keeps", "takes"))
-        newest = [self.taps == tap + 1 for tap in range(count)]
         with m.If(self.prepare):
-            m.d.sync += [Cat(keeps).eq(Cat(Cat(newest[tap + 1:]).any().replicate(width) for tap in range(count))),
-                         Cat(takes).eq(Cat(is_newest.replicate(width) for is_newest in newest))]
+            m.d.sync += [Cat(keeps).eq(Cat((self.taps > tap + 1).replicate(width) for tap in range(count))),
+                         Cat(takes).eq(Cat((self.taps == tap + 1).replicate(width) for tap in range(count)))]
         return keeps, takes
 
 
