@@ -68,9 +68,9 @@ def test_a_row_costs_a_cycle_an_element_that_enters(taps, stride):
 
 
 def test_rows_follow_without_a_gap():
-    """Rows of each of two micro-ops, twice: nothing but their windows' first elements is between them."""
+    """Rows of each of two micro-ops, twice: nothing but their windows' first elements is between them; and a cycle between instructions."""
     compute = [depthwise(3, 2, 4, rows, uop_end=2, src_factor_out=1, dst_factor_out=8, wgt_factor_out=1) for rows in (2, 1, 2)]
-    assert run(TINY, compute, ([0, 4], [0, 9], [0, 2])) == [rows * 2 * (3 + 3 * 2) for rows in (1, 2)]
+    assert run(TINY, compute, ([0, 4], [0, 9], [0, 2])) == [1 + rows * 2 * (3 + 3 * 2) for rows in (1, 2)]
 
 
 @pytest.mark.parametrize("config, seed", [(TINY, 1), (TWO_ROWS, 2)], ids=str)
@@ -88,7 +88,7 @@ def test_tables(config):
     """A step a cycle, whatever the table; padding is a table of zeros."""
     lut = {"alu_opcode": ALU_BY_NAME["lut"].code, "dst_factor_in": 1}
     compute = [Instruction(Opcode.ALU, {**lut, "uop_bgn": k, "uop_end": k + 1, "iter_out": 1, "iter_in": n})
-               for k, n in ((1, 9), (2, 20), (0, 9))]  # the latter two follow without a gap
+               for k, n in ((1, 9), (2, 20), (0, 9))]  # the latter two follow after a cycle
     compute.append(Instruction(Opcode.ALU, {"alu_opcode": ALU_BY_NAME["max"].code, "use_imm": 1, "imm": -7, "dst_factor_in": 1,
                                             "uop_end": 1, "iter_out": 1, "iter_in": ELEMENTS}))  # what the signs are
-    assert run(config, compute, ([0, 2, 12], [0, 1, 1], [0, 0, 0]))[:2] == [20, 9]
+    assert run(config, compute, ([0, 2, 12], [0, 1, 1], [0, 0, 0]))[:2] == [1 + 20, 1 + 9]
