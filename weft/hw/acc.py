@@ -31,7 +31,7 @@ class Acc(wiring.Component):
 
     Members
     -------
-    multiply_dst_*, alu_dst_*, alu_src_*: read ports, a cycle; which half's data is meant the reader knows. multiply_*, alu_*: write
+    multiply_dst_*, alu_dst_*, alu_src_*: read ports, two cycles; which half's data is meant the reader knows. multiply_*, alu_*: write
     ports. *_halves: as `in_halves`. own_write: LOADs of ACC and ACC_8BIT, kinds being indices into `memories`; written a cycle later.
     out_*: read port of OUT, which follows a cycle behind; `out_takes`, in the cycle after a read: out_data is that from the next cycle on.
     """
@@ -89,11 +89,13 @@ class Acc(wiring.Component):
         dst, write, written_address = (Signal(row, name=f"{name}_{which}") for which in ("dst", "write", "written"))
         m.d.comb += [dst.eq(Mux(here["alu_dst"], self.alu_dst_address, self.multiply_dst_address)[:row]),
                      write.eq(Mux(here["loads"], loads.address, Mux(here["alu"], self.alu_address, self.multiply_address))[:row])]
-        writes, out_here, was = Signal(name=f"{name}_writes"), Signal(name=f"{name}_out_here"), Signal(self.lanes, name=f"{name}_was", reset_less=True)
-        m.d.comb += [writes.eq(here["alu"] | here["multiply"]), out_here.eq(self.out_enable & (self.out_address[-1] == half))]
+        writes, was = Signal(name=f"{name}_writes"), Signal(self.lanes, name=f"{name}_was", reset_less=True)
+        m.d.comb += writes.eq(here["alu"] | here["multiply"])
         with m.If(writes | here["loads"]):
             m.d.sync += written_address.eq(write)
         reads = {"dst": (dst, here["alu_dst"] | here["multiply_dst"]), "src": (self.alu_src_address[:row], here["alu_src"])}
+        was_read = {which: Signal(name=f"{name}_{which}_was_read") for which in reads}
+        m.d.sync += [was_read[which].eq(enabled) for which, (_, enabled) in reads.items()]
         found = {"dst": [], "src": [], "out": []}
         for lane in range(self.lanes):
             m.submodules[f"{name}_acc_{lane}"] = acc = memory.Memory(shape=config.acc_bits, depth=config.acc_depth // 2, init=[])
@@ -115,9 +117,11 @@ class Acc(wiring.Component):
             for which, (address, enabled) in reads.items():
                 read = acc.read_port()
                 m.d.comb += [read.addr.eq(address), read.en.eq(enabled)]
-                found[which].append(read.data)
+                found[which].append(Signal(config.acc_bits, name=f"{name}_{which}_{lane}", reset_less=True))
+                with m.If(was_read[which]):
+                    m.d.sync += found[which][-1].eq(read.data)
             read = out.read_port()
-            m.d.comb += [read.addr.eq(self.out_address[:row]), read.en.eq(out_here)]
+            m.d.comb += [read.addr.eq(self.out_address[:row]), read.en.eq(self.out_enable)]
             found["out"].append(Signal(config.out_bits, name=f"{name}_out_{lane}", reset_less=True))
             with m.If(self.out_takes):
                 m.d.sync += found["out"][-1].eq(read.data)

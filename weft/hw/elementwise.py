@@ -6,7 +6,8 @@
     check    its indices are compared with those of the steps before it
     weigh    it is found out whether it must wait for one of them
     read     ACC and QNT are read; the step waits here if it must, and those behind it stand still
-    fetched  their elements are there, or what is on its way to ACC
+    got      their words are there
+    fetched  the elements are, or what is on its way to ACC
     operate  min, max, add; the others begin
     long_1.. requantisation, shifts and products go on, or a table is looked up
     write    the result goes to ACC
@@ -36,8 +37,8 @@ from .steps import ALU_STEP, ENTRY_BITS, HEAD
 from .tables import Tables
 
 LONG_STAGES = ("operate", *(f"long_{stage}" for stage in range(1, LATENCY)))  # those that requantisation works in
-STAGES = ("fetched", *LONG_STAGES, "write")  # behind `read`; a short step goes from `operate` to `write`
-FIRST = 2  # stages from `read` to the first of LONG_STAGES
+STAGES = ("got", "fetched", *LONG_STAGES, "write")  # behind `read`; a short step goes from `operate` to `write`
+FIRST = 3  # stages from `read` to the first of LONG_STAGES
 
 
 class Elementwise(wiring.Component):
@@ -89,7 +90,7 @@ class Elementwise(wiring.Component):
         read = early["read"]
         step = {name: Signal(ALU_STEP, name=f"{name}_step") for name in STAGES}
         dst = {name: Signal(exact_log2(config.acc_depth), name=f"{name}_dst", reset_less=True) for name in STAGES}
-        m.d.sync += [step["fetched"].eq(Mux(stall, 0, read)), dst["fetched"].eq(indices.dst)]
+        m.d.sync += [step["got"].eq(Mux(stall, 0, read)), dst["got"].eq(indices.dst)]
         for before, after in zip(STAGES[:-2], STAGES[1:-1]):
             m.d.sync += [step[after].eq(step[before]), dst[after].eq(dst[before])]
         with m.If(~step["operate"].long):  # only long steps go on
@@ -138,7 +139,7 @@ class Elementwise(wiring.Component):
 
     def _operands(self, m, read, step, dst, stall, results, written):
         """What `dst` and `src` are in ACC, or what is given as the latter, for `operate`."""
-        ahead = [(step[name], dst[name]) for name in ("fetched", "operate", "write")]
+        ahead = [(step[name], dst[name]) for name in ("got", "fetched", "operate", "write")]
         fetched, operands = step["fetched"], []
         for port in ("dst", "src"):
             m.submodules[port] = fresh = Fresh(self.config, self.lanes)
@@ -163,12 +164,12 @@ class Elementwise(wiring.Component):
         looks_up, slows, requants = (self._stages(m, name, goes_on & which) for name, which in
                                      (("lut", read.lut), ("slow", read.slow), ("requant", ~read.lut & ~read.slow)))
         long = self._stages(m, "long_but_lut", goes_on & ~read.lut)
-        is_op = {name: Signal(name=f"is_{name}") for name in ("add", "max", "mul", "shr")}
-        m.d.sync += [bit.eq((fetched.op == ALU_BY_NAME[name].code) & (slows[1] if name in SLOW else 1))
-                     for name, bit in is_op.items()]
+        is_op = {name: Signal(name=f"is_{name}") for name in ("add", "max", *SLOW)}  # of `operate`, and a slow one of the stage behind
+        m.d.sync += [bit.eq(slows[FIRST] & (step["operate"].op == ALU_BY_NAME[name].code) if name in SLOW else
+                            fetched.op == ALU_BY_NAME[name].code) for name, bit in is_op.items()]
         computes = Signal()  # in `operate`: a short step that does not clear
         m.d.sync += computes.eq(fetched.valid & ~fetched.long & ~fetched.clear)
-        m.d.comb += [parameters.index.eq(indices.src), parameters.enables.eq(requants), parameters.none.eq(slows[1])]
+        m.d.comb += [parameters.index.eq(indices.src), parameters.enables.eq(requants), parameters.none.eq(slows[FIRST])]
         wiring.connect(m, wiring.flipped(self.own_write), parameters.write)
         changed, other = self._operands(m, read, step, dst, stall, results, written)
         self._tables(m, tables, indices, looks_up, changed)
@@ -192,16 +193,15 @@ class Elementwise(wiring.Component):
 
     def _stages(self, m, name, reads):
         """A bit a stage that such a step is in, from `read`, which it leaves, on."""
-        later = Signal(1 + LATENCY, name=f"{name}_stages")
+        later = Signal(FIRST - 1 + LATENCY, name=f"{name}_stages")
         m.d.sync += later.eq(Cat(reads, later))
         return Cat(reads, later)
 
     def _tables(self, m, tables, indices, looks_up, changed):
         wiring.connect(m, wiring.flipped(self.own_write), tables.write)
-        asked, table = (register(name, tables.table.shape()) for name in ("asked", "table"))
-        with m.If(looks_up[0]):
-            m.d.sync += asked.eq(indices.src)
-        with m.If(looks_up[1]):
-            m.d.sync += table.eq(asked)
-        m.d.comb += [tables.enables.eq(looks_up[FIRST:]), tables.table.eq(table)]
+        asked = [indices.src, *(register(f"asked_{stage}", tables.table.shape()) for stage in range(FIRST))]
+        for stage, (before, after) in enumerate(zip(asked, asked[1:])):
+            with m.If(looks_up[stage]):
+                m.d.sync += after.eq(before)
+        m.d.comb += [tables.enables.eq(looks_up[FIRST:]), tables.table.eq(asked[-1])]
         m.d.comb += [x.eq(element) for x, element in zip(tables.x, changed)]

@@ -7,8 +7,8 @@
     fetched  its element is there; WGT is read
     window   the element enters the operands, as a row or at the end of a window; WGT's is there
     factor   both enter the multipliers
-    product  the rows' products
-    part     some of them are added; ACC is read
+    product  the rows' products; ACC is read
+    part     some of the products are added
     sum      their sums; ACC's element is there, or what is on its way to it
     add      the two are added
     write    the sum goes to ACC
@@ -84,10 +84,10 @@ class Multiply(wiring.Component):
         dst = {name: Signal(exact_log2(config.acc_depth), name=f"{name}_dst", reset_less=True) for name in DST_STAGES[1:]}
         m.d.sync += [after.eq(before) for before, after in zip([indices.dst, *dst.values()], dst.values())]
         m.d.sync += strays.eq(step["operands"].valid & step["operands"].confined & (indices.dst[-1] != step["operands"].upper))
-        m.d.comb += [self.acc_address.eq(dst["part"]), self.write_address.eq(dst["write"]), self.strays.eq(strays),
+        m.d.comb += [self.acc_address.eq(dst["product"]), self.write_address.eq(dst["write"]), self.strays.eq(strays),
                      self.write_enable.eq(step["write"].valid),
                      self.stepped.eq(step["write"].valid), self.done.valid.eq(step["write"].last), self.done.index.eq(step["write"].index)]
-        m.d.sync += [self.acc_halves.eq(in_halves(step["product"].valid, dst["product"])),
+        m.d.sync += [self.acc_halves.eq(in_halves(step["factor"].valid, dst["factor"])),
                      self.write_halves.eq(in_halves(step["add"].valid, dst["add"]))]
         self._accumulate(m, step, dst, self._sums(m, step, window, indices))
         return m
@@ -130,10 +130,10 @@ class Multiply(wiring.Component):
         return dots.sums
 
     def _accumulate(self, m, step, dst, sums):
-        """Stages from `part` on: ACC is read, added to, and written."""
+        """Stages from `product` on: ACC is read, added to, and written."""
         m.submodules.old = old = Fresh(self.config, self.lanes)
-        ahead = [(step[name], dst[name]) for name in ("sum", "add", "write")]
-        m.d.comb += [old.enable.eq(step["part"].valid), old.upper.eq(dst["part"][-1]), old.again.eq(again(dst["part"], ahead))]
+        ahead = [(step[name], dst[name]) for name in ("part", "sum", "add", "write")]
+        m.d.comb += [old.enable.eq(step["product"].valid), old.upper.eq(dst["product"][-1]), old.again.eq(again(dst["product"], ahead))]
         for lane, total in enumerate(sums):
             result, written = (Signal(self.config.acc_bits, name=f"{name}_{lane}", reset_less=True) for name in ("result", "written"))
             with m.If(step["add"].valid):

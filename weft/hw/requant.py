@@ -1,5 +1,6 @@
 """One lane of the operations that take stages: requantisation (weft.isa.quantise), products and shifts.
 
+    TAKE      the operands are there
     BIAS      the bias is added; what is to be multiplied by is chosen
     PRODUCTS  products of halves
     PRODUCT   their sum
@@ -20,7 +21,7 @@ from amaranth.lib.wiring import In, Out
 
 from weft.isa.quantise import HALF_AWAY, HALF_EVEN, MULTIPLIER_BITS
 
-BIAS, PRODUCTS, PRODUCT, EIGHTS, ONES, ROUND, MOVE, CLIP = STAGES = range(8)
+TAKE, BIAS, PRODUCTS, PRODUCT, EIGHTS, ONES, ROUND, MOVE, CLIP = STAGES = range(9)
 LATENCY = len(STAGES)  # cycles from operands and parameters to result
 HALF = 16  # bits of a factor: what multipliers of an FPGA take
 PRODUCT_BITS = 32 + MULTIPLIER_BITS
@@ -47,7 +48,7 @@ class LongLane(wiring.Component):
     Members
     -------
     requants, slows: a bit a stage that a step is in, which requantises, or else multiplies or shifts. enables: either.
-    x: at BIAS, and y, and whether the step `multiplies` or `shifts` by it. FIELDS: each at its stage; bias and multiplier
+    x, y: at TAKE. multiplies, shifts: at BIAS, whether the step does that with y. FIELDS: each at its stage; bias and multiplier
     must be 0 where nothing is requantised.
     """
 
@@ -60,9 +61,12 @@ class LongLane(wiring.Component):
         m = Module()
         total = register("total", signed(32))
         factor, high_factor = register("factor", signed(HALF + 2)), register("high_factor", HALF)
+        x, y = register("x", signed(32)), register("y", signed(32))
+        with m.If(self.enables[TAKE]):
+            m.d.sync += [x.eq(self.x), y.eq(self.y)]
         with m.If(self.enables[BIAS]):
-            m.d.sync += total.eq(self.x + self.bias)
-        slow_eights, vanishes = self._factors(m, factor, high_factor)
+            m.d.sync += total.eq(x + self.bias)
+        slow_eights, vanishes = self._factors(m, y, factor, high_factor)
         product = self._product(m, total, factor, high_factor, vanishes)
         eights = register("shift_eights", 3)
         with m.If(self.enables[PRODUCT]):
@@ -75,10 +79,9 @@ class LongLane(wiring.Component):
         self._clip(m, self._round(m, *self._by_ones(m, doubled, eights, by_eights)))
         return m
 
-    def _factors(self, m, factor, high_factor):
+    def _factors(self, m, y, factor, high_factor):
         """What `total` is multiplied by: `factor`, and `high_factor` 2**16 times. Returns what else a shift needs, there at
         PRODUCT: by how many eights its product goes to the right, and whether it `vanishes`, far to the left."""
-        y = self.y
         power = Const(1 << HALF, HALF + 1) >> y[:4]  # 2**(16 - y % 16), for a left shift by 16 - y % 16, or by 16 more
         near = self.shifts & (y[4] | ~y[31])
         by_sixteens, left, far = (register(name, width) for name, width in (("by_sixteens", 2), ("left", 1), ("far", 2)))
