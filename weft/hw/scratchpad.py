@@ -16,7 +16,7 @@ class Scratchpad(wiring.Component):
     """`words` memories of `width` bits that share addresses; each can be written alone. A read takes one cycle. block: an FPGA is
     to use block RAM, however small they are.
 
-    A read in the cycle of a write to the same address gives the old content.
+    Nobody may depend on what a read gives in the cycle of a write to the same address.
     """
 
     def __init__(self, words: int, width: int, depth: int, block: bool = False):

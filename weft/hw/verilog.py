@@ -15,6 +15,8 @@ from .top import Accelerator
 TOP = "accelerator"
 WAIVERS = Path(__file__).with_name("lint.vlt")
 """What Verilator's -Wall says of any Verilog that yosys writes; everything else is an error of ours."""
+FIXED_COLLISION = re.compile(r"(parameter \\COLLISION_X_MASK )1'0((?:(?!\n  end).)*?parameter \\CLK_ENABLE 1\n)", re.S)
+"""Of a port that reads at a clock edge: the old content, as Amaranth defines it."""
 PASSES = "proc\nopt_clean\nopt_dff\nopt_clean\nmemory_collect\n"
 """Registers with reset and enable as such, and not as logic before them: simulators skip what is not enabled."""
 
@@ -25,9 +27,19 @@ def to_rtlil(config: Config) -> str:
         return rtlil.convert(Accelerator(config), name=TOP, emit_src=False)
 
 
+def with_free_collisions(rtlil: str) -> str:
+    """The same, but where a memory reads the word that it writes in that cycle, it may give anything: what an FPGA's block RAM
+    does without more logic around it, and what nothing in the accelerator depends on."""
+    return FIXED_COLLISION.sub(r"\g<1>1'1\2", rtlil)
+
+
 def to_verilog(config: Config) -> str:
     """The accelerator of `config` as one Verilog file; its top module is `accelerator`."""
-    script = f"read_rtlil <<rtlil\n{to_rtlil(config)}\nrtlil\n{PASSES}" \
+    return verilog_of(to_rtlil(config))
+
+
+def verilog_of(rtlil: str) -> str:
+    script = f"read_rtlil <<rtlil\n{rtlil}\nrtlil\n{PASSES}" \
              "write_verilog -norename -noattr\n"
     yosys = find_yosys(lambda version: version >= (0, 40))
     return yosys.run(["-q", "-"], script, ignore_warnings=True)
