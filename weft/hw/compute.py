@@ -11,7 +11,7 @@ have ended.
            b       it begins: the trace's start; it waits from b + 1 on
            s >= b + 4  its engine takes it
            s + 1   the first step is issued; GEMM writes in the eleventh cycle after a step's issue, ALU in the ninth, what takes it longer
-                   in the 17th; a LOAD's first row is asked for
+                   in the 18th; a LOAD's first row is asked for
            d - 1   its last write
            d       it is done, and those that wait for it are taken from d + 2 on
            e > d   it ends: the trace's end; its tokens are pushed. One instruction a cycle.

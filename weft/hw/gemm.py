@@ -10,7 +10,7 @@ from weft.isa.table import MAX_TAPS
 
 from .loops import TAP_BITS
 
-TERMS = 4  # products that are added in a cycle
+TERMS = 2  # products that are added in the cycle after their own: a multiplier's register is slow to read
 WORD_BITS = 64  # widest word of INP and WGT memories
 
 

@@ -3,7 +3,8 @@
     TAKE      the operands are there
     BIAS      the bias is added; what is to be multiplied by is chosen
     PRODUCTS  products of halves
-    PRODUCT   their sum
+    CROSS     the sum of the upper ones
+    PRODUCT   the sum of all
     EIGHTS    shifted right by eights; from here on results of shifts and products are only carried along
     ONES      shifted right by ones
     ROUND     cut to a few bits, as the clip decides beyond, and rounded
@@ -21,7 +22,7 @@ from amaranth.lib.wiring import In, Out
 
 from weft.isa.quantise import HALF_AWAY, HALF_EVEN, MULTIPLIER_BITS
 
-TAKE, BIAS, PRODUCTS, PRODUCT, EIGHTS, ONES, ROUND, MOVE, CLIP = STAGES = range(9)
+TAKE, BIAS, PRODUCTS, CROSS, PRODUCT, EIGHTS, ONES, ROUND, MOVE, CLIP = STAGES = range(10)
 LATENCY = len(STAGES)  # cycles from operands and parameters to result
 HALF = 16  # bits of a factor: what multipliers of an FPGA take
 PRODUCT_BITS = 32 + MULTIPLIER_BITS
@@ -91,10 +92,14 @@ class LongLane(wiring.Component):
                          by_sixteens.eq(Cat(self.shifts & ~y[31] & ~y[4], self.shifts & ~y[31] & y[4])),
                          left.eq(self.shifts & y[31]),
                          far.eq(Cat((part ^ y[31].replicate(13)).any() for part in (y[5:18], y[18:31])))]
-        eights, vanishes, over = register("slow_eights", 3), register("vanishes", 1), Signal()
+        over, vanishes = Signal(), far.any() & left
         m.d.comb += over.eq(far.any() & by_sixteens.any())  # all eights: only the sign is left
-        with m.If(self.enables[PRODUCTS]):
-            m.d.sync += [eights.eq(Cat(over, by_sixteens | over.replicate(2))), vanishes.eq(far.any() & left)]
+        eights = Cat(over, by_sixteens | over.replicate(2))
+        for stage in (PRODUCTS, CROSS):
+            held = [register(f"slow_eights_{stage}", 3), register(f"vanishes_{stage}", 1)]
+            with m.If(self.enables[stage]):
+                m.d.sync += [held[0].eq(eights), held[1].eq(vanishes)]
+            eights, vanishes = held
         return eights, vanishes
 
     def _product(self, m, total, factor, high_factor, vanishes):
@@ -103,9 +108,11 @@ class LongLane(wiring.Component):
         with m.If(self.enables[PRODUCTS]):
             m.d.sync += [low.eq(total[:HALF] * factor), high.eq(total[HALF:].as_signed() * factor),
                          cross.eq(total[:HALF] * high_factor)]
-        upper = Cat((high[:HALF] + cross)[:HALF], high[HALF:]).as_signed()  # only 32 bits matter where `cross` is not 0
+        lower, upper = register("lower", low.shape()), register("upper", high.shape())
+        with m.If(self.enables[CROSS]):  # only 32 bits of the product matter where `cross` is not 0
+            m.d.sync += [lower.eq(low), upper.eq(Cat((high[:HALF] + cross)[:HALF], high[HALF:]))]
         with m.If(self.enables[PRODUCT]):
-            m.d.sync += product.eq(Mux(vanishes, 0, Cat(low[:HALF], (low[HALF:].as_signed() + upper)[:len(upper)])))
+            m.d.sync += product.eq(Mux(vanishes, 0, Cat(lower[:HALF], (lower[HALF:].as_signed() + upper)[:len(upper)])))
         return product
 
     def _by_eights(self, doubled, eights):

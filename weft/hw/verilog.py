@@ -21,10 +21,10 @@ PASSES = "proc\nopt_clean\nopt_dff\nopt_clean\nmemory_collect\n"
 """Registers with reset and enable as such, and not as logic before them: simulators skip what is not enabled."""
 
 
-def to_rtlil(config: Config) -> str:
-    """RTLIL of the accelerator."""
+def to_rtlil(config: Config, part=Accelerator) -> str:
+    """RTLIL of the accelerator, or of a component that is a part of it."""
     with _zero_contents_left_out():
-        return rtlil.convert(Accelerator(config), name=TOP, emit_src=False)
+        return rtlil.convert(part(config), name=TOP, emit_src=False)
 
 
 def with_free_collisions(rtlil: str) -> str:

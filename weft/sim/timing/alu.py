@@ -10,7 +10,7 @@ from .state import KEPT
 
 STAGES = 5
 TO_WRITE = 4
-LONG_TO_WRITE = 12
+LONG_TO_WRITE = 13
 TO_DONE = 1  # cycles from a write
 NONE = -1  # no element of ACC
 LONG_WAITS = KEPT  # cycles from where a long step leaves `read`, in which what must not overtake it waits there

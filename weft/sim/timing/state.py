@@ -18,7 +18,7 @@ PLACES = 8  # for them, an engine
 LOWER, UPPER, PARAMETERS = 1, 2, 4  # what instructions of different engines can meet in: halves of ACC, QNT and LUT
 REQUESTS = 1 << 10  # that DRAM has taken and not served; more than its `outstanding`
 STORE_ENDS = 8  # stores that wait for answers only
-KEPT = 12  # long steps that a later one may have to wait for, and times at which the pipeline stood still
+KEPT = 13  # long steps that a later one may have to wait for, and times at which the pipeline stood still
 LONG_AGO, NEVER = -(1 << 40), 1 << 60
 
 
