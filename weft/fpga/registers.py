@@ -125,19 +125,23 @@ def _take_product(netlist, name, enables) -> set[str]:
 
 
 def _take_words(netlist, name, enables) -> set[str]:
-    """Of a block RAM: one port writes and one reads, and a word that is wider than a port leaves by both."""
+    """Of a block RAM, of which port A writes and B reads; a word that is wider than a port leaves by both. nextpnr knows the timing of
+    two ports alike, so that A gets a register as well, though nothing leaves by it."""
     cell = netlist.cells[name]
     wide = any(int(cell["parameters"][f"DATA_WIDTH_{port}"], 2) > WIDTH for port in PORTS)
-    emptied = set()
-    for port in PORTS[1:] if wide else PORTS:
-        pins = [f"DO{way}{index}" for way in (PORTS if wide else port) for index in range(WIDTH)]
-        found = netlist.behind([cell["connections"][pin][0] for pin in pins if pin in cell["connections"]])
-        if found and [found[1][0]] == cell["connections"][f"CLK{port}"]:
-            _skip(netlist, name, pins)
-            cell["parameters"][f"REGMODE_{port}"] = "OUTREG"
-            cell["connections"][f"OCE{port}"] = [found[1][1]]
-            emptied |= found[0]
-    return emptied
+    pins = {port: [pin for index in range(WIDTH) if (pin := f"DO{port}{index}") in cell["connections"]] for port in PORTS}
+    if not wide and any(netlist.readers.get(cell["connections"][pin][0]) for pin in pins["A"]):
+        return set()
+    read = pins["A"] + pins["B"] if wide else pins["B"]
+    found = netlist.behind([cell["connections"][pin][0] for pin in read])
+    if not found or [found[1][0]] != cell["connections"]["CLKB"]:
+        return set()
+    _skip(netlist, name, read)
+    for port in PORTS:
+        cell["parameters"][f"REGMODE_{port}"] = "OUTREG"
+        cell["connections"][f"OCE{port}"] = [found[1][1]]
+        cell["port_directions"][f"OCE{port}"] = "input"
+    return found[0]
 
 
 def _skip(netlist, name, pins):
