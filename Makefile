@@ -82,8 +82,8 @@ compare: setup $(COMPARE) ## how far operators are from ONNX Runtime and LiteRT:
 fuzz: setup ## random programs and convolutions on all devices, for longer than make test
 	WEFT_FUZZ_EXAMPLES=2000 $(BIN)/python -m pytest -n $(WORKERS) -q -k "random or property"
 
-fmax: setup $(FPGA) ## places and routes a small accelerator on an ECP5 FPGA: its clock and resources
-	$(BIN)/weft fmax --config 1x8x8 -o build/fmax --at-least 95
+fmax: setup $(FPGA) ## places and routes the GEMM core with its memories, 8x8, on an ECP5 FPGA: its clock and resources
+	$(BIN)/weft fmax --config 1x8x8 --part core -o build/fmax --at-least 95
 
 cross: setup $(CROSS) ## libraries for aarch64, armv7 and riscv64, linked and run under qemu-user, which the system must have
 	@for machine in aarch64 arm riscv64 x86_64; do command -v qemu-$$machine-static >/dev/null || command -v qemu-$$machine >/dev/null || \

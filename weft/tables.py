@@ -54,7 +54,7 @@ def config_tables(config: Config) -> list[Table]:
 
 def fmax_tables(report: FmaxReport) -> list[Table]:
     """The clock and resources of a placed and routed accelerator; what became of its memories; the path that sets the clock."""
-    resources = _table(f"{report.config} on {report.device}, seed {report.seed}: {report.fmax_mhz:.1f} MHz", "resource", "used", "of", "%",
+    resources = _table(f"{report.part} of {report.config} on {report.device}, seed {report.seed}: {report.fmax_mhz:.1f} MHz", "resource", "used", "of", "%",
                        right=("used", "of", "%"))
     for name, resource in report.resources.items():
         resources.add_row(name, f"{resource.used:,}", f"{resource.available:,}", f"{100 * resource.used / resource.available:.0f}")

@@ -34,7 +34,7 @@ def readers_of(module) -> dict[int, list[str]]:
 def test_copies_do_as_the_original(readers, most, seed):
     netlist, draw = fan_of(readers), random.Random(seed)
     before = Play(copy.deepcopy(netlist.module))
-    added = spread(netlist.module, most)
+    added = spread(netlist.module, most, most)
     assert added == -(-readers // most) - 1
     after = Play(netlist.module)
     for _ in range(12):
@@ -47,7 +47,7 @@ def test_copies_do_as_the_original(readers, most, seed):
 
 def test_a_copy_serves_neighbours_by_name():
     netlist = fan_of(12)
-    spread(netlist.module, 6)
+    spread(netlist.module, 6, 6)
     bit, = netlist.module["cells"]["source_0_copy_1"]["connections"]["Q"]
     assert sorted(readers_of(netlist.module)[bit]) == sorted(f"reader_{number}_0" for number in range(6, 12))
 
@@ -60,11 +60,11 @@ def test_enables_of_multipliers_are_left_alone():
     for number in range(3):
         netlist.port(f"p{number}", "output", product_of(netlist, f"p{number}", enable * 3, factors))
     absorb(netlist.module)
-    assert spread(netlist.module, 2) == 0
+    assert spread(netlist.module, 2, 2) == 0
     assert {bit for cell in netlist.module["cells"].values() if cell["type"] == MULTIPLIER for bit in cell["connections"]["CE0"]} == set(enable)
 
 
 def test_clocks_and_what_pins_drive_are_left_alone():
     netlist = fan_of(5)
-    spread(netlist.module, 1)
+    spread(netlist.module, 1, 1)
     assert len(readers_of(netlist.module)[CLOCK]) == 5 + 5

@@ -39,7 +39,8 @@ def verilog(output: Annotated[Path, typer.Option("-o", "--output", help="folder"
 
 @app.command()
 def fmax(output: Annotated[Path, typer.Option("-o", "--output", help="folder of netlist, report and logs")] = Path("build/fmax"),
-         config: ConfigOption = "1x8x8", speed_grade: Annotated[int, typer.Option(help="of the FPGA: 6, 7 or 8, the fastest")] = 6,
+         config: ConfigOption = "1x8x8", part: Annotated[str, typer.Option(help="accelerator, or core: the GEMM core with its memories")] = "accelerator",
+         speed_grade: Annotated[int, typer.Option(help="of the FPGA: 6, 7 or 8, the fastest")] = 6,
          seed: Annotated[int, typer.Option(help="of the placement")] = 1,
          at_least: Annotated[Optional[float], typer.Option(help="MHz; status 1 below it")] = None, as_json: JsonOption = False):
     """Places and routes the accelerator on an ECP5-85F: its highest clock, the path that sets it, and resources. Takes a quarter of an hour."""
@@ -47,7 +48,7 @@ def fmax(output: Annotated[Path, typer.Option("-o", "--output", help="folder of 
     from weft.tables import fmax_tables
 
     with err.status("fmax") as status:
-        report = measure(load_config(config), output, speed_grade=speed_grade, seed=seed,
+        report = measure(load_config(config), output, part=part, speed_grade=speed_grade, seed=seed,
                          told=lambda what: status.update(what, spinner_style="green"))
     if as_json:
         print_json(report.to_dict())

@@ -10,21 +10,22 @@ from collections import defaultdict
 
 from .registers import FLIP_FLOP, MULTIPLIER
 
-READERS = 32  # of a register, at most
+MANY = 200  # readers; every copy costs wires of its own
+READERS = 64  # of a register that had more than MANY, and of its copies, at most
 LOGIC = ("LUT4", "PFUMX", "L6MUX21", "CCU2C")
 LEVELS = 6  # of logic that is followed
 
 
-def spread(module: dict, readers: int = READERS) -> int:
+def spread(module: dict, many: int = MANY, readers: int = READERS) -> int:
     """Changes `module`, of yosys's JSON, in place; returns how many registers were added."""
     cells, read_by, order = module["cells"], _readers(module), _Order(module)
-    last = max(bit for cell in cells.values() for bits in cell["connections"].values() for bit in bits if isinstance(bit, int))
+    last = max((bit for cell in cells.values() for bits in cell["connections"].values() for bit in bits if isinstance(bit, int)), default=1)
     added = 0
     for name in [name for name, cell in cells.items() if cell["type"] == FLIP_FLOP]:
         bit, = cells[name]["connections"]["Q"]
-        copies = -(-len(read_by[bit]) // readers)
-        if copies < 2:
+        if len(read_by[bit]) <= many:
             continue
+        copies = -(-len(read_by[bit]) // readers)
         pins = sorted(read_by[bit], key=lambda place: (order.of(place[0]), place))
         for number in range(1, copies):
             last, added = last + 1, added + 1

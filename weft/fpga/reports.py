@@ -36,6 +36,7 @@ class FmaxReport:
 
     Parameters
     ----------
+    part: what was measured, "core" or "accelerator".
     fmax_mhz: the highest clock, in MHz. path: what sets it, from a register to a register.
     resources: by name. harness_registers: the FF among them that are not the accelerator's.
     memories: how many memories became what, by name (numbers as `*`) and kind of store.
@@ -43,6 +44,7 @@ class FmaxReport:
     """
 
     config: str
+    part: str
     device: str
     seed: int
     fmax_mhz: float
