@@ -22,7 +22,6 @@ from weft.isa import Config, WeftError
 from weft.isa.files import write_atomically
 
 from . import harness
-from .copies import spread
 from .core import Core
 from .registers import absorb
 from .reports import FmaxReport, read_reports
@@ -81,7 +80,7 @@ def measure(config: Config, directory: str | Path, *, part: str = "accelerator",
         (beside / "synthesis.ys").write_text(SYNTHESIS)
         _run("yosys", ["-s", "synthesis.ys"], beside, config, told)
         told("registers go into multipliers and block RAMs")
-        _improve(beside / "netlist.json")
+        _absorb(beside / "netlist.json")
         _run("nextpnr-ecp5", [f"--{DEVICE}", "--package", PACKAGE, "--speed", str(speed_grade), "--freq", str(target), "--seed", str(seed),
                               "--threads", "1", "--placer", "static", "--router", "router2", "--json", "netlist.json", "--report", "report.json",
                               "--timing-allow-fail"], beside, config, told)
@@ -93,11 +92,10 @@ def measure(config: Config, directory: str | Path, *, part: str = "accelerator",
     return report
 
 
-def _improve(path: Path):
-    """What yosys leaves to do with registers."""
+def _absorb(path: Path):
+    """Changes the netlist: registers go into the cells that have some inside."""
     netlist = json.loads(path.read_text())
     absorb(netlist["modules"][harness.NAME])
-    spread(netlist["modules"][harness.NAME])
     path.write_text(json.dumps(netlist))
 
 
