@@ -82,7 +82,7 @@ def measure(config: Config, directory: str | Path, *, part: str = "accelerator",
         told("registers go into multipliers and block RAMs")
         _absorb(beside / "netlist.json")
         _run("nextpnr-ecp5", [f"--{DEVICE}", "--package", PACKAGE, "--speed", str(speed_grade), "--freq", str(target), "--seed", str(seed),
-                              "--threads", "1", "--placer", "static", "--router", "router2", "--json", "netlist.json", "--report", "report.json",
+                              "--threads", "1", "--placer", "static", "--router", "router2", "--tmg-ripup", "--json", "netlist.json", "--report", "report.json",
                               "--timing-allow-fail"], beside, config, told)
         report = read_reports((beside / "yosys.log").read_text(), (beside / "report.json").read_text(), config=config.name, part=part,
                               device=f"ECP5-85F, speed grade {speed_grade}", seed=seed, harness_registers=harness.registers(accelerator),
