@@ -49,7 +49,7 @@ class Stages(Elaboratable):
             m.d.sync += later.eq(Cat(begins, later))
             stages[name] = Cat(begins, later)
             m.d.comb += getattr(lane, name).eq(stages[name][FIRST:])
-        m.d.comb += [parameters.enables.eq(stages["requants"]), parameters.none.eq(stages["slows"][1]),
+        m.d.comb += [parameters.enables.eq(stages["requants"]), parameters.none.eq(stages["slows"][FIRST]),
                      lane.enables.eq(lane.requants | lane.slows)]
         m.d.comb += [getattr(lane, name).eq(getattr(parameters.channel_0, name)) for name in FIELDS]
         return m
@@ -67,7 +67,7 @@ class Stages(Elaboratable):
     async def results(self, ctx, steps):
         """What becomes of `steps`, (kind, index of the parameters, x, y), one a cycle: (quantised, result) of each.
         None is no step."""
-        lane, operands, seen = self.lane, deque([(None, 0, 0, 0)] * FIRST), []
+        lane, operands, seen = self.lane, deque([(None, 0, 0, 0)] * (FIRST + 1)), []
         for cycle in range(len(steps) + FIRST + LATENCY):
             step = steps[cycle] if cycle < len(steps) and steps[cycle] else (None, 0, 0, 0)
             kind, index, *_ = step
@@ -75,8 +75,8 @@ class Stages(Elaboratable):
             ctx.set(self.slow, kind in ("mul", "shr"))
             ctx.set(self.parameters.index, index)
             operands.append(step)
-            kind, _, x, y = operands.popleft()
-            for port, value in ((lane.x, x), (lane.y, y), (lane.multiplies, kind == "mul"), (lane.shifts, kind == "shr")):
+            before, (_, _, x, y) = operands.popleft()[0], operands[0]  # the steps in BIAS and in TAKE
+            for port, value in ((lane.x, x), (lane.y, y), (lane.multiplies, before == "mul"), (lane.shifts, before == "shr")):
                 ctx.set(port, value)
             if cycle >= FIRST + LATENCY:
                 seen.append((ctx.get(lane.quantised), ctx.get(lane.result)))
