@@ -122,7 +122,7 @@ class Acc(wiring.Component):
                     m.d.sync += found[which][-1].eq(read.data)
             read = out.read_port()
             m.d.comb += [read.addr.eq(self.out_address[:row]), read.en.eq(self.out_enable)]
-            found["out"].append(Signal(config.out_bits, name=f"{name}_out_{lane}", reset_less=True))
+            found["out"].append(Signal(config.out_bits, name=f"{name}_shown_{lane}", reset_less=True))
             with m.If(self.out_takes):
                 m.d.sync += found["out"][-1].eq(read.data)
         return found
