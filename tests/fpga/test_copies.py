@@ -14,7 +14,8 @@ from weft.fpga.registers import FLIP_FLOP, MULTIPLIER, absorb
 def fan_of(readers: int) -> Netlist:
     """A register that as many read, each into a register of its own."""
     netlist = Netlist()
-    source, = netlist.registers("source", netlist.port("data", "input", netlist.bits()), netlist.port("enable", "input", netlist.bits())[0])
+    source, = netlist.registers("source", netlist.port("data", "input", netlist.bits()),
+                                netlist.port("enable", "input", netlist.bits())[0])
     netlist.port("out", "output", [netlist.registers(f"reader_{number}", [source])[0] for number in range(readers)])
     return netlist
 
@@ -61,7 +62,8 @@ def test_enables_of_multipliers_are_left_alone():
         netlist.port(f"p{number}", "output", product_of(netlist, f"p{number}", enable * 3, factors))
     absorb(netlist.module)
     assert spread(netlist.module, 2) == 0
-    assert {bit for cell in netlist.module["cells"].values() if cell["type"] == MULTIPLIER for bit in cell["connections"]["CE0"]} == set(enable)
+    assert {bit for cell in netlist.module["cells"].values() if cell["type"] == MULTIPLIER
+            for bit in cell["connections"]["CE0"]} == set(enable)
 
 
 def test_clocks_and_what_pins_drive_are_left_alone():

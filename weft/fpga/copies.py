@@ -1,7 +1,8 @@
 """A register that many cells read gets copies: on an FPGA, a wire to all corners takes most of a cycle.
 
-What leads to registers with like names, as those of a lane, will lie near one another; each copy serves some of it. yosys makes
-one register of all that are alike, so this comes after it. The enables of multipliers are left alone (see registers.py).
+What leads to registers with like names, as those of a lane, will lie near one another; each copy serves some of it. yosys
+makes one register of all that are alike, so this comes after it. The enables of multipliers are left alone (see
+registers.py).
 """
 
 import copy
@@ -18,7 +19,8 @@ LEVELS = 6  # of logic that is followed
 def spread(module: dict, readers: int = READERS) -> int:
     """Changes `module`, of yosys's JSON, in place; returns how many registers were added."""
     cells, read_by, order = module["cells"], _readers(module), _Order(module)
-    last = max(bit for cell in cells.values() for bits in cell["connections"].values() for bit in bits if isinstance(bit, int))
+    last = max(bit for cell in cells.values() for bits in cell["connections"].values() for bit in bits
+               if isinstance(bit, int))
     added = 0
     for name in [name for name, cell in cells.items() if cell["type"] == FLIP_FLOP]:
         bit, = cells[name]["connections"]["Q"]
@@ -47,8 +49,8 @@ def _readers(module) -> dict[int, list[tuple[str, str, int]]]:
 
 
 class _Order:
-    """Cells in the order of names and of the numbers in them: those of what their logic leads to, as only registers and memories are
-    named in the hardware."""
+    """Cells in the order of names and of the numbers in them: those of what their logic leads to, as only registers and
+    memories are named in the hardware."""
 
     def __init__(self, module):
         self.cells, self.read_by, self.known = module["cells"], _readers(module), {}
@@ -60,6 +62,7 @@ class _Order:
                 if self.cells[end]["type"] not in LOGIC:
                     break
                 end = next((reader for pin, bits in self.cells[end]["connections"].items()
-                            if self.cells[end]["port_directions"][pin] == "output" for bit in bits for reader, *_ in self.read_by[bit]), end)
+                            if self.cells[end]["port_directions"][pin] == "output" for bit in bits
+                            for reader, *_ in self.read_by[bit]), end)
             self.known[name] = [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", end)]
         return self.known[name]
