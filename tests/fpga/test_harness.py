@@ -10,7 +10,8 @@ from weft.hw import verilog
 from weft.hw.top import Accelerator
 from weft.isa import Config
 
-TINY = Config(name="tiny", block_in=4, block_out=4, uop_buffer=256, inp_buffer=256, wgt_buffer=512, acc_buffer=512, qnt_buffer=512, lut_buffer=512)
+TINY = Config(name="tiny", block_in=4, block_out=4, uop_buffer=256, inp_buffer=256, wgt_buffer=512, acc_buffer=512,
+              qnt_buffer=512, lut_buffer=512)
 
 
 @pytest.fixture(scope="module")
@@ -34,12 +35,14 @@ def test_every_port_but_clock_reset_and_trace(accelerator):
 
 def test_registers_are_counted(accelerator, text):
     module = re.search(r"^module \\harness\n(.*?)^end\n", text, re.M | re.S)[1]
-    widths = {name: int(bits) for bits, name in re.findall(r"^  wire width (\d+) +\\(shifted|outputs|fold_\d+)$", module, re.M)}
+    widths = {name: int(bits) for bits, name in re.findall(r"^  wire width (\d+) +\\(shifted|outputs|fold_\d+)$", module,
+                                                           re.M)}
     assert harness.registers(accelerator) == sum(widths.values())
     assert widths["shifted"] == sum(harness.pins(accelerator)[0].values())
 
 
 def test_yosys_finds_both_modules_and_their_ports_agree(accelerator, text):
-    script = f"read_rtlil <<rtlil\n{accelerator}\nrtlil\nread_rtlil <<rtlil\n{text}\nrtlil\nhierarchy -check -top harness\n" \
+    script = f"read_rtlil <<rtlil\n{accelerator}\nrtlil\nread_rtlil <<rtlil\n{text}\nrtlil\n" \
+             "hierarchy -check -top harness\n" \
              "select -assert-count 3 harness/i:*\nselect -assert-count 1 harness/o:*\n"  # clk, rst, serial; folded
     find_yosys(lambda version: version >= (0, 40)).run(["-q", "-"], script, ignore_warnings=True)

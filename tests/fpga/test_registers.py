@@ -43,7 +43,8 @@ class Netlist:
 
     def multiplier(self, name, a, b):
         product = self.bits(2 * WIDTH)
-        extended = {f"{side}{index}": bits[min(index, len(bits) - 1)] for side, bits in (("A", a), ("B", b)) for index in range(WIDTH)}
+        extended = {f"{side}{index}": bits[min(index, len(bits) - 1)] for side, bits in (("A", a), ("B", b))
+                    for index in range(WIDTH)}
         self.cell(name, MULTIPLIER, extended, {f"P{index}": bit for index, bit in enumerate(product)}, {})
         return product
 
@@ -64,7 +65,8 @@ class Play:
     def cycle(self, inputs: dict) -> dict:
         """The outputs, and then a clock edge."""
         values = {"0": 0, "1": 1} | {bit: inputs[name] >> index & 1 for name, port in self.module["ports"].items()
-                                     if port["direction"] == "input" and name != "clk" for index, bit in enumerate(port["bits"])}
+                                     if port["direction"] == "input" and name != "clk"
+                                     for index, bit in enumerate(port["bits"])}
         cells, edges = self.module["cells"], {}
         for name, cell in cells.items():  # what comes out of registers
             self._drive(name, cell, values)
@@ -81,7 +83,8 @@ class Play:
         if cell["type"] == FLIP_FLOP:
             values[cell["connections"]["Q"][0]] = self.held.get(name, 0)
         elif cell["type"] == MEMORY:
-            self._put(cell, "DOB", self.held.get((name, "OUT" if cell["parameters"]["REGMODE_B"] == "OUTREG" else "READ"), 0), values)
+            self._put(cell, "DOB", self.held.get((name, "OUT" if cell["parameters"]["REGMODE_B"] == "OUTREG" else "READ"),
+                                                 0), values)
         elif cell["parameters"].get("REG_OUTPUT_CLK"):
             self._put(cell, "P", self.held.get((name, "P"), 0), values)
 
@@ -95,7 +98,8 @@ class Play:
         return number - (number >> WIDTH - 1 << WIDTH)
 
     def _product(self, name, cell, values):
-        a, b = (self.held.get((name, side), 0) if cell["parameters"].get(f"REG_INPUT{side}_CLK") else self._read(cell, side, values) for side in "AB")
+        a, b = (self.held.get((name, side), 0) if cell["parameters"].get(f"REG_INPUT{side}_CLK")
+                else self._read(cell, side, values) for side in "AB")
         return a * b & MASK
 
     def _edge(self, name, cell, values):
@@ -105,9 +109,11 @@ class Play:
             return {name: 0} if on["LSR"] else {name: on["DI"]} if on["CE"] else {}
         if cell["type"] == MEMORY:
             address = sum(bit << int(pin[3:]) for pin, bit in on.items() if pin.startswith("ADB"))
-            out = {(name, "OUT"): self.held.get((name, "READ"), 0)} if settings["REGMODE_B"] == "OUTREG" and on["OCEB"] else {}
+            takes = settings["REGMODE_B"] == "OUTREG" and on["OCEB"]
+            out = {(name, "OUT"): self.held.get((name, "READ"), 0)} if takes else {}
             return {(name, "READ"): address * 77 + 5 & (1 << WIDTH) - 1} | out
-        numbers = {"A": lambda: self._read(cell, "A", values), "B": lambda: self._read(cell, "B", values), "P": lambda: self._product(name, cell, values)}
+        numbers = {"A": lambda: self._read(cell, "A", values), "B": lambda: self._read(cell, "B", values),
+                   "P": lambda: self._product(name, cell, values)}
         registers = {"A": "REG_INPUTA", "B": "REG_INPUTB", "P": "REG_OUTPUT"}
         return {(name, side): number() for side, number in numbers.items()
                 if settings.get(f"{registers[side]}_CLK") and on[settings[f"{registers[side]}_CE"]]}
@@ -117,7 +123,8 @@ def alike(module, cycles=24, seed=1) -> dict:
     """Absorbs, and returns how many flip-flops; fails where an output differs in a cycle."""
     before, draw = Play(copy.deepcopy(module)), random.Random(seed)
     done, after = absorb(module), Play(module)
-    widths = {name: len(port["bits"]) for name, port in module["ports"].items() if port["direction"] == "input" and name != "clk"}
+    widths = {name: len(port["bits"]) for name, port in module["ports"].items() if port["direction"] == "input"
+              and name != "clk"}
     for cycle in range(cycles):
         inputs = {name: draw.getrandbits(width) for name, width in widths.items()}
         assert before.cycle(inputs) == after.cycle(inputs), cycle
@@ -155,7 +162,8 @@ def test_a_factor_that_others_read_is_doubled():
 
 def test_a_product_that_others_read_keeps_its_register_outside():
     netlist = Netlist()
-    product = netlist.multiplier("product", *(netlist.registers(side, bits) for side, bits in zip("ab", two_factors(netlist))))
+    product = netlist.multiplier("product", *(netlist.registers(side, bits)
+                                              for side, bits in zip("ab", two_factors(netlist))))
     netlist.port("p", "output", netlist.registers("p", product[:BITS]))
     netlist.port("seen", "output", product[:BITS])
     assert alike(netlist.module) == {MULTIPLIER: 2 * BITS}
@@ -216,8 +224,10 @@ def test_nothing_seen_differs(data):
         if kind == "register":
             sources.append(netlist.registers(f"r{number}", first[:BITS], data.draw(st.sampled_from(enables))))
         else:
-            a, b = (netlist.registers(f"{side}{number}", bits, data.draw(st.sampled_from(enables))) for side, bits in (("a", first), ("b", second)))
-            sources.append(netlist.registers(f"p{number}", netlist.multiplier(f"m{number}", a, b)[:BITS], data.draw(st.sampled_from(enables))))
+            a, b = (netlist.registers(f"{side}{number}", bits, data.draw(st.sampled_from(enables)))
+                    for side, bits in (("a", first), ("b", second)))
+            sources.append(netlist.registers(f"p{number}", netlist.multiplier(f"m{number}", a, b)[:BITS],
+                                             data.draw(st.sampled_from(enables))))
     for number, bits in enumerate(sources):
         if data.draw(st.booleans()):
             netlist.port(f"out{number}", "output", bits)

@@ -1,4 +1,5 @@
-"""What is read out of the tools' reports, recorded: yosys' log of the accelerator, and nextpnr's report of a memory, a product and a sum."""
+"""What is read out of the tools' reports, recorded: yosys' log of the accelerator, and nextpnr's report of a memory, a
+product and a sum."""
 
 import json
 from pathlib import Path
@@ -39,7 +40,8 @@ def test_a_run(recorded):
     assert report.path[0].kind == "clk-to-q" and report.path[-1].kind == "setup"
     assert len(report.path) == len(next(p for p in raw["critical_paths"] if p["from"] == p["to"])["path"])
     assert 1000 / report.fmax_mhz == pytest.approx(sum(hop.ns for hop in report.path), abs=0.01)
-    assert sum(map(report.ns, ("clk-to-q", "logic", "routing", "setup"))) == pytest.approx(sum(hop.ns for hop in report.path))
+    assert sum(map(report.ns, ("clk-to-q", "logic", "routing", "setup"))) == pytest.approx(
+        sum(hop.ns for hop in report.path))
     assert report.memories["compute.multiply.wgt.word_*"] == {"block RAM": 8}
     assert json.loads(json.dumps(report.to_dict()))["resources"]["DSP 18x18"] == {"used": 1, "available": 156}
 
@@ -49,7 +51,8 @@ def test_two_clocks_are_refused(recorded):
     raw["fmax"]["other"] = {"achieved": 1.0, "constraint": 1.0}
     with pytest.raises(WeftError) as error:
         read_reports(recorded[0], json.dumps(raw), **KNOWN)
-    assert str(error.value) == "nextpnr's report: the accelerator has one clock, but found 2; try: a top with one clock domain"
+    assert str(error.value) == "nextpnr's report: the accelerator has one clock, but found 2; " \
+                               "try: a top with one clock domain"
 
 
 def test_a_report_without_a_path_is_refused(recorded):

@@ -11,7 +11,8 @@ from weft.isa.registers import REGISTERS
 
 
 def run_bench(design, *benches, clocked=()):
-    """Simulates `design` until every one of `benches` (async functions of a context) is through; `clocked` run beside them."""
+    """Simulates `design` until every one of `benches` (async functions of a context) is through; `clocked` run beside
+    them."""
     sim = Simulator(design)
     sim.add_clock(1e-6)
     for bench in benches:

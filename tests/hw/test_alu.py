@@ -7,7 +7,8 @@ from amaranth.sim import Simulator
 from weft.hw.alu import SHORT, SLOW, AluLane
 from weft.isa import ALU_BY_NAME, ALU_OPS
 
-EDGES = np.array([0, 1, -1, 2, -2, 30, 31, 32, 33, 63, 64, -30, -31, -32, -33, -64, 65536, 2**31 - 1, -2**31, -2**31 + 1], np.int32)
+EDGES = np.array([0, 1, -1, 2, -2, 30, 31, 32, 33, 63, 64, -30, -31, -32, -33, -64, 65536, 2**31 - 1, -2**31, -2**31 + 1],
+                 np.int32)
 
 
 def test_every_operation_is_somewhere():
@@ -18,7 +19,8 @@ def cases(name):
     """(x, y, the result) of many, as lists."""
     rng = np.random.default_rng(3)
     x = np.concatenate([np.repeat(EDGES, EDGES.size), rng.integers(-2**31, 2**31, 400).astype(np.int32)])
-    y = np.concatenate([np.tile(EDGES, EDGES.size), np.where(rng.random(400) < 0.5, rng.integers(-40, 40, 400), x[:400][::-1])])
+    y = np.concatenate([np.tile(EDGES, EDGES.size),
+                        np.where(rng.random(400) < 0.5, rng.integers(-40, 40, 400), x[:400][::-1])])
     expected = np.asarray(ALU_BY_NAME[name].meaning(x, y.astype(np.int32))).astype(np.int32)
     return list(zip(x.tolist(), y.tolist(), expected.tolist()))
 

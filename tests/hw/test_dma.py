@@ -13,7 +13,8 @@ from weft.hw.dma import COMMAND, READ_AHEAD, LoadDma, Shape
 from weft.isa import PRESETS, Memory
 
 SMALL = PRESETS["1x8x8"]
-CONFIGS = [SMALL, dataclasses.replace(SMALL, name="128 bits", bus_bits=128), dataclasses.replace(SMALL, name="512 bits", bus_bits=512)]
+CONFIGS = [SMALL, dataclasses.replace(SMALL, name="128 bits", bus_bits=128),
+           dataclasses.replace(SMALL, name="512 bits", bus_bits=512)]
 MEMORIES = (Memory.UOP, Memory.WGT, Memory.ACC, Memory.ACC_8BIT, Memory.LUT)
 DRAM = np.random.default_rng(1).integers(0, 256, 1 << 18, np.uint8)
 
@@ -21,7 +22,8 @@ DRAM = np.random.default_rng(1).integers(0, 256, 1 << 18, np.uint8)
 def random_command(rng, config):
     kind = int(rng.integers(len(MEMORIES)))
     below = lambda n: int(rng.integers(n))
-    command = {"kind": kind, "sram": below(1 << 16), "x_size": below(9), "y_size": below(5), "x_stride": below(60), "pad_value": below(256)}
+    command = {"kind": kind, "sram": below(1 << 16), "x_size": below(9), "y_size": below(5), "x_stride": below(60),
+               "pad_value": below(256)}
     if below(2):
         command |= {name: below(4) for name in ("x_pad_0", "x_pad_1", "y_pad_0", "y_pad_1")}
     if not below(6):

@@ -52,8 +52,8 @@ def run(config, compute, micro_ops, seed=0):
 
 
 def depthwise(taps, stride, outputs, rows=1, **fields):
-    return Instruction(Opcode.DEPTHWISE, dict(uop_end=1, iter_out=rows, iter_in=outputs, dst_factor_in=1, src_factor_in=stride,
-                                              taps=taps) | fields)
+    return Instruction(Opcode.DEPTHWISE, dict(uop_end=1, iter_out=rows, iter_in=outputs, dst_factor_in=1,
+                                              src_factor_in=stride, taps=taps) | fields)
 
 
 ONE = ([1], [2], [3])
@@ -68,8 +68,10 @@ def test_a_row_costs_a_cycle_an_element_that_enters(taps, stride):
 
 
 def test_rows_follow_without_a_gap():
-    """Rows of each of two micro-ops, twice: nothing but their windows' first elements is between them; and a cycle between instructions."""
-    compute = [depthwise(3, 2, 4, rows, uop_end=2, src_factor_out=1, dst_factor_out=8, wgt_factor_out=1) for rows in (2, 1, 2)]
+    """Rows of each of two micro-ops, twice: nothing but their windows' first elements is between them; and a cycle between
+    instructions."""
+    compute = [depthwise(3, 2, 4, rows, uop_end=2, src_factor_out=1, dst_factor_out=8, wgt_factor_out=1)
+               for rows in (2, 1, 2)]
     assert run(TINY, compute, ([0, 4], [0, 9], [0, 2])) == [1 + rows * 2 * (3 + 3 * 2) for rows in (1, 2)]
 
 
@@ -78,7 +80,8 @@ def test_sums_are_sequential_among_other_instructions(config, seed):
     """Every output into one element; and a GEMM, a table and a window of fewer taps straight after one another."""
     step = dict(uop_end=2, iter_out=2, iter_in=3)
     lut = Instruction(Opcode.ALU, {**step, "alu_opcode": ALU_BY_NAME["lut"].code, "dst_factor_in": 1})
-    compute = [depthwise(4, 1, 5, dst_factor_in=0), Instruction(Opcode.GEMM, {**step, "src_factor_in": 1}), depthwise(2, 1, 6), lut,
+    compute = [depthwise(4, 1, 5, dst_factor_in=0), Instruction(Opcode.GEMM, {**step, "src_factor_in": 1}),
+               depthwise(2, 1, 6), lut,
                depthwise(3, 0, 4, dst_factor_in=0), lut, lut, Instruction(Opcode.GEMM, {**step, "dst_factor_in": 1})]
     run(config, compute, ([1, 2], [0, 1], [3, 1]), seed)
 
@@ -89,6 +92,7 @@ def test_tables(config):
     lut = {"alu_opcode": ALU_BY_NAME["lut"].code, "dst_factor_in": 1}
     compute = [Instruction(Opcode.ALU, {**lut, "uop_bgn": k, "uop_end": k + 1, "iter_out": 1, "iter_in": n})
                for k, n in ((1, 9), (2, 20), (0, 9))]  # the latter two follow after a cycle
-    compute.append(Instruction(Opcode.ALU, {"alu_opcode": ALU_BY_NAME["max"].code, "use_imm": 1, "imm": -7, "dst_factor_in": 1,
+    compute.append(Instruction(Opcode.ALU, {"alu_opcode": ALU_BY_NAME["max"].code, "use_imm": 1, "imm": -7,
+                                            "dst_factor_in": 1,
                                             "uop_end": 1, "iter_out": 1, "iter_in": ELEMENTS}))  # what the signs are
     assert run(config, compute, ([0, 2, 12], [0, 1, 1], [0, 0, 0]))[:2] == [1 + 20, 1 + 9]

@@ -12,7 +12,8 @@ CONFIG = dataclasses.replace(PRESETS["1x8x8"], block_in=4, block_out=4)
 
 
 def multipliers(passes: str) -> int:
-    script = f"read_rtlil <<rtlil\n{rtlil.convert(DotProducts(CONFIG), emit_src=False)}\nrtlil\n{passes}\nwrite_verilog -noattr\n"
+    script = f"read_rtlil <<rtlil\n{rtlil.convert(DotProducts(CONFIG), emit_src=False)}\nrtlil\n" \
+             f"{passes}\nwrite_verilog -noattr\n"
     return find_yosys(lambda version: version >= (0, 40)).run(["-q", "-"], script, ignore_warnings=True).count(" * ")
 
 

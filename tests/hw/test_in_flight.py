@@ -10,7 +10,8 @@ CYCLES = 600
 
 
 def head(engine, uses, flags=0):
-    return HEAD.const({"engine": engine, "uses": uses, "push_prev": flags & 1, "push_next": flags >> 1 & 1, "finish": flags >> 2})
+    return HEAD.const({"engine": engine, "uses": uses, "push_prev": flags & 1, "push_next": flags >> 1 & 1,
+                       "finish": flags >> 2})
 
 
 def test_instructions_end_in_order_and_wait_for_older_ones_of_other_engines():
@@ -18,7 +19,8 @@ def test_instructions_end_in_order_and_wait_for_older_ones_of_other_engines():
     rng, dut = np.random.default_rng(1), InFlight()
 
     async def bench(ctx):
-        flying, done, late, index, ended, tokens = [], set(), [], 0, 0, None  # flying: (number, engine, uses, flags), in order
+        # flying: (number, engine, uses, flags), in order
+        flying, done, late, index, ended, tokens = [], set(), [], 0, 0, None
         for cycle in range(CYCLES):
             finished = []
             for runs, name in enumerate(ENGINES, 1):
@@ -35,7 +37,8 @@ def test_instructions_end_in_order_and_wait_for_older_ones_of_other_engines():
             gives = cycle % 3 == 2 and len(flying) < ENTRIES and rng.random() < 0.9
             ctx.set(dut.head, head(engine, uses, flags))
             ctx.set(dut.give, gives)
-            assert ctx.get(dut.space) == (len(flying) < ENTRIES) and ctx.get(dut.busy) == (bool(flying) or tokens is not None)
+            assert ctx.get(dut.space) == (len(flying) < ENTRIES) and ctx.get(dut.busy) == (bool(flying)
+                                                                                           or tokens is not None)
             still = [number for number, e, _, _ in flying if e and number not in done]
             assert ctx.get(dut.still) == sum(1 << number % ENTRIES for number in still)
             waits = [number for number, e, used, _ in flying if number in still and used & uses and e != engine]
@@ -83,7 +86,8 @@ def test_those_that_wait_begin_in_order():
                 begun += begins
                 left = queue[1:] if begins else queue
                 done = bool(queue) and not queue[0][1] & still
-                holds, able, begins = not begins and bool(queue), holds and not begins and done, able and ready and not begins
+                holds, able, begins = (not begins and bool(queue), holds and not begins and done,
+                                       able and ready and not begins)
                 queue = [[n, entries & still] for n, entries in left]
                 if gives:
                     queue.append([number, waits])

@@ -69,7 +69,8 @@ def test_steps(opcode):
                     await ctx.tick()
                 assert (ctx.get(dut.uop), ctx.get(dut.full), ctx.get(dut.slides)) == (k, full, slides), (nest, number)
                 for name, offset in zip(INDICES, offsets):
-                    assert offset is None or ctx.get(getattr(dut.offsets, name)) == offset % sizes[name], (nest, number, name)
+                    assert offset is None or ctx.get(getattr(dut.offsets, name)) == offset % sizes[name], (
+                        nest, number, name)
                 assert ctx.get(dut.last) == (number == len(steps) - 1), (nest, number)
                 ctx.set(dut.advance, 1)
                 if number < len(steps) - 1:

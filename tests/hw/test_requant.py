@@ -25,7 +25,8 @@ def cases(rng, count):
     pick = lambda: rng.choice(EDGES, count).astype(np.int32).view(np.uint32)
     for column in (0, 1):
         words[:, column] = np.where(rng.random(count) < 0.4, pick(), words[:, column])
-    x = np.where(rng.random(count) < 0.5, pick(), rng.integers(0, 1 << 32, count, np.uint64).astype(np.uint32)).view(np.int32)
+    x = np.where(rng.random(count) < 0.5, pick(),
+                 rng.integers(0, 1 << 32, count, np.uint64).astype(np.uint32)).view(np.int32)
     small = rng.random(count) < 0.5  # a product of few bits and a shift of few: ties
     x, words[small, 0] = np.where(small, rng.integers(-40, 40, count), x).astype(np.int32), 0
     words[small, 1] = rng.integers(0, 6, small.sum())
@@ -76,7 +77,8 @@ class Stages(Elaboratable):
             ctx.set(self.parameters.index, index)
             operands.append(step)
             before, (_, _, x, y) = operands.popleft()[0], operands[0]  # the steps in BIAS and in TAKE
-            for port, value in ((lane.x, x), (lane.y, y), (lane.multiplies, before == "mul"), (lane.shifts, before == "shr")):
+            for port, value in ((lane.x, x), (lane.y, y), (lane.multiplies, before == "mul"),
+                                (lane.shifts, before == "shr")):
                 ctx.set(port, value)
             if cycle >= FIRST + LATENCY:
                 seen.append((ctx.get(lane.quantised), ctx.get(lane.result)))

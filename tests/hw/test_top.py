@@ -56,7 +56,8 @@ def test_counters_status_and_trace():
     nop = Instruction(Opcode.GEMM, {"push_prev": 1, "push_next": 1})
     instructions = [nop, Instruction(Opcode.LOAD, {"memory_type": Memory.INP, "pop_next": 1, "push_next": 1}),
                     Instruction(Opcode.STORE, {"memory_type": Memory.OUT, "pop_prev": 1}),
-                    Instruction(Opcode.LOAD, {"memory_type": Memory.ACC, "x_size": 2, "y_size": 3, "x_stride": 2, "x_pad_0": 1}),
+                    Instruction(Opcode.LOAD, {"memory_type": Memory.ACC, "x_size": 2, "y_size": 3, "x_stride": 2,
+                                              "x_pad_0": 1}),
                     Instruction(Opcode.GEMM, {"reset": 1, "uop_end": 3, "iter_out": 2, "iter_in": 2}), FINISH]
     _, seen, events = run(TINY, instructions)
     assert_events_are_paired(events, counted(instructions))
@@ -111,7 +112,8 @@ def test_deadlock_is_told_by_the_watchdog_and_cleared():
 
 
 def test_an_error_on_the_bus_is_told():
-    _, seen, _ = run(TINY, [Instruction(Opcode.LOAD, {"memory_type": Memory.UOP, "x_size": 1, "y_size": 1, "dram_base": 0x800}),
+    _, seen, _ = run(TINY, [Instruction(Opcode.LOAD,
+                                        {"memory_type": Memory.UOP, "x_size": 1, "y_size": 1, "dram_base": 0x800}),
                             FINISH], broken=range(0x2000, 0x2008))
     assert seen["status"] == bit("status", "bus_error")
 

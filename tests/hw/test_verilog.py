@@ -13,14 +13,15 @@ from weft.isa import PRESETS
 
 CONFIG = PRESETS["1x8x8"]
 PORTS = """clk rst irq
-    m_axi__awid m_axi__awaddr m_axi__awlen m_axi__awsize m_axi__awburst m_axi__awcache m_axi__awprot m_axi__awvalid m_axi__awready
-    m_axi__wdata m_axi__wstrb m_axi__wlast m_axi__wvalid m_axi__wready m_axi__bid m_axi__bresp m_axi__bvalid m_axi__bready
-    m_axi__arid m_axi__araddr m_axi__arlen m_axi__arsize m_axi__arburst m_axi__arcache m_axi__arprot m_axi__arvalid m_axi__arready
-    m_axi__rid m_axi__rdata m_axi__rresp m_axi__rlast m_axi__rvalid m_axi__rready
+    m_axi__awid m_axi__awaddr m_axi__awlen m_axi__awsize m_axi__awburst m_axi__awcache m_axi__awprot m_axi__awvalid
+    m_axi__awready m_axi__wdata m_axi__wstrb m_axi__wlast m_axi__wvalid m_axi__wready m_axi__bid m_axi__bresp m_axi__bvalid
+    m_axi__bready m_axi__arid m_axi__araddr m_axi__arlen m_axi__arsize m_axi__arburst m_axi__arcache m_axi__arprot
+    m_axi__arvalid m_axi__arready m_axi__rid m_axi__rdata m_axi__rresp m_axi__rlast m_axi__rvalid m_axi__rready
     s_axil__awaddr s_axil__awprot s_axil__awvalid s_axil__awready s_axil__wdata s_axil__wstrb s_axil__wvalid s_axil__wready
     s_axil__bresp s_axil__bvalid s_axil__bready s_axil__araddr s_axil__arprot s_axil__arvalid s_axil__arready
     s_axil__rdata s_axil__rresp s_axil__rvalid s_axil__rready
-    trace__load__start trace__load__end trace__compute__start trace__compute__end trace__store__start trace__store__end""".split()
+    trace__load__start trace__load__end trace__compute__start trace__compute__end trace__store__start
+    trace__store__end""".split()
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """The accelerator on an ECP5-85F: synthesis with yosys, place and route with nextpnr, and what their reports say.
 
-Only the clock and the resources are measured: no pins are assigned and no bitstream is made. The tools are those of PyPI, the
-extra `fpga`; they run as child processes, one thread, and the same seed gives the same result.
+Only the clock and the resources are measured: no pins are assigned and no bitstream is made. The tools are those of PyPI,
+the extra `fpga`; they run as child processes, one thread, and the same seed gives the same result.
 """
 
 import importlib.util
@@ -81,12 +81,12 @@ def measure(config: Config, directory: str | Path, *, part: str = "accelerator",
         _run("yosys", ["-s", "synthesis.ys"], beside, config, told)
         told("registers go into multipliers and block RAMs")
         _absorb(beside / "netlist.json")
-        _run("nextpnr-ecp5", [f"--{DEVICE}", "--package", PACKAGE, "--speed", str(speed_grade), "--freq", str(target), "--seed", str(seed),
-                              "--threads", "1", "--placer", "static", "--router", "router2", "--tmg-ripup", "--json", "netlist.json", "--report", "report.json",
-                              "--timing-allow-fail"], beside, config, told)
-        report = read_reports((beside / "yosys.log").read_text(), (beside / "report.json").read_text(), config=config.name, part=part,
-                              device=f"ECP5-85F, speed grade {speed_grade}", seed=seed, harness_registers=harness.registers(accelerator),
-                              seconds=time.monotonic() - begun)
+        _run("nextpnr-ecp5", [f"--{DEVICE}", "--package", PACKAGE, "--speed", str(speed_grade), "--freq", str(target),
+                              "--seed", str(seed), "--threads", "1", "--placer", "static", "--router", "router2", "--tmg-ripup",
+                              "--json", "netlist.json", "--report", "report.json", "--timing-allow-fail"], beside, config, told)
+        report = read_reports((beside / "yosys.log").read_text(), (beside / "report.json").read_text(), config=config.name,
+                              part=part, device=f"ECP5-85F, speed grade {speed_grade}", seed=seed,
+                              harness_registers=harness.registers(accelerator), seconds=time.monotonic() - begun)
         for name in FILES:
             os.replace(beside / name, directory / name)
     return report
@@ -104,8 +104,10 @@ def _run(tool: str, arguments: list[str], folder: Path, config: Config, told: To
     package, function = TOOLS[tool]
     code = f"import sys, {package}; sys.exit({package}.{function}(sys.argv[1:]))"
     log, last = folder / f"{tool.split('-')[0]}.log", deque(maxlen=LAST_LINES)
-    with log.open("w") as file, subprocess.Popen([sys.executable, "-c", code, *arguments], cwd=folder, text=True, errors="replace",
-                                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as child:
+    with log.open("w") as file, subprocess.Popen([sys.executable, "-c", code, *arguments], cwd=folder, text=True,
+                                                 errors="replace",
+                                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                                 stderr=subprocess.STDOUT) as child:
         told(f"{tool}: starts; the first time compiles it")
         try:
             for line in child.stdout:
@@ -120,5 +122,6 @@ def _run(tool: str, arguments: list[str], folder: Path, config: Config, told: To
         text = log.read_text()
         errors = re.findall(r"^ERROR: (.+)$", text, re.M)
         write_atomically(folder.parent / log.name, text)
-        raise WeftError(f"config '{config.name}' on an ECP5-85F", f"{tool} must end without an error", errors[-1] if errors else " / ".join(last),
+        raise WeftError(f"config '{config.name}' on an ECP5-85F", f"{tool} must end without an error",
+                        errors[-1] if errors else " / ".join(last),
                         f"{folder.parent / log.name}; a smaller config where it does not fit")

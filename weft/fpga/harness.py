@@ -34,15 +34,16 @@ def registers(accelerator: str) -> int:
 def to_rtlil(accelerator: str) -> str:
     """RTLIL of the harness around the accelerator of this RTLIL, which it does not repeat.
 
-    Every input comes from a register of one long shift register, and every output goes into a register, all of which are folded
-    by exclusive or, FOLD at a time, into one pin. So nothing is optimised away, and a path ends at the ports as at a
+    Every input comes from a register of one long shift register, and every output goes into a register, all of which are
+    folded by exclusive or, FOLD at a time, into one pin. So nothing is optimised away, and a path ends at the ports as at a
     registered interconnect's: from an input's register or to an output's, never at a pin.
     """
     m, inputs, outputs = Module(), *pins(accelerator)
     serial, folded = Signal(name="serial"), Signal(name="folded")
     ports = {name: Signal(bits, name=f"pin_{name}") for name, bits in (inputs | outputs).items()}
     m.submodules[TOP] = Instance(TOP, i_clk=ClockSignal(), i_rst=ResetSignal(),
-                                 **{f"i_{name}": ports[name] for name in inputs}, **{f"o_{name}": ports[name] for name in outputs})
+                                 **{f"i_{name}": ports[name] for name in inputs},
+                                 **{f"o_{name}": ports[name] for name in outputs})
     shifted = Signal(sum(inputs.values()), reset_less=True)
     m.d.sync += shifted.eq(Cat(serial, shifted[:-1]))
     m.d.comb += Cat(ports[name] for name in inputs).eq(shifted)

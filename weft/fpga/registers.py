@@ -1,4 +1,5 @@
-"""Registers before and behind a multiplier or a block RAM become those that it has inside: yosys maps an ECP5's without them.
+"""Registers before and behind a multiplier or a block RAM become those that it has inside: yosys maps an ECP5's without
+them.
 
 The same cycles, as the hardware describes them, but no wires between the register and what it belongs to. Works on the
 netlist that yosys has written for nextpnr.
@@ -14,8 +15,8 @@ REGISTERS = {**{factor: (f"REG_INPUT{factor}", [f"{factor}{index}" for index in 
              "P": ("REG_OUTPUT", [f"P{index}" for index in range(2 * WIDTH)])}
 """Of a multiplier: name, and the pins before or behind it."""
 ENABLES = 4
-"""CE0 to CE3 are wires of a block of multipliers, and which ones will share a block is not known before they are placed. So a
-number means the same enable in all of them, and registers with other enables stay outside."""
+"""CE0 to CE3 are wires of a block of multipliers, and which ones will share a block is not known before they are placed. So
+a number means the same enable in all of them, and registers with other enables stay outside."""
 
 
 class _Netlist:
@@ -78,14 +79,16 @@ class _Netlist:
 def absorb(module: dict) -> Counter:
     """Changes `module`, of yosys's JSON, in place; returns how many flip-flops went into cells of a type, by type.
 
-    A register before a multiplier is taken in though others read it: then it is doubled. One behind something is taken in where
-    nothing else reads that.
+    A register before a multiplier is taken in though others read it: then it is doubled. One behind something is taken in
+    where nothing else reads that.
     """
     netlist, done = _Netlist(module), Counter()
-    multipliers, memories = ([name for name, cell in module["cells"].items() if cell["type"] == kind] for kind in (MULTIPLIER, MEMORY))
+    multipliers, memories = ([name for name, cell in module["cells"].items() if cell["type"] == kind]
+                             for kind in (MULTIPLIER, MEMORY))
     wanted = Counter(found[1][1] for name in multipliers for side in REGISTERS if (found := _found(netlist, name, side)))
     enables = {enable: number for number, (enable, _) in enumerate(wanted.most_common(ENABLES))}
-    for kind, names, take in ((MULTIPLIER, multipliers, _take_factors), (MULTIPLIER, multipliers, _take_product), (MEMORY, memories, _take_words)):
+    for kind, names, take in ((MULTIPLIER, multipliers, _take_factors), (MULTIPLIER, multipliers, _take_product),
+                              (MEMORY, memories, _take_words)):
         for name in names:
             taken = take(netlist, name, enables)
             for flip_flop in taken:

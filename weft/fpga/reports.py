@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from weft.isa import WeftError
 
-RESOURCES = {"TRELLIS_COMB": "LUT4", "TRELLIS_FF": "FF", "MULT18X18D": "DSP 18x18", "DP16KD": "block RAM 18 Kbit", "TRELLIS_RAMW": "LUT RAM 16x4"}
+RESOURCES = {"TRELLIS_COMB": "LUT4", "TRELLIS_FF": "FF", "MULT18X18D": "DSP 18x18", "DP16KD": "block RAM 18 Kbit",
+             "TRELLIS_RAMW": "LUT RAM 16x4"}
 """nextpnr's names, and those that people know. A carry takes LUTs, and a LUT RAM takes them beside its own."""
 STORES = {"$__DP16KD_": "block RAM", "$__PDPW16KD_": "block RAM", "$__TRELLIS_DPR16X4_": "LUT RAM"}
 REGISTERS = "registers"  # what yosys makes of a memory that has no place elsewhere
@@ -71,12 +72,14 @@ def read_reports(yosys_log: str, nextpnr_report: str, **known) -> FmaxReport:
     """
     report = json.loads(nextpnr_report)
     if len(report["fmax"]) != 1:
-        raise WeftError("nextpnr's report", "the accelerator has one clock", f"{len(report['fmax'])}", "a top with one clock domain")
+        raise WeftError("nextpnr's report", "the accelerator has one clock", f"{len(report['fmax'])}",
+                        "a top with one clock domain")
     (clock, frequency), = report["fmax"].items()
     ends = f"posedge {clock}"
     path = next((p["path"] for p in report["critical_paths"] if p["from"] == p["to"] == ends), None)
     if path is None:
-        raise WeftError("nextpnr's report", "a path leads from register to register", f"none at {clock}", "an accelerator with registers")
+        raise WeftError("nextpnr's report", "a path leads from register to register", f"none at {clock}",
+                        "an accelerator with registers")
     hops = [Hop(hop["type"], hop["to"]["cell"], hop["delay"]) for hop in path]
     used = {name: Resource(**report["utilization"][key]) for key, name in RESOURCES.items() if key in report["utilization"]}
     return FmaxReport(fmax_mhz=frequency["achieved"], resources=used, memories=memories(yosys_log), path=hops, **known)

@@ -24,16 +24,19 @@ def in_halves(enable, address) -> Cat:
 
 
 class Acc(wiring.Component):
-    """Every half has a port to read what is changed, one to read a second operand, and one to write; a read in the cycle of a
-    write gives anything. Two engines never use one half at once: see in_flight.py, and fresh.py for what one has to see of itself.
+    """Every half has a port to read what is changed, one to read a second operand, and one to write; a read in the cycle of
+    a write gives anything. Two engines never use one half at once: see in_flight.py, and fresh.py for what one has to see of
+    itself.
 
     Who reads or writes says a cycle ahead, by a register for each half, in which one: it reaches all lanes.
 
     Members
     -------
-    multiply_dst_*, alu_dst_*, alu_src_*: read ports, two cycles; which half's data is meant the reader knows. multiply_*, alu_*: write
-    ports. *_halves: as `in_halves`. own_write: LOADs of ACC and ACC_8BIT, kinds being indices into `memories`; written a cycle later.
-    out_*: read port of OUT, which follows a cycle behind; `out_takes`, in the cycle after a read: out_data is that from the next cycle on.
+    multiply_dst_*, alu_dst_*, alu_src_*: read ports, two cycles; which half's data is meant the reader knows. multiply_*,
+    alu_*: write ports. *_halves: as `in_halves`. own_write: LOADs of ACC and ACC_8BIT, kinds being indices into `memories`;
+    written a cycle later.
+    out_*: read port of OUT, which follows a cycle behind; `out_takes`, in the cycle after a read: out_data is that from the
+    next cycle on.
     """
 
     def __init__(self, config, memories):
@@ -59,7 +62,8 @@ class Acc(wiring.Component):
             m.d.sync += was_upper.eq(self.out_address[-1])
         with m.If(self.out_takes):
             m.d.sync += upper.eq(was_upper)
-        m.d.comb += [mine.eq(Mux(upper, high, low)) for mine, low, high in zip(self.out_data, *(half["out"] for half in halves))]
+        m.d.comb += [mine.eq(Mux(upper, high, low))
+                     for mine, low, high in zip(self.out_data, *(half["out"] for half in halves))]
         return m
 
     def _loads(self, m):
@@ -88,7 +92,8 @@ class Acc(wiring.Component):
         here = {port: getattr(self, f"{port}_halves")[half] for port in (*PORTS, *READS)} | {"loads": loads.halves[half]}
         dst, write, written_address = (Signal(row, name=f"{name}_{which}") for which in ("dst", "write", "written"))
         m.d.comb += [dst.eq(Mux(here["alu_dst"], self.alu_dst_address, self.multiply_dst_address)[:row]),
-                     write.eq(Mux(here["loads"], loads.address, Mux(here["alu"], self.alu_address, self.multiply_address))[:row])]
+                     write.eq(Mux(here["loads"], loads.address,
+                                  Mux(here["alu"], self.alu_address, self.multiply_address))[:row])]
         writes, was = Signal(name=f"{name}_writes"), Signal(self.lanes, name=f"{name}_was", reset_less=True)
         m.d.comb += writes.eq(here["alu"] | here["multiply"])
         with m.If(writes | here["loads"]):
@@ -98,8 +103,10 @@ class Acc(wiring.Component):
         m.d.sync += [was_read[which].eq(enabled) for which, (_, enabled) in reads.items()]
         found = {"dst": [], "src": [], "out": []}
         for lane in range(self.lanes):
-            m.submodules[f"{name}_acc_{lane}"] = acc = memory.Memory(shape=config.acc_bits, depth=config.acc_depth // 2, init=[])
-            m.submodules[f"{name}_out_{lane}"] = out = memory.Memory(shape=config.out_bits, depth=config.out_depth // 2, init=[])
+            m.submodules[f"{name}_acc_{lane}"] = acc = memory.Memory(shape=config.acc_bits, depth=config.acc_depth // 2,
+                                                                     init=[])
+            m.submodules[f"{name}_out_{lane}"] = out = memory.Memory(shape=config.out_bits, depth=config.out_depth // 2,
+                                                                     init=[])
             port, shadow = acc.write_port(), out.write_port()
             value, enable = Signal(config.acc_bits, name=f"{name}_value_{lane}"), Signal(name=f"{name}_enable_{lane}")
             written = Signal(config.out_bits, name=f"{name}_written_{lane}", reset_less=True)
@@ -110,7 +117,8 @@ class Acc(wiring.Component):
             with m.Else():
                 m.d.comb += value.eq(loads.data[lane])
             m.d.comb += [enable.eq(writes | here["loads"] & loads.enable[lane]), port.addr.eq(write), port.en.eq(enable),
-                         port.data.eq(value), shadow.addr.eq(written_address), shadow.en.eq(was[lane]), shadow.data.eq(written)]
+                         port.data.eq(value), shadow.addr.eq(written_address), shadow.en.eq(was[lane]),
+                         shadow.data.eq(written)]
             m.d.sync += was[lane].eq(enable)
             with m.If(enable):
                 m.d.sync += written.eq(value)

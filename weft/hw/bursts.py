@@ -53,12 +53,14 @@ class BurstSplitter(wiring.Component):
         to_page = Signal(range(page_beats + 1))
         fired = Signal()
         m.d.comb += [
-            to_page.eq(page_beats - address[:exact_log2(page_beats)]), self.bursts.p.address.eq(address), self.bursts.p.beats.eq(beats),
+            to_page.eq(page_beats - address[:exact_log2(page_beats)]), self.bursts.p.address.eq(address),
+            self.bursts.p.beats.eq(beats),
             self.bursts.valid.eq(known[-1] & enough), self.idle.eq(~busy), fired.eq(self.bursts.valid & self.bursts.ready),
             self.rows.ready.eq(~busy)]
         with m.If(busy):
             m.d.sync += [known.eq(Cat(1, known)), most.eq(Mux(to_page < self.max_burst, to_page, self.max_burst)),
-                         beats.eq(Mux(left < most, left, most)), last.eq(left <= most), enough.eq(credits >= beats if self.limit else 1)]
+                         beats.eq(Mux(left < most, left, most)), last.eq(left <= most),
+                         enough.eq(credits >= beats if self.limit else 1)]
         if self.limit:
             m.d.sync += credits.eq(credits - Mux(fired, beats, 0) + self.release)
         with m.If(fired):

@@ -3,21 +3,21 @@
     queue -> decode -> begin (tokens, an entry in flight) -> waiting for its engine -> the engine -> end (tokens)
 
 An instruction begins when its tokens are there, there is room to wait for its engine (WAITING), and the micro-ops that it
-reads or overwrites are not on their way. Those of an engine wait in order; the first one until all older instructions of other
-engines that use what it uses are done (in_flight.py), and its engine can take it. It ends when it is done and all older ones
-have ended.
+reads or overwrites are not on their way. Those of an engine wait in order; the first one until all older instructions of
+other engines that use what it uses are done (in_flight.py), and its engine can take it. It ends when it is done and all
+older ones have ended.
 
     cycle  b - 1   its tokens are taken
            b       it begins: the trace's start; it waits from b + 1 on
            s >= b + 4  its engine takes it
-           s + 1   the first step is issued; GEMM writes in the eleventh cycle after a step's issue, ALU in the ninth, what takes it longer
-                   in the 18th; a LOAD's first row is asked for
+           s + 1   the first step is issued; GEMM writes in the eleventh cycle after a step's issue, ALU in the ninth, what
+                   takes it longer in the 18th; a LOAD's first row is asked for
            d - 1   its last write
            d       it is done, and those that wait for it are taken from d + 2 on
            e > d   it ends: the trace's end; its tokens are pushed. One instruction a cycle.
 
-An engine of steps takes the next instruction in the cycle after that of the last step's issue: a gap of a cycle. The LOAD engine takes the
-next when its rows are asked for and the one before is being unpacked.
+An engine of steps takes the next instruction in the cycle after that of the last step's issue: a gap of a cycle. The LOAD
+engine takes the next when its rows are asked for and the one before is being unpacked.
 """
 
 from amaranth import Cat, Module, Signal
@@ -83,7 +83,8 @@ class Compute(wiring.Component):
         slots = {engine: Waiting(depth, len(uop_range)) for engine, depth in WAITING.items()}
         for engine, slot in slots.items():
             m.submodules[f"{engine.name.lower()}_waiting"] = slot
-            m.d.comb += [slot.give.eq(gate.start & (decode.head.engine == engine)), slot.word.eq(decode.word), slot.head.eq(decode.head),
+            m.d.comb += [slot.give.eq(gate.start & (decode.head.engine == engine)), slot.word.eq(decode.word),
+                         slot.head.eq(decode.head),
                          slot.index.eq(flight.index), slot.waits_for.eq(flight.waits_for), slot.still.eq(flight.still),
                          slot.mark.eq(uop_range)]
         free = Signal()
@@ -98,7 +99,8 @@ class Compute(wiring.Component):
             m.d.comb += [slot.ready.eq(unit.ready), unit.begin.eq(slot.begin), unit.word.eq(slot.held_word),
                          unit.head.eq(slot.held_head), unit.index.eq(slot.held_index)]
         loading = slots[Engine.LOAD]
-        fill_command(m, dma.command, config, COMPUTE_MEMORIES, loading.held_word, named_bases(self.bases), loading.held_index)
+        fill_command(m, dma.command, config, COMPUTE_MEMORIES, loading.held_word, named_bases(self.bases),
+                     loading.held_index)
         m.d.comb += [loading.ready.eq(dma.ready), dma.begin.eq(loading.begin)]
 
         kept, ready = self._micro_ops_kept(m, decode, flight, slots, (multiply, alu), gate.start), Signal()
@@ -130,23 +132,28 @@ class Compute(wiring.Component):
                          dma.write.signature.members]
         m.d.comb += [uops.write_address.eq(dma.write.address), uops.write_enable.eq(self._into(dma, Memory.UOP)),
                      uops.write_data.eq(dma.write.data[:32]),
-                     acc.out_address.eq(self.out_address), acc.out_enable.eq(self.out_enable), acc.out_takes.eq(self.out_takes)]
+                     acc.out_address.eq(self.out_address), acc.out_enable.eq(self.out_enable),
+                     acc.out_takes.eq(self.out_takes)]
         m.d.comb += [mine.eq(its) for mine, its in zip(self.out_data, acc.out_data)]
         for name, unit in (("multiply", multiply), ("alu", alu)):
-            m.d.comb += [getattr(uops, f"{name}_address").eq(unit.uop_address), getattr(uops, f"{name}_enable").eq(unit.uop_enable),
+            m.d.comb += [getattr(uops, f"{name}_address").eq(unit.uop_address),
+                         getattr(uops, f"{name}_enable").eq(unit.uop_enable),
                          unit.uop.eq(getattr(uops, f"{name}_data")), getattr(acc, f"{name}_address").eq(unit.write_address),
                          getattr(acc, f"{name}_halves").eq(unit.write_halves)]
             m.d.comb += [its.eq(mine) for its, mine in zip(getattr(acc, f"{name}_data"), unit.write_data)]
         for port, unit, name in (("multiply_dst", multiply, "acc"), ("alu_dst", alu, "dst"), ("alu_src", alu, "src")):
-            m.d.comb += [getattr(acc, f"{port}_{which}").eq(getattr(unit, f"{name}_{which}")) for which in ("address", "halves")]
+            m.d.comb += [getattr(acc, f"{port}_{which}").eq(getattr(unit, f"{name}_{which}"))
+                         for which in ("address", "halves")]
             for half in HALVES:
-                m.d.comb += [mine.eq(its) for mine, its in zip(getattr(unit, f"{name}_{half}"), getattr(acc, f"{port}_{half}"))]
+                m.d.comb += [mine.eq(its) for mine, its in zip(getattr(unit, f"{name}_{half}"),
+                                                               getattr(acc, f"{port}_{half}"))]
 
     def _micro_ops_kept(self, m, decode, flight, slots, units, begins):
         """Whether the decoded instruction leaves alone the micro-ops that are still read, and its own have come.
 
-        A LOAD of UOP begins when no older instruction is still to read what it fills, as far as was known two cycles before; one that
-        reads micro-ops when the last of them was written long enough ago for the decoder to have seen its first one's half."""
+        A LOAD of UOP begins when no older instruction is still to read what it fills, as far as was known two cycles before;
+        one that reads micro-ops when the last of them was written long enough ago for the decoder to have seen its first
+        one's half."""
         loading, late, index = Signal(), Signal(), Signal(ENTRY_BITS, reset_less=True)
         m.d.sync += [loading.eq(loading & flight.still.bit_select(index, 1)), late.eq(loading)]
         with m.If(begins & decode.head.loads_uop):

@@ -49,15 +49,16 @@ class Shape:
 
     @property
     def slot_bytes(self):
-        """The bits of an address that tell the slot; none of those within an element, and none where an element fills a beat."""
+        """The bits of an address that tell the slot; none of those within an element, and none where an element fills a
+        beat."""
         return self.beat_bytes - self.bytes if self.slots > 1 else 0
 
 
 COMMAND = {"kind": 3, "address": ADDRESS_BITS, "sram": 16, "x_size": 16, "y_size": 16, "x_stride": 16, "x_pad_0": 4,
            "x_pad_1": 4, "y_pad_0": 4, "y_pad_1": 4, "pad_value": 8, "push_next": 1, "index": 4, "wide": 1, "high": 1}
 command = wiring.Signature({name: Out(width) for name, width in COMMAND.items()})
-"""A LOAD or STORE as a DMA unit wants it: the byte address is complete; the token to push, and an index that means nothing here,
-come along. `wide`, `high`: x_size and y_size are not 0.
+"""A LOAD or STORE as a DMA unit wants it: the byte address is complete; the token to push, and an index that means nothing
+here, come along. `wide`, `high`: x_size and y_size are not 0.
 
 Commands and writes are not one wide word: what computes with 64 bits at a time works on the members it needs only."""
 
@@ -70,10 +71,11 @@ def most_parts(config) -> int:
 def write_signature(config) -> wiring.Signature:
     """Into a scratchpad: a part of element `address`, or with `every` all of its parts alike; `last`: that completes it.
 
-    The same, decoded: `into`, a bit a kind: valid, and of that kind; `reached`, a bit a part: that one, or every. LoadDma has registers
-    for each of them."""
+    The same, decoded: `into`, a bit a kind: valid, and of that kind; `reached`, a bit a part: that one, or every. LoadDma
+    has registers for each of them."""
     return wiring.Signature({"valid": Out(1), "kind": Out(3), "address": Out(16), "part": Out(8), "every": Out(1),
-                             "last": Out(1), "data": Out(config.bus_bits), "into": Out(KINDS), "reached": Out(most_parts(config))})
+                             "last": Out(1), "data": Out(config.bus_bits), "into": Out(KINDS),
+                             "reached": Out(most_parts(config))})
 
 
 def keep(m, condition, source, name):
@@ -103,7 +105,8 @@ class RowWalker(wiring.Component):
         address = Signal(ADDRESS_BITS, reset_less=True)
         left = Signal(16, reset_less=True)
         beat_bits = exact_log2(self.config.bus_bits // 8)
-        size, within = Signal(32, reset_less=True), Signal(beat_bits, reset_less=True)  # bytes of a row; what of an address is within a beat
+        # bytes of a row; what of an address is within a beat
+        size, within = Signal(32, reset_less=True), Signal(beat_bits, reset_less=True)
         beats = (size + (address[:beat_bits] & within) + ((1 << beat_bits) - 1)) >> beat_bits
         stride = Signal(ADDRESS_BITS, reset_less=True)
         m.d.comb += [self.rows.valid.eq(self.busy), self.rows.p.beats.eq(beats[:ROW_BITS]),
@@ -112,9 +115,11 @@ class RowWalker(wiring.Component):
             m.d.sync += [left.eq(left - 1), self.busy.eq(left != 1), address.eq(address + stride)]
         with m.If(self.begin):
             m.d.sync += [address.eq(self.command.address), left.eq(self.command.y_size),
-                         size.eq(choose(self.command.kind, [self.command.x_size << shape.element_bits for shape in self.shapes])),
+                         size.eq(choose(self.command.kind,
+                                        [self.command.x_size << shape.element_bits for shape in self.shapes])),
                          within.eq(choose(self.command.kind, [shape.slot_bytes for shape in self.shapes])),
-                         stride.eq(choose(self.command.kind, [self.command.x_stride << shape.element_bits for shape in self.shapes])),
+                         stride.eq(choose(self.command.kind,
+                                          [self.command.x_stride << shape.element_bits for shape in self.shapes])),
                          self.busy.eq(self.command.wide & self.command.high)]
         return m
 
@@ -141,12 +146,14 @@ class Unpacker(wiring.Component):
         m = Module()
         shapes = self.shapes
         command = keep(m, self.begin, self.command, "held")
-        running, works, empty, begun = Signal(), Signal(), Signal(reset_less=True), Signal(2)  # works: it runs and is not empty
+        # works: it runs and is not empty
+        running, works, empty, begun = Signal(), Signal(), Signal(reset_less=True), Signal(2)
         address = Signal(16, reset_less=True)
         slot_bits = exact_log2(max(shape.slots for shape in shapes))
         slot, row_slot = Signal(slot_bits, reset_less=True), Signal(slot_bits, reset_less=True)
         wrap, deep = Signal(slot_bits, reset_less=True), Signal(reset_less=True)  # the last slot of a beat
-        padding, at_once, element, moved = Signal(reset_less=True), Signal(reset_less=True), Signal(), Signal()  # at_once: all parts of it
+        # at_once: all parts of it
+        padding, at_once, element, moved = Signal(reset_less=True), Signal(reset_less=True), Signal(), Signal()
         x = self._axis(m, "x", begun, element, command.x_pad_0, command.x_size, command.x_pad_1)
         y = self._axis(m, "y", begun, element & x.last, command.y_pad_0, command.y_size, command.y_pad_1)
         part, last_part = self._parts(m, begun[1], moved & ~at_once, command)
@@ -155,8 +162,8 @@ class Unpacker(wiring.Component):
             last.eq(at_once | last_part), moved.eq(works & (padding | self.beats.valid)),
             element.eq(works & (at_once | last_part & (padding | self.beats.valid))),
             self.beats.ready.eq(works & ~padding & ((slot == wrap) | x.ends)),
-            self.done.eq(running & ~works | element & x.last & y.last), self.busy.eq(running | begun.any()), self.ready.eq(~self.busy),
-            self.push_next.eq(self.done & command.push_next), self.index.eq(command.index),
+            self.done.eq(running & ~works | element & x.last & y.last), self.busy.eq(running | begun.any()),
+            self.ready.eq(~self.busy), self.push_next.eq(self.done & command.push_next), self.index.eq(command.index),
             self.write.valid.eq(moved), self.write.kind.eq(command.kind), self.write.address.eq(address),
             self.write.part.eq(part), self.write.every.eq(at_once), self.write.last.eq(last),
             self.write.data.eq(Mux(padding, choose(command.kind, [self._padding(command, shape) for shape in shapes]),
@@ -175,27 +182,31 @@ class Unpacker(wiring.Component):
         m.d.sync += begun.eq(Cat(self.begin, begun))
         with m.If(self.begin):
             new = self.command
-            m.d.sync += [slot.eq(choose(new.kind, [shape.first_slot(new.address) for shape in shapes])), address.eq(new.sram),
-                         wrap.eq(choose(new.kind, [shape.slots - 1 for shape in shapes])),
+            m.d.sync += [slot.eq(choose(new.kind, [shape.first_slot(new.address) for shape in shapes])),
+                         address.eq(new.sram), wrap.eq(choose(new.kind, [shape.slots - 1 for shape in shapes])),
                          deep.eq(choose(new.kind, [Const(shape.deep) for shape in shapes])),
                          empty.eq(~new.wide | ~new.high & (new.y_pad_0 == 0) & (new.y_pad_1 == 0))]
         with m.If(begun[1]):
             outside = ~(x.starts_inside & y.starts_inside)
-            m.d.sync += [running.eq(1), padding.eq(outside), at_once.eq(outside & ~deep), works.eq(~empty), row_slot.eq((slot + command.x_stride) & wrap)]
+            m.d.sync += [running.eq(1), padding.eq(outside), at_once.eq(outside & ~deep), works.eq(~empty),
+                         row_slot.eq((slot + command.x_stride) & wrap)]
         return m
 
     def _axis(self, m, name, begun, moves, before, size, behind):
-        """Where the element at hand is in its row, or the row in the block: `inside` what is not padding, the `last`, the last
-        that is inside (`ends`), and not in the padding before (`begun`)."""
+        """Where the element at hand is in its row, or the row in the block: `inside` what is not padding, the `last`, the
+        last that is inside (`ends`), and not in the padding before (`begun`)."""
         at = {what: Signal(17, reset_less=True, name=f"{name}_{what}") for what in ("next", "size", "last", "end", "final")}
-        is_ = SimpleNamespace(**{what: Signal(reset_less=True, name=f"{name}_is_{what}") for what in ("inside", "last", "ends", "begun")})
-        first = SimpleNamespace(**{what: Signal(reset_less=True, name=f"{name}_first_{what}") for what in ("inside", "last", "ends", "begun")})
+        is_ = SimpleNamespace(**{what: Signal(reset_less=True, name=f"{name}_is_{what}")
+                                 for what in ("inside", "last", "ends", "begun")})
+        first = SimpleNamespace(**{what: Signal(reset_less=True, name=f"{name}_first_{what}")
+                                   for what in ("inside", "last", "ends", "begun")})
         next_inside, starts_inside = Signal(name=f"{name}_next_inside"), Signal(name=f"{name}_starts_inside")
         m.d.comb += [starts_inside.eq((before == 0) & (size != 0)),
                      next_inside.eq(Mux(is_.last, first.inside, (at["next"] >= before) & (at["next"] < at["end"])))]
         with m.If(moves):
             m.d.sync += [is_.inside.eq(next_inside), is_.last.eq(at["next"] == at["last"]),
-                         is_.ends.eq(at["next"] == at["final"]), is_.begun.eq(at["next"] >= before), at["next"].eq(at["next"] + 1)]
+                         is_.ends.eq(at["next"] == at["final"]), is_.begun.eq(at["next"] >= before),
+                         at["next"].eq(at["next"] + 1)]
             with m.If(is_.last):
                 m.d.sync += [mine.eq(its) for mine, its in zip(vars(is_).values(), vars(first).values())]
                 m.d.sync += at["next"].eq(1)
@@ -211,13 +222,15 @@ class Unpacker(wiring.Component):
     def _parts(self, m, begun, moves, command):
         """(the part of an element that the beat at hand is, whether it is the last)."""
         part, last, single, before = (Signal(8, reset_less=True, name="part"), Signal(reset_less=True, name="last_part"),
-                                      Signal(reset_less=True, name="single_part"), Signal(8, reset_less=True, name="part_before_last"))
+                                      Signal(reset_less=True, name="single_part"),
+                                      Signal(8, reset_less=True, name="part_before_last"))
         with m.If(moves):
             m.d.sync += [part.eq(Mux(last, 0, part + 1)), last.eq(Mux(last, single, part == before))]
         with m.If(begun):
             parts = [shape.parts for shape in self.shapes]
             one = choose(command.kind, [Const(int(count == 1)) for count in parts])
-            m.d.sync += [part.eq(0), last.eq(one), single.eq(one), before.eq(choose(command.kind, [(count - 2) % 256 for count in parts]))]
+            m.d.sync += [part.eq(0), last.eq(one), single.eq(one),
+                         before.eq(choose(command.kind, [(count - 2) % 256 for count in parts]))]
         return part, last
 
     def _padding(self, command, shape):
@@ -255,7 +268,8 @@ class LoadDma(wiring.Component):
         m.submodules.splitter = splitter = BurstSplitter(self.config, READ_AHEAD)
         m.submodules.unpacker = unpacker = Unpacker(self.config, self.shapes)
         done, push_next, index = Signal(), Signal(), Signal.like(self.index, reset_less=True)
-        waiting, take = Signal(), Signal()  # a command waits for the unpacker, which takes none in the cycle in which it is done
+        # a command waits for the unpacker, which takes none in the cycle in which it is done
+        waiting, take = Signal(), Signal()
         next_command = keep(m, self.begin, self.command, "next")
         m.d.comb += [
             take.eq(waiting & unpacker.ready), self.ready.eq(~walker.busy & ~waiting),
@@ -269,7 +283,8 @@ class LoadDma(wiring.Component):
             m.d.sync += waiting.eq(0)
         with m.If(self.begin):
             m.d.sync += waiting.eq(1)
-        m.d.sync += [done.eq(unpacker.done), push_next.eq(unpacker.push_next), self.done.eq(done), self.push_next.eq(push_next)]
+        m.d.sync += [done.eq(unpacker.done), push_next.eq(unpacker.push_next), self.done.eq(done),
+                     self.push_next.eq(push_next)]
         m.d.sync += [index.eq(unpacker.index), self.index.eq(index)]
         self._decode(m, self._register(m, unpacker.write))
         wiring.connect(m, walker.rows, splitter.rows)
@@ -293,11 +308,13 @@ class LoadDma(wiring.Component):
         m.d.sync += into.eq(Cat(write.valid & (write.kind == kind) for kind in range(len(self.memories))))
         with m.If(write.valid):
             m.d.sync += reached.eq(Cat(write.every | (write.part == part) for part in range(len(reached))))
-        m.d.comb += [self.write.into.eq(into), self.write.reached.eq(reached), *(getattr(self.write, name).eq(register) for name, register in vars(given).items())]
+        m.d.comb += [self.write.into.eq(into), self.write.reached.eq(reached),
+                     *(getattr(self.write, name).eq(register) for name, register in vars(given).items())]
 
 
 def fill_command(m, command, config, memories, word, bases, index=0):
-    """Drives `command` from a LOAD, LOAD_PAD or STORE in `word`, FILLED cycles behind it; its kind is the index in `memories`.
+    """Drives `command` from a LOAD, LOAD_PAD or STORE in `word`, FILLED cycles behind it; its kind is the index in
+    `memories`.
 
     `bases`: the base registers' signals by name of the scratchpad.
     """
@@ -308,10 +325,12 @@ def fill_command(m, command, config, memories, word, bases, index=0):
     base, offset = (Signal(ADDRESS_BITS, name=f"command_{name}", reset_less=True) for name in ("base", "offset"))
     m.d.sync += [filled["sram"].eq(plain.sram_base), filled["pad_value"].eq(Mux(has_value, padded.pad_value, 0)),
                  filled["address"].eq(base + offset), filled["index"].eq(index),
-                 filled["wide"].eq(plain.x_size != 0), filled["high"].eq(plain.y_size != 0), *(filled[name].eq(getattr(plain, name)) for name in COPIED)]
+                 filled["wide"].eq(plain.x_size != 0), filled["high"].eq(plain.y_size != 0),
+                 *(filled[name].eq(getattr(plain, name)) for name in COPIED)]
     with m.Switch(plain.memory_type):
         for number, memory in enumerate(memories):
             with m.Case(memory):
                 shape = Shape(config, memory)
-                m.d.sync += [filled["kind"].eq(number), base.eq(bases[shape.info.buffer]), offset.eq(dram_base << shape.element_bits)]
+                m.d.sync += [filled["kind"].eq(number), base.eq(bases[shape.info.buffer]),
+                             offset.eq(dram_base << shape.element_bits)]
     m.d.comb += [getattr(command, name).eq(register) for name, register in filled.items()]

@@ -54,7 +54,8 @@ class Elementwise(wiring.Component):
             "first_uop": Out(exact_log2(config.uop_depth) + 1), "last_uop": Out(exact_log2(config.uop_depth) + 1),
             "uop_address": Out(exact_log2(config.uop_depth)), "uop_enable": Out(1), "uop": In(32),
             "own_write": In(write_signature(config)), "dst_address": Out(acc), "dst_halves": Out(2), "src_address": Out(acc),
-            "src_halves": Out(2), **{f"{port}_{half}": In(data).array(lanes) for port in ("dst", "src") for half in ("lower", "upper")},
+            "src_halves": Out(2), **{f"{port}_{half}": In(data).array(lanes) for port in ("dst", "src")
+                                     for half in ("lower", "upper")},
             "write_address": Out(acc), "write_enable": Out(1), "write_halves": Out(2), "write_data": Out(data).array(lanes),
             "done": Out(DONE), "stepped": Out(1), "strays": Out(1)})
 
@@ -63,11 +64,13 @@ class Elementwise(wiring.Component):
         config = self.config
         m.submodules.loops = loops = Loops(config, windowed=False)
         issue, current, stall = Signal(ALU_STEP), Signal(ALU_STEP, reset_less=True), Signal()
-        m.d.comb += [self.ready.eq(~self.issuing | loops.last & ~stall), loops.begin.eq(self.begin), loops.word.eq(self.word),
-                     loops.advance.eq(self.issuing & ~stall), self.uop_address.eq(loops.uop), self.uop_enable.eq(self.issuing & ~stall),
+        m.d.comb += [self.ready.eq(~self.issuing | loops.last & ~stall), loops.begin.eq(self.begin),
+                     loops.word.eq(self.word), loops.advance.eq(self.issuing & ~stall),
+                     self.uop_address.eq(loops.uop), self.uop_enable.eq(self.issuing & ~stall),
                      self.first_uop.eq(loops.first), self.last_uop.eq(loops.after),
                      issue.eq(current), issue.valid.eq(self.issuing), issue.last.eq(self.issuing & loops.last),
-                     issue.reads_dst.eq(self.issuing & current.reads_dst), issue.reads_src.eq(self.issuing & current.reads_src),
+                     issue.reads_dst.eq(self.issuing & current.reads_dst),
+                     issue.reads_src.eq(self.issuing & current.reads_src),
                      issue.long.eq(self.issuing & current.long)]  # what is not there must not be waited for
         with m.If(self.issuing & loops.last & ~stall):
             m.d.sync += self.issuing.eq(0)
@@ -83,10 +86,12 @@ class Elementwise(wiring.Component):
         uop = Signal(micro_op(config), name="micro_op", reset_less=True)
         with m.If(~stall):
             m.d.sync += [after.eq(before) for before, after in zip([issue, *early.values()], early.values())]
-            m.d.sync += [uop.eq(self.uop), given.eq(loops.offsets), offsets.eq(given), weighed.eq(found), indices.eq(weighed)]
+            m.d.sync += [uop.eq(self.uop), given.eq(loops.offsets), offsets.eq(given), weighed.eq(found),
+                         indices.eq(weighed)]
             m.d.sync += [getattr(found, name).eq(getattr(uop, name) + getattr(offsets, name)) for name in ("dst", "src")]
             m.d.sync += [getattr(self, f"{name}_halves").eq(in_halves(getattr(early["weigh"], f"reads_{name}"),
-                                                                      getattr(weighed, name)[:len(self.dst_address)])) for name in ("dst", "src")]
+                                                                      getattr(weighed, name)[:len(self.dst_address)]))
+                         for name in ("dst", "src")]
         read = early["read"]
         step = {name: Signal(ALU_STEP, name=f"{name}_step") for name in STAGES}
         dst = {name: Signal(exact_log2(config.acc_depth), name=f"{name}_dst", reset_less=True) for name in STAGES}
@@ -99,24 +104,27 @@ class Elementwise(wiring.Component):
         writes, written = Signal(ALU_STEP, name="writes"), Signal.like(dst["write"], name="written_dst")
         m.d.comb += [writes.eq(Mux(step[last].valid, step[last], Mux(step["operate"].long, 0, step["operate"]))),
                      written.eq(Mux(step[last].valid, dst[last], dst["operate"]))]
-        m.d.sync += [step["write"].eq(writes), dst["write"].eq(written), self.write_halves.eq(in_halves(writes.valid, written))]
+        m.d.sync += [step["write"].eq(writes), dst["write"].eq(written),
+                     self.write_halves.eq(in_halves(writes.valid, written))]
         ahead = [(early["weigh"], weighed.dst), (read, indices.dst), *((step[name], dst[name]) for name in STAGES[:-1])]
         m.d.comb += stall.eq(self._waits(m, early, found, ahead, stall))
         self._read(m, read, indices)
         self._lanes(m, read, indices, stall, step, dst)
         done = step["write"]
-        m.d.comb += [self.done.valid.eq(done.last), self.done.index.eq(done.index), self.stepped.eq(done.valid & ~done.clear),
+        m.d.comb += [self.done.valid.eq(done.last), self.done.index.eq(done.index),
+                     self.stepped.eq(done.valid & ~done.clear),
                      self.write_enable.eq(done.valid), self.write_address.eq(dst["write"])]
         return m
 
     def _waits(self, m, early, found, ahead, stall):
-        """Whether the step in `read` waits: a register, for everything hangs on it. ahead: [(step, dst)] of the stages `weigh`, `read`
-        and so on to the last that goes to `write`.
+        """Whether the step in `read` waits: a register, for everything hangs on it. ahead: [(step, dst)] of the stages
+        `weigh`, `read` and so on to the last that goes to `write`.
 
         Long steps go on by a stage a cycle, whoever waits. So it is enough to know of a step in which stages before it there
         are some that write what it uses, and then that it must wait for: a bit each, which moves along with them."""
         check, weigh = early["check"], early["weigh"]
-        same_dst, same_src = (Signal(len(ahead), name=f"same_{name}", reset_less=True) for name in ("dst", "src"))  # of `weigh`
+        # of `weigh`
+        same_dst, same_src = (Signal(len(ahead), name=f"same_{name}", reset_less=True) for name in ("dst", "src"))
         waits, waiting, must = Signal(len(ahead) - 1), Signal(), Signal(len(ahead) - 1)
         with m.If(stall):  # what is in `read` stays there
             m.d.sync += [same.eq(Cat(same[0], 0, same[1:-1])) for same in (same_dst, same_src)]
@@ -127,7 +135,8 @@ class Elementwise(wiring.Component):
                 m.d.sync += same_src.eq(Cat(check.slow & ~check.use_imm & (dst == found.src[:len(dst)]) for _, dst in ahead))
             m.d.sync += [waits.eq(must), waiting.eq(must.any())]
         with m.If(weigh.valid):
-            m.d.comb += must.eq(Cat(step.long & (~weigh.long | same_dst[n] | same_src[n]) for n, (step, _) in enumerate(ahead[1:])))
+            m.d.comb += must.eq(Cat(step.long & (~weigh.long | same_dst[n] | same_src[n])
+                                    for n, (step, _) in enumerate(ahead[1:])))
         return waiting
 
     def _read(self, m, read, indices):
@@ -135,7 +144,8 @@ class Elementwise(wiring.Component):
         strays = Signal()
         m.d.comb += [
             self.dst_address.eq(indices.dst), self.src_address.eq(indices.src), self.strays.eq(strays)]
-        m.d.sync += strays.eq(read.confined & (read.valid & (indices.dst[-1] != read.upper) | read.reads_src & (self.src_address[-1] != read.upper)))
+        m.d.sync += strays.eq(read.confined & (read.valid & (indices.dst[-1] != read.upper)
+                                               | read.reads_src & (self.src_address[-1] != read.upper)))
 
     def _operands(self, m, read, step, dst, stall, results, written):
         """What `dst` and `src` are in ACC, or what is given as the latter, for `operate`."""
@@ -144,12 +154,15 @@ class Elementwise(wiring.Component):
         for port in ("dst", "src"):
             m.submodules[port] = fresh = Fresh(self.config, self.lanes)
             address = getattr(self, f"{port}_address")
-            m.d.comb += [fresh.enable.eq(getattr(read, f"reads_{port}") & ~stall), fresh.upper.eq(address[-1]), fresh.again.eq(again(address, ahead))]
-            for mine, its in ((fresh.lower_data, getattr(self, f"{port}_lower")), (fresh.upper_data, getattr(self, f"{port}_upper")),
+            m.d.comb += [fresh.enable.eq(getattr(read, f"reads_{port}") & ~stall), fresh.upper.eq(address[-1]),
+                         fresh.again.eq(again(address, ahead))]
+            for mine, its in ((fresh.lower_data, getattr(self, f"{port}_lower")),
+                              (fresh.upper_data, getattr(self, f"{port}_upper")),
                               (fresh.result, results), (fresh.written, written)):
                 m.d.comb += [word.eq(value) for word, value in zip(mine, its)]
             if port == "src":
-                m.d.comb += [fresh.nothing.eq(fetched.use_imm), fresh.instead.eq(sign_extended(fetched.imm, self.config.acc_bits))]
+                m.d.comb += [fresh.nothing.eq(fetched.use_imm),
+                             fresh.instead.eq(sign_extended(fetched.imm, self.config.acc_bits))]
             operands.append([Mux(fresh.nearest, result, value) for result, value in zip(results, fresh.data)])
         return operands
 
@@ -164,7 +177,8 @@ class Elementwise(wiring.Component):
         looks_up, slows, requants = (self._stages(m, name, goes_on & which) for name, which in
                                      (("lut", read.lut), ("slow", read.slow), ("requant", ~read.lut & ~read.slow)))
         long = self._stages(m, "long_but_lut", goes_on & ~read.lut)
-        is_op = {name: Signal(name=f"is_{name}") for name in ("add", "max", *SLOW)}  # of `operate`, and a slow one of the stage behind
+        # of `operate`, and a slow one of the stage behind
+        is_op = {name: Signal(name=f"is_{name}") for name in ("add", "max", *SLOW)}
         m.d.sync += [bit.eq(slows[FIRST] & (step["operate"].op == ALU_BY_NAME[name].code) if name in SLOW else
                             fetched.op == ALU_BY_NAME[name].code) for name, bit in is_op.items()]
         computes = Signal()  # in `operate`: a short step that does not clear

@@ -44,20 +44,22 @@ def max_taps(config) -> int:
 
 
 class Operands(wiring.Component):
-    """The GEMM core's first operands, a register a lane: INP's row, the same in all; or DEPTHWISE's windows, the last elements of INP of
-    every lane, the newest at tap `taps` - 1 and 0 above it. A row takes a window's place: a window is filled before it is used.
+    """The GEMM core's first operands, a register a lane: INP's row, the same in all; or DEPTHWISE's windows, the last
+    elements of INP of every lane, the newest at tap `taps` - 1 and 0 above it. A row takes a window's place: a window is
+    filled before it is used.
 
     Members
     -------
-    prepare: the next cycle may slide windows of `taps`. enters: what is in `inp`, a register, enters in this cycle, as a row or,
-    with `slides`, as the newest element of each window.
+    prepare: the next cycle may slide windows of `taps`. enters: what is in `inp`, a register, enters in this cycle, as a row
+    or, with `slides`, as the newest element of each window.
     lanes: the operand of lane b * block_out + o as words, a cycle later.
     """
 
     def __init__(self, config):
         self.config = config
         words, bits = row_words(config)
-        super().__init__({"prepare": In(1), "enters": In(1), "slides": In(1), "taps": In(TAP_BITS), "inp": In(bits).array(config.batch * words),
+        super().__init__({"prepare": In(1), "enters": In(1), "slides": In(1), "taps": In(TAP_BITS),
+                          "inp": In(bits).array(config.batch * words),
                           "lanes": Out(bits).array(config.batch * config.block_out * words)})
 
     def elaborate(self, platform):
@@ -74,7 +76,8 @@ class Operands(wiring.Component):
                     with m.If(self.slides):
                         above = [*(word[:config.inp_bits] for word in held[1:tap_count]), Const(0, config.inp_bits)]
                         m.d.sync += [held[word].eq(Cat(held[word][config.inp_bits:tap_bits], above[word]) & keeps[word]
-                                                   | element.replicate(tap_bits // config.inp_bits) & takes[word]) for word in range(tap_count)]
+                                                   | element.replicate(tap_bits // config.inp_bits) & takes[word])
+                                     for word in range(tap_count)]
                         m.d.sync += [word.eq(0) for word in held[tap_count:]]
                     with m.Else():
                         m.d.sync += [mine.eq(its) for mine, its in zip(held, row)]
@@ -83,7 +86,8 @@ class Operands(wiring.Component):
     def _masks(self, m, words, bits):
         """Of the taps that take their neighbour's element, and of the one that takes the new one; as words."""
         width, count = self.config.inp_bits, max_taps(self.config)
-        keeps, takes = ([Signal(bits, name=f"{name}_{word}", reset_less=True) for word in range(words)] for name in ("keeps", "takes"))
+        keeps, takes = ([Signal(bits, name=f"{name}_{word}", reset_less=True) for word in range(words)]
+                        for name in ("keeps", "takes"))
         with m.If(self.prepare):
             m.d.sync += [Cat(keeps).eq(Cat((self.taps > tap + 1).replicate(width) for tap in range(count))),
                          Cat(takes).eq(Cat((self.taps == tap + 1).replicate(width) for tap in range(count)))]
@@ -93,8 +97,8 @@ class Operands(wiring.Component):
 class DotProducts(wiring.Component):
     """sums[b * block_out + o] = operand b * block_out + o times wgt row o.
 
-    Factors, products, parts of sums and sums are registers, each of a cycle; the first two are those that an FPGA's multipliers have
-    inside.
+    Factors, products, parts of sums and sums are registers, each of a cycle; the first two are those that an FPGA's
+    multipliers have inside.
 
     Members
     -------
@@ -106,8 +110,10 @@ class DotProducts(wiring.Component):
         self.config = config
         self.lanes = lanes = config.batch * config.block_out
         words, bits = row_words(config)
-        super().__init__({"takes": In(1), "multiplies": In(1), "adds": In(1), "totals": In(1), "operands": In(bits).array(lanes * words),
-                          "wgt": In(bits).array(config.block_out * words), "sums": Out(signed(sum_bits(config))).array(lanes)})
+        super().__init__({"takes": In(1), "multiplies": In(1), "adds": In(1), "totals": In(1),
+                          "operands": In(bits).array(lanes * words),
+                          "wgt": In(bits).array(config.block_out * words),
+                          "sums": Out(signed(sum_bits(config))).array(lanes)})
 
     def elaborate(self, platform):
         m = Module()
@@ -121,12 +127,14 @@ class DotProducts(wiring.Component):
             factors = zip(row_lanes(config, operands, lane), row_lanes(config, wgt, lane % config.block_out))
             products = [Signal(signed(config.inp_bits + config.wgt_bits), name=f"product_{lane}_{index}", reset_less=True)
                         for index in range(config.block_in)]
-            parts = [Signal(signed(sum_bits(config)), reset_less=True, name=f"part_{lane}_{index}") for index in range(0, config.block_in, TERMS)]
+            parts = [Signal(signed(sum_bits(config)), reset_less=True, name=f"part_{lane}_{index}")
+                     for index in range(0, config.block_in, TERMS)]
             total = Signal(signed(sum_bits(config)), reset_less=True, name=f"sum_{lane}")
             with m.If(self.multiplies):
                 m.d.sync += [product.eq(a * b) for product, (a, b) in zip(products, factors)]
             with m.If(self.adds):
-                m.d.sync += [part.eq(balanced_sum(products[index * TERMS:(index + 1) * TERMS])) for index, part in enumerate(parts)]
+                m.d.sync += [part.eq(balanced_sum(products[index * TERMS:(index + 1) * TERMS]))
+                             for index, part in enumerate(parts)]
             with m.If(self.totals):
                 m.d.sync += total.eq(balanced_sum(parts))
             m.d.comb += self.sums[lane].eq(total)
@@ -135,7 +143,8 @@ class DotProducts(wiring.Component):
 
 def word_lanes(config, words):
     """The lanes in some words, int8."""
-    return [word.word_select(lane, config.inp_bits).as_signed() for word in words for lane in range(len(word) // config.inp_bits)]
+    return [word.word_select(lane, config.inp_bits).as_signed() for word in words
+            for lane in range(len(word) // config.inp_bits)]
 
 
 def row_lanes(config, words, row):

@@ -1,7 +1,8 @@
 """Instructions of the compute module that have begun and not ended, in program order.
 
 They begin in order and end in order; between, those of different engines run beside one another. An instruction waits for
-the older ones of other engines that use what it uses; within an engine order is kept anyway. So the meaning stays sequential.
+the older ones of other engines that use what it uses; within an engine order is kept anyway. So the meaning stays
+sequential.
 """
 
 from amaranth import Array, Cat, Module, Signal
@@ -19,14 +20,16 @@ class InFlight(wiring.Component):
 
     Members
     -------
-    give: the instruction `head`, which was there in the cycle before too, begins and takes entry `index`; only while `space`, and
-    no two in cycles that follow one another. waits_for: entries that it must wait for. multiply, alu, load: an engine does an entry's last write; it counts as done in the
-    next cycle. still: entries that are not done.
-    end: the instruction ends that was the oldest in the cycle before, with these tokens, and `finish`; one a cycle, in order.
+    give: the instruction `head`, which was there in the cycle before too, begins and takes entry `index`; only while
+    `space`, and no two in cycles that follow one another. waits_for: entries that it must wait for. multiply, alu, load: an
+    engine does an entry's last write; it counts as done in the next cycle. still: entries that are not done.
+    end: the instruction ends that was the oldest in the cycle before, with these tokens, and `finish`; one a cycle, in
+    order.
     """
 
     def __init__(self):
-        super().__init__({"space": Out(1), "give": In(1), "head": In(HEAD), "index": Out(ENTRY_BITS), "waits_for": Out(ENTRIES),
+        super().__init__({"space": Out(1), "give": In(1), "head": In(HEAD), "index": Out(ENTRY_BITS),
+                          "waits_for": Out(ENTRIES),
                           **{name: In(DONE) for name in ENGINES}, "still": Out(ENTRIES), "end": Out(1), "push_prev": Out(1),
                           "push_next": Out(1), "finish": Out(1), "busy": Out(1)})
 
@@ -57,7 +60,8 @@ class InFlight(wiring.Component):
             with m.Switch(newest):
                 for k in range(ENTRIES):
                     with m.Case(k):
-                        m.d.sync += [engines[k].eq(self.head.engine), uses[k].eq(self.head.uses), tokens[k][0].eq(self.head.push_prev),
+                        m.d.sync += [engines[k].eq(self.head.engine), uses[k].eq(self.head.uses),
+                                     tokens[k][0].eq(self.head.push_prev),
                                      tokens[k][1].eq(self.head.push_next), tokens[k][2].eq(self.head.finish)]
         with m.If(ends):
             m.d.sync += oldest.eq(oldest.rotate_left(1))
@@ -84,14 +88,17 @@ class Waiting(wiring.Component):
 
     Members
     -------
-    give: takes word, head, index, mark and waits_for; only while `free`. still: of InFlight. ready: the engine can begin one.
+    give: takes word, head, index, mark and waits_for; only while `free`. still: of InFlight. ready: the engine can begin
+    one.
     begin: the first, in held_*, begins in this cycle. valid, marks: those that have not begun, in no order.
     """
 
     def __init__(self, depth: int, mark_bits: int):
         self.depth = depth
-        super().__init__({"give": In(1), "word": In(128), "head": In(HEAD), "index": In(ENTRY_BITS), "mark": In(mark_bits), "waits_for": In(ENTRIES),
-                          "still": In(ENTRIES), "ready": In(1), "free": Out(1), "begin": Out(1), "held_word": Out(128), "held_head": Out(HEAD),
+        super().__init__({"give": In(1), "word": In(128), "head": In(HEAD), "index": In(ENTRY_BITS), "mark": In(mark_bits),
+                          "waits_for": In(ENTRIES),
+                          "still": In(ENTRIES), "ready": In(1), "free": Out(1), "begin": Out(1), "held_word": Out(128),
+                          "held_head": Out(HEAD),
                           "held_index": Out(ENTRY_BITS), "valid": Out(depth), "marks": Out(mark_bits).array(depth)})
 
     def elaborate(self, platform):
@@ -120,7 +127,8 @@ class Waiting(wiring.Component):
         holds, able, wait = Signal(), Signal(), Signal(ENTRIES, reset_less=True)
         held = Signal(len(row), name="held", reset_less=True)
         m.d.comb += Cat(self.held_word, self.held_head, self.held_index).eq(held)
-        m.d.sync += [able.eq(holds & ~self.begin & ((wait & self.still) == 0)), self.begin.eq(able & self.ready & ~self.begin)]
+        m.d.sync += [able.eq(holds & ~self.begin & ((wait & self.still) == 0)),
+                     self.begin.eq(able & self.ready & ~self.begin)]
         with m.If(holds):
             m.d.sync += wait.eq(wait & self.still)
         with m.Else():

@@ -13,7 +13,8 @@ QUEUE_DEPTH = 64  # instructions that wait before a module: how far one module c
 
 
 class InstructionQueue(wiring.Component):
-    """A queue of instructions, and a register for the first of them, which takes the next when it is empty. `clear` empties both."""
+    """A queue of instructions, and a register for the first of them, which takes the next when it is empty. `clear` empties
+    both."""
 
     def __init__(self, depth: int = QUEUE_DEPTH):
         self.depth = depth

@@ -28,7 +28,8 @@ class Loops(wiring.Component):
 
     Members
     -------
-    begin: take the loops of the instruction in `word`, which stood there in the cycle before too. advance: go to the next step.
+    begin: take the loops of the instruction in `word`, which stood there in the cycle before too. advance: go to the next
+    step.
     uop: the micro-op's address. offsets: what is added to its indices. last: this is the last step.
     full: the step has all that it needs. windows: of a DEPTHWISE of `taps`; slides: an element enters its window.
     first, after: uop_bgn and uop_end.
@@ -40,19 +41,25 @@ class Loops(wiring.Component):
         bits = exact_log2(config.uop_depth) + 1
         super().__init__({"begin": In(1), "word": In(128), "advance": In(1), "uop": Out(exact_log2(config.uop_depth)),
                           "offsets": Out(index_layout(config)), "last": Out(1), "full": Out(1),
-                          "windows": Out(1), "slides": Out(1), "taps": Out(TAP_BITS), "first": Out(bits), "after": Out(bits)})
+                          "windows": Out(1), "slides": Out(1), "taps": Out(TAP_BITS), "first": Out(bits),
+                          "after": Out(bits)})
 
     def elaborate(self, platform):
         """What is the last is told by registers, set a step ahead: everything else hangs on it."""
         m = Module()
         gemm = view(self.config, Opcode.GEMM, self.word)
         bits = gemm.uop_end.shape().width
-        first, after, before, k = (Signal(bits, reset_less=True, name=f"{name}_k") for name in ("first", "after", "before", "next"))
-        x, y, in_size = (Signal(14, reset_less=True, name=name) for name in ("x", "y", "in_size"))  # steps left after this one
-        last_k, last_x, last_y, one_k, one_x = (Signal(reset_less=True, name=name) for name in ("last_k", "last_x", "last_y", "one_k", "one_x"))
+        first, after, before, k = (Signal(bits, reset_less=True, name=f"{name}_k")
+                                   for name in ("first", "after", "before", "next"))
+        # steps left after this one
+        x, y, in_size = (Signal(14, reset_less=True, name=name) for name in ("x", "y", "in_size"))
+        last_k, last_x, last_y, one_k, one_x = (Signal(reset_less=True, name=name)
+                                                for name in ("last_k", "last_x", "last_y", "one_k", "one_x"))
         x_moves, k_moves, y_moves = Signal(), Signal(), Signal()
-        m.d.comb += [self.uop.eq(k), self.first.eq(first), self.after.eq(after), x_moves.eq(Mux(self.windows, self.full, last_k)),
-                     k_moves.eq(~self.windows | self.full & last_x), y_moves.eq(self.full & last_k & last_x), self.last.eq(y_moves & last_y)]
+        m.d.comb += [self.uop.eq(k), self.first.eq(first), self.after.eq(after),
+                     x_moves.eq(Mux(self.windows, self.full, last_k)),
+                     k_moves.eq(~self.windows | self.full & last_x), y_moves.eq(self.full & last_k & last_x),
+                     self.last.eq(y_moves & last_y)]
         with m.If(self.advance & k_moves):
             m.d.sync += [k.eq(Mux(last_k, first, k + 1)), last_k.eq(Mux(last_k, one_k, k == before))]
         with m.If(self.advance & x_moves):
@@ -62,7 +69,8 @@ class Loops(wiring.Component):
         single, one_in, one_out = (self._ahead(m, name, value) for name, value in (
             ("single", gemm.uop_bgn + 1 == gemm.uop_end), ("one_in", gemm.iter_in == 1), ("one_out", gemm.iter_out == 1)))
         with m.If(self.begin):
-            m.d.sync += [k.eq(gemm.uop_bgn), first.eq(gemm.uop_bgn), after.eq(gemm.uop_end), before.eq(gemm.uop_end - 2), x.eq(gemm.iter_in - 1),
+            m.d.sync += [k.eq(gemm.uop_bgn), first.eq(gemm.uop_bgn), after.eq(gemm.uop_end), before.eq(gemm.uop_end - 2),
+                         x.eq(gemm.iter_in - 1),
                          in_size.eq(gemm.iter_in - 1), y.eq(gemm.iter_out - 1), last_k.eq(single), one_k.eq(single),
                          last_x.eq(one_in), one_x.eq(one_in), last_y.eq(one_out)]
         if self.windowed:
@@ -84,23 +92,28 @@ class Loops(wiring.Component):
         """How many elements must still enter the window: all of a row's first one, later as many as it moves on."""
         insn = view(self.config, Opcode.DEPTHWISE, self.word)
         is_windows = insn.opcode == Opcode.DEPTHWISE
-        missing, whole, moves = (Signal(TAP_BITS, reset_less=True, name=name) for name in ("missing", "whole", "moves"))  # less one
-        one_tap, one_move = (Signal(reset_less=True, name=name) for name in ("one_tap", "one_move"))  # whole == 0, moves == 0
+        # less one
+        missing, whole, moves = (Signal(TAP_BITS, reset_less=True, name=name) for name in ("missing", "whole", "moves"))
+        # whole == 0, moves == 0
+        one_tap, one_move = (Signal(reset_less=True, name=name) for name in ("one_tap", "one_move"))
         still, first, full = (Signal(reset_less=True, name=name) for name in ("still", "first", "is_full"))
         m.d.comb += [self.full.eq(full), self.slides.eq(self.windows & (first | ~still))]
         with m.If(self.advance):
             m.d.sync += [missing.eq(missing - 1), full.eq(missing == 1)]
             with m.If(full):
-                m.d.sync += [missing.eq(Mux(last_x, whole, moves)), full.eq(Mux(last_x, one_tap, one_move)), first.eq(last_x)]
+                m.d.sync += [missing.eq(Mux(last_x, whole, moves)), full.eq(Mux(last_x, one_tap, one_move)),
+                             first.eq(last_x)]
         taps, stride = Mux(is_windows, insn.taps, 1), insn.src_factor_in
         stands = stride == 0
         enter = Mux(~is_windows | stands, 0, Mux(stride < insn.taps, stride - 1, insn.taps - 1))
         found = {name: self._ahead(m, name, value) for name, value in (
-            ("windows", is_windows), ("taps", taps), ("whole", taps - 1), ("one_tap", taps == 1), ("still", stands), ("moves", enter),
-            ("one_move", ~is_windows | (stride <= 1) | (insn.taps == 1)))}
+            ("windows", is_windows), ("taps", taps), ("whole", taps - 1), ("one_tap", taps == 1), ("still", stands),
+            ("moves", enter), ("one_move", ~is_windows | (stride <= 1) | (insn.taps == 1)))}
         with m.If(self.begin):
-            m.d.sync += [self.windows.eq(found["windows"]), self.taps.eq(found["taps"]), missing.eq(found["whole"]), full.eq(found["one_tap"]),
-                         first.eq(1), whole.eq(found["whole"]), one_tap.eq(found["one_tap"]), *(register.eq(found[name]) for name, register in
+            m.d.sync += [self.windows.eq(found["windows"]), self.taps.eq(found["taps"]), missing.eq(found["whole"]),
+                         full.eq(found["one_tap"]), first.eq(1), whole.eq(found["whole"]),
+                         one_tap.eq(found["one_tap"]),
+                         *(register.eq(found[name]) for name, register in
                          (("still", still), ("moves", moves), ("one_move", one_move)))]
 
     def _offset(self, m, name, x_moves, y_moves, last_x):
@@ -124,7 +137,8 @@ class Loops(wiring.Component):
 
     def _factor(self, name, way):
         """What the instruction in `word` adds to an index where that loop goes on."""
-        gemm, alu, depthwise = (view(self.config, opcode, self.word) for opcode in (Opcode.GEMM, Opcode.ALU, Opcode.DEPTHWISE))
+        gemm, alu, depthwise = (view(self.config, opcode, self.word)
+                                for opcode in (Opcode.GEMM, Opcode.ALU, Opcode.DEPTHWISE))
         of_gemm = getattr(gemm, f"{name}_factor_{way}")
         of_alu = getattr(alu, f"{name}_factor_{way}") if name != "wgt" else 0
         of_depthwise = of_gemm

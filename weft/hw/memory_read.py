@@ -50,13 +50,15 @@ class MemoryRead(wiring.Component):
                                  axi.araddr.eq(client.bursts.p.address << exact_log2(beat_bytes)),
                                  axi.arlen.eq(client.bursts.p.beats - 1)]
         taken = 0
-        m.submodules.relay = relay = Relay(data.StructLayout({"data": self.config.bus_bits, "owner": len(CLIENTS)}))  # a bit a client
+        # a bit a client
+        m.submodules.relay = relay = Relay(data.StructLayout({"data": self.config.bus_bits, "owner": len(CLIENTS)}))
         beats = relay.output
         for index, client in enumerate(self._clients()):
             m.d.comb += [client.bursts.ready.eq(free & ~taken), client.beats.payload.eq(beats.p.data),
                          client.beats.valid.eq(beats.valid & beats.p.owner[index])]
             taken = taken | client.bursts.valid
-        m.d.comb += [beats.ready.eq(Cat(client.beats.ready & beats.p.owner[index] for index, client in enumerate(self._clients())).any()),
+        m.d.comb += [beats.ready.eq(Cat(client.beats.ready & beats.p.owner[index]
+                                        for index, client in enumerate(self._clients())).any()),
                      relay.input.valid.eq(axi.rvalid), axi.rready.eq(relay.input.ready), relay.input.p.data.eq(axi.rdata),
                      relay.input.p.owner.eq(Cat(axi.rid == index for index in range(len(CLIENTS)))),
                      self.beat.eq(axi.rvalid & axi.rready), self.error.eq(self.beat & (axi.rresp != 0))]

@@ -17,8 +17,8 @@ def write_beat(config) -> data.StructLayout:
 
 
 class MemoryWrite(wiring.Component):
-    """Takes a burst, then its beats; the next burst is taken with the last beat, so beats follow one another. Two beats may come ahead
-    of their burst.
+    """Takes a burst, then its beats; the next burst is taken with the last beat, so beats follow one another. Two beats may
+    come ahead of their burst.
 
     Members
     -------
@@ -39,7 +39,8 @@ class MemoryWrite(wiring.Component):
         m.submodules.relay = relay = Relay(write_beat(self.config))
         wiring.connect(m, wiring.flipped(self.beats), relay.input)
         beats = relay.output
-        left, some, last = Signal.like(self.bursts.p.beats), Signal(), Signal()  # beats of the burst; whether there are, and one
+        # beats of the burst; whether there are, and one
+        left, some, last = Signal.like(self.bursts.p.beats), Signal(), Signal()
         m.d.comb += [axi.awsize.eq(exact_log2(beat_bytes)), axi.awburst.eq(BURST_INCR),
                      axi.awcache.eq(CACHE_BUFFERABLE), axi.awprot.eq(PROT_DATA), axi.bready.eq(1),
                      axi.wdata.eq(beats.p.data), axi.wstrb.eq(beats.p.strobe), axi.wlast.eq(last),
@@ -52,6 +53,6 @@ class MemoryWrite(wiring.Component):
         with m.If(self.beat):
             m.d.sync += [left.eq(left - 1), some.eq(~last), last.eq(left == 2)]
         with m.If(self.taken):
-            m.d.sync += [axi.awvalid.eq(1), axi.awlen.eq(self.bursts.p.beats - 1), left.eq(self.bursts.p.beats), some.eq(1), last.eq(self.bursts.p.beats == 1),
-                         axi.awaddr.eq(self.bursts.p.address << exact_log2(beat_bytes))]
+            m.d.sync += [axi.awvalid.eq(1), axi.awlen.eq(self.bursts.p.beats - 1), left.eq(self.bursts.p.beats), some.eq(1),
+                         last.eq(self.bursts.p.beats == 1), axi.awaddr.eq(self.bursts.p.address << exact_log2(beat_bytes))]
         return m

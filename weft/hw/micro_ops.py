@@ -11,8 +11,9 @@ ENGINES = ("multiply", "alu")
 
 
 class MicroOps(wiring.Component):
-    """Members: `write_*`; a read port for each engine, a cycle; `first_address`: a micro-op of which `upper` says, a cycle later,
-    that its dst is in the upper half of ACC. A read in the cycle of a write to the same address gives the old content."""
+    """Members: `write_*`; a read port for each engine, a cycle; `first_address`: a micro-op of which `upper` says, a cycle
+    later, that its dst is in the upper half of ACC. A read in the cycle of a write to the same address gives
+    anything."""
 
     def __init__(self, config):
         self.config = config

@@ -35,16 +35,17 @@ from .scratchpad import Scratchpad
 from .steps import ENTRY_BITS, HEAD, STEP, WINDOW
 from .writing import fill_words
 
-STAGES = ("uop", "index", "operands", "fetched", "window", "factor", "product", "part", "sum", "add", "write")  # behind `issue`
+# behind `issue`
+STAGES = ("uop", "index", "operands", "fetched", "window", "factor", "product", "part", "sum", "add", "write")
 WINDOW_STAGES = STAGES[:STAGES.index("window") + 1]
 DST_STAGES = STAGES[STAGES.index("operands"):]  # those that know where the step writes
 
 
 class Multiply(wiring.Component):
-    """Members: begin, with word, head and index of an instruction that has steps, only while `ready`; `uop_*`: a read port of
-    the micro-ops, a cycle; `first_uop`, `last_uop`: those that are still to be read lie between, the latter excluded, while
-    `issuing`; `load_write` into INP and WGT; `acc_*`: ports of ACC, a cycle to read; `stepped`: a step writes; `strays`: out of
-    its half of ACC."""
+    """Members: begin, with word, head and index of an instruction that has steps, only while `ready`; `uop_*`: a read port
+    of the micro-ops, a cycle; `first_uop`, `last_uop`: those that are still to be read lie between, the latter excluded,
+    while `issuing`; `load_write` into INP and WGT; `acc_*`: ports of ACC, a cycle to read; `stepped`: a step writes;
+    `strays`: out of its half of ACC."""
 
     def __init__(self, config):
         self.config = config
@@ -55,8 +56,8 @@ class Multiply(wiring.Component):
             "first_uop": Out(exact_log2(config.uop_depth) + 1), "last_uop": Out(exact_log2(config.uop_depth) + 1),
             "uop_address": Out(exact_log2(config.uop_depth)), "uop_enable": Out(1), "uop": In(32),
             "load_write": In(write_signature(config)), "acc_address": Out(acc), "acc_halves": Out(2),
-            "acc_lower": In(data).array(lanes), "acc_upper": In(data).array(lanes), "write_address": Out(acc), "write_enable": Out(1),
-            "write_halves": Out(2),
+            "acc_lower": In(data).array(lanes), "acc_upper": In(data).array(lanes), "write_address": Out(acc),
+            "write_enable": Out(1), "write_halves": Out(2),
             "write_data": Out(data).array(lanes), "done": Out(DONE), "stepped": Out(1), "strays": Out(1)})
 
     def elaborate(self, platform):
@@ -78,15 +79,17 @@ class Multiply(wiring.Component):
         window = {name: Signal(WINDOW, name=f"{name}_window") for name in ("issue", *WINDOW_STAGES)}
         for stages in ([issue, *step.values()], [*window.values()]):
             m.d.sync += [after.eq(before) for before, after in zip(stages, stages[1:])]
-        m.d.comb += [window["issue"].used.eq(self.issuing & loops.windows), window["issue"].slides.eq(self.issuing & loops.slides),
-                     window["issue"].taps.eq(loops.taps)]
+        m.d.comb += [window["issue"].used.eq(self.issuing & loops.windows),
+                     window["issue"].slides.eq(self.issuing & loops.slides), window["issue"].taps.eq(loops.taps)]
         indices, strays = self._indices(m, loops), Signal()
         dst = {name: Signal(exact_log2(config.acc_depth), name=f"{name}_dst", reset_less=True) for name in DST_STAGES[1:]}
         m.d.sync += [after.eq(before) for before, after in zip([indices.dst, *dst.values()], dst.values())]
-        m.d.sync += strays.eq(step["operands"].valid & step["operands"].confined & (indices.dst[-1] != step["operands"].upper))
+        m.d.sync += strays.eq(step["operands"].valid & step["operands"].confined
+                              & (indices.dst[-1] != step["operands"].upper))
         m.d.comb += [self.acc_address.eq(dst["product"]), self.write_address.eq(dst["write"]), self.strays.eq(strays),
                      self.write_enable.eq(step["write"].valid),
-                     self.stepped.eq(step["write"].valid), self.done.valid.eq(step["write"].last), self.done.index.eq(step["write"].index)]
+                     self.stepped.eq(step["write"].valid), self.done.valid.eq(step["write"].last),
+                     self.done.index.eq(step["write"].index)]
         m.d.sync += [self.acc_halves.eq(in_halves(step["factor"].valid, dst["factor"])),
                      self.write_halves.eq(in_halves(step["add"].valid, dst["add"]))]
         self._accumulate(m, step, dst, self._sums(m, step, window, indices))
@@ -95,7 +98,8 @@ class Multiply(wiring.Component):
     def _indices(self, m, loops):
         """What the steps address; there in `operands`."""
         uop = Signal(micro_op(self.config), name="micro_op", reset_less=True)
-        given, offsets, indices = (Signal(index_layout(self.config), name=name, reset_less=True) for name in ("given", "offsets", "indices"))
+        given, offsets, indices = (Signal(index_layout(self.config), name=name, reset_less=True)
+                                   for name in ("given", "offsets", "indices"))
         m.d.sync += [uop.eq(self.uop), given.eq(loops.offsets), offsets.eq(given)]
         m.d.sync += [getattr(indices, name).eq(getattr(uop, name) + getattr(offsets, name)) for name in INDICES]
         return indices
@@ -121,11 +125,14 @@ class Multiply(wiring.Component):
         with m.If(step["window"].valid):
             m.d.sync += [mine.eq(its) for mine, its in zip(weights, wgt.read_data)]
         m.d.comb += [
-            inp.read_address.eq(indices.src), inp.read_enable.eq(reads), wgt.read_address.eq(wgt_index), wgt.read_enable.eq(step["fetched"].valid),
-            operands.enters.eq(enters), operands.slides.eq(window["window"].slides), operands.taps.eq(window["fetched"].taps),
+            inp.read_address.eq(indices.src), inp.read_enable.eq(reads), wgt.read_address.eq(wgt_index),
+            wgt.read_enable.eq(step["fetched"].valid),
+            operands.enters.eq(enters), operands.slides.eq(window["window"].slides),
+            operands.taps.eq(window["fetched"].taps),
             operands.prepare.eq(window["fetched"].slides), dots.takes.eq(step["factor"].valid),
             dots.multiplies.eq(step["product"].valid), dots.adds.eq(step["part"].valid), dots.totals.eq(step["sum"].valid)]
-        m.d.comb += [mine.eq(its) for pair in (zip(operands.inp, fetched), zip(dots.wgt, weights), zip(dots.operands, operands.lanes))
+        m.d.comb += [mine.eq(its) for pair in (zip(operands.inp, fetched), zip(dots.wgt, weights),
+                                               zip(dots.operands, operands.lanes))
                      for mine, its in pair]
         return dots.sums
 
@@ -133,9 +140,11 @@ class Multiply(wiring.Component):
         """Stages from `product` on: ACC is read, added to, and written."""
         m.submodules.old = old = Fresh(self.config, self.lanes)
         ahead = [(step[name], dst[name]) for name in ("part", "sum", "add", "write")]
-        m.d.comb += [old.enable.eq(step["product"].valid), old.upper.eq(dst["product"][-1]), old.again.eq(again(dst["product"], ahead))]
+        m.d.comb += [old.enable.eq(step["product"].valid), old.upper.eq(dst["product"][-1]),
+                     old.again.eq(again(dst["product"], ahead))]
         for lane, total in enumerate(sums):
-            result, written = (Signal(self.config.acc_bits, name=f"{name}_{lane}", reset_less=True) for name in ("result", "written"))
+            result, written = (Signal(self.config.acc_bits, name=f"{name}_{lane}", reset_less=True)
+                               for name in ("result", "written"))
             with m.If(step["add"].valid):
                 m.d.sync += result.eq(Mux(old.nearest, result, old.data[lane]).as_signed() + total)
             with m.If(step["write"].valid):

@@ -27,8 +27,8 @@ ADDRESS = 2  # stages from a word's address until it is there; what may have to 
 
 class Parameters(wiring.Component):
     """Members: `write` of a DMA whose kind for QNT is `kind`; `index` of the element that the step in `read` uses;
-    `enables`: a bit for each of STAGES that a requantising step is in; `none`: a step in the stage before BIAS needs bias and
-    multiplier to be 0. channel_*: FIELDS of requant.py, each at its stage."""
+    `enables`: a bit for each of STAGES that a requantising step is in; `none`: a step in the stage before BIAS needs bias
+    and multiplier to be 0. channel_*: FIELDS of requant.py, each at its stage."""
 
     def __init__(self, config, kind: int):
         self.config, self.kind = config, kind
@@ -39,7 +39,8 @@ class Parameters(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        indices = [self.index, *(register(f"index_{stage}", self.index.shape()) for stage in STAGES[1:FIRST + MOVE - ADDRESS + 1])]
+        indices = [self.index, *(register(f"index_{stage}", self.index.shape())
+                                 for stage in STAGES[1:FIRST + MOVE - ADDRESS + 1])]
         for stage, (before, after) in enumerate(zip(indices, indices[1:])):
             with m.If(self.enables[stage]):
                 m.d.sync += after.eq(before)

@@ -6,7 +6,8 @@ from amaranth.lib.wiring import In, Out
 
 
 class Relay(wiring.Component):
-    """A queue of two, whose output and whose `input.ready` are registers. What is given is there a cycle later; one a cycle goes through."""
+    """A queue of two, whose output and whose `input.ready` are registers. What is given is there a cycle later; one a cycle
+    goes through."""
 
     def __init__(self, shape):
         self.shape = shape
@@ -20,7 +21,8 @@ class Relay(wiring.Component):
         with m.If(~two):
             m.d.sync += spare.eq(self.input.payload)
         with m.If(self.output.ready | ~self.output.valid):
-            m.d.sync += [shown.eq(Mux(two, spare, self.input.payload)), self.output.valid.eq(two | self.input.valid), two.eq(0)]
+            m.d.sync += [shown.eq(Mux(two, spare, self.input.payload)), self.output.valid.eq(two | self.input.valid),
+                         two.eq(0)]
         with m.Elif(self.input.valid):
             m.d.sync += two.eq(1)
         return m

@@ -49,8 +49,8 @@ class LongLane(wiring.Component):
     Members
     -------
     requants, slows: a bit a stage that a step is in, which requantises, or else multiplies or shifts. enables: either.
-    x, y: at TAKE. multiplies, shifts: at BIAS, whether the step does that with y. FIELDS: each at its stage; bias and multiplier
-    must be 0 where nothing is requantised.
+    x, y: at TAKE. multiplies, shifts: at BIAS, whether the step does that with y. FIELDS: each at its stage; bias and
+    multiplier must be 0 where nothing is requantised.
     """
 
     def __init__(self):

@@ -13,8 +13,8 @@ BLOCK_RAM = {"ram_style": "block"}  # an attribute that synthesis reads, yosys's
 
 
 class Scratchpad(wiring.Component):
-    """`words` memories of `width` bits that share addresses; each can be written alone. A read takes one cycle. block: an FPGA is
-    to use block RAM, however small they are.
+    """`words` memories of `width` bits that share addresses; each can be written alone. A read takes one cycle. block: an
+    FPGA is to use block RAM, however small they are.
 
     Nobody may depend on what a read gives in the cycle of a write to the same address.
     """

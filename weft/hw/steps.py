@@ -25,12 +25,14 @@ class Use(IntEnum):
 # `clear`: a GEMM with reset. `long`: takes more than a cycle: requant, lut, and `slow`, which is shr
 # and mul. `confined`: it says that it stays in a half of ACC, the `upper` one or not.
 HEAD = data.StructLayout({"engine": 2, "uses": len(Use), "push_prev": 1, "push_next": 1, "finish": 1, "loads_uop": 1,
-                          "clear": 1, "long": 1, "lut": 1, "slow": 1, "op": 3, "use_imm": 1, "imm": 16, "confined": 1, "upper": 1})
+                          "clear": 1, "long": 1, "lut": 1, "slow": 1, "op": 3, "use_imm": 1, "imm": 16, "confined": 1,
+                          "upper": 1})
 
 # `valid`: it writes ACC; `last`: its instruction, of entry `index`, ends with it.
 _STEP = {"valid": 1, "last": 1, "index": ENTRY_BITS, "confined": 1, "upper": 1}
 STEP = data.StructLayout(_STEP)
-ALU_STEP = data.StructLayout(_STEP | {"reads_dst": 1, "reads_src": 1, "clear": 1, "long": 1, "lut": 1, "slow": 1, "op": 3, "use_imm": 1, "imm": 16})
+ALU_STEP = data.StructLayout(_STEP | {"reads_dst": 1, "reads_src": 1, "clear": 1, "long": 1, "lut": 1, "slow": 1, "op": 3,
+                                      "use_imm": 1, "imm": 16})
 
 # `reads_*`: it is valid, and reads that of ACC.
 

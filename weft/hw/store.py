@@ -50,7 +50,8 @@ class Packer(wiring.Component):
         # Stage 1 reads; in stage 2 the memory gives the element; stage 3 has it, and gives a beat when one is complete.
         read, step, moves, last_part = Signal(), Signal(), Signal(), Signal()
         got, full = Signal(), Signal()
-        got_at, full_at = ([Signal.like(s, reset_less=True, name=f"{stage}_{s.name}") for s in (part, slot, last_x)] for stage in ("got", "full"))
+        got_at, full_at = ([Signal.like(s, reset_less=True, name=f"{stage}_{s.name}") for s in (part, slot, last_x)]
+                           for stage in ("got", "full"))
         complete = Signal(reset_less=True)  # the beat, with the element that stage 3 has
         element = Cat(*self.data)
         m.d.comb += [moves.eq(~full | self.beats.ready | ~self.beats.valid), step.eq(read & (~got | moves)),
@@ -71,7 +72,8 @@ class Packer(wiring.Component):
         with m.If(self.begin):
             new = self.command
             first = shape.first_slot(new.address)
-            m.d.sync += [x_size.eq(new.x_size), x_stride.eq(new.x_stride), x.eq(new.x_size), part.eq(0), last_x.eq(new.x_size == 1),
+            m.d.sync += [x_size.eq(new.x_size), x_stride.eq(new.x_stride), x.eq(new.x_size), part.eq(0),
+                         last_x.eq(new.x_size == 1),
                          one_x.eq(new.x_size == 1), y.eq(new.y_size), read.eq(new.wide & new.high), address.eq(new.sram),
                          slot.eq(first), row_slot.eq(first)]
         if shape.slots == 1:

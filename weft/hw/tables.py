@@ -15,18 +15,20 @@ ENTRY_BITS = 8
 
 
 class Tables(wiring.Component):
-    """result = entry `x` of table `table`, LATENCY cycles later: as long as requantisation takes, so that order is kept. It is 0
-    when none was looked up.
+    """result = entry `x` of table `table`, LATENCY cycles later: as long as requantisation takes, so that order is kept. It
+    is 0 when none was looked up.
 
     Members
     -------
-    write: of a DMA whose kind for LUT is `kind`. enables: a bit a stage that a step is in. x: the number of an entry, a lane.
+    write: of a DMA whose kind for LUT is `kind`. enables: a bit a stage that a step is in. x: the number of an entry, a
+    lane.
     """
 
     def __init__(self, config, kind: int):
         self.config, self.kind = config, kind
         lanes = config.batch * config.block_out
-        super().__init__({"write": In(write_signature(config)), "enables": In(LATENCY), "table": In(exact_log2(config.lut_depth)),
+        super().__init__({"write": In(write_signature(config)), "enables": In(LATENCY),
+                          "table": In(exact_log2(config.lut_depth)),
                           "x": In(ENTRY_BITS).array(lanes), "result": Out(ENTRY_BITS).array(lanes)})
 
     def elaborate(self, platform):

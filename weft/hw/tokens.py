@@ -35,14 +35,15 @@ class TokenQueue(wiring.Component):
         with m.Elif(~self.source.reserve & self.sink.pop):
             m.d.sync += [reserved.eq(reserved - 1), full.eq(0)]
         with m.If(self.clear):
-            m.d.sync += [self.count.eq(self.source.push), reserved.eq(reserved - self.count + self.source.reserve), some.eq(self.source.push),
+            m.d.sync += [self.count.eq(self.source.push), reserved.eq(reserved - self.count + self.source.reserve),
+                         some.eq(self.source.push),
                          full.eq((self.count == 0) & (full | self.source.reserve & (reserved == self.depth - 1)))]
         return m
 
 
 class TokenGate(wiring.Component):
-    """Lets the instruction at the head of a module's queue begin: it looks for the tokens of both its pops; as it takes them, or later,
-    for the places of its pushes; and begins in the cycle after it found them.
+    """Lets the instruction at the head of a module's queue begin: it looks for the tokens of both its pops; as it takes
+    them, or later, for the places of its pushes; and begins in the cycle after it found them.
 
         cycle  c       valid and ready, and its tokens are there
                c + 1   they are taken; there is space for what it gives
@@ -52,7 +53,8 @@ class TokenGate(wiring.Component):
 
     Members
     -------
-    valid: there is an instruction, to the end of the cycle of its start; pop_prev, pop_next, push_prev, push_next: its header.
+    valid: there is an instruction, to the end of the cycle of its start; pop_prev, pop_next, push_prev, push_next: its
+    header.
     ready: the module could begin it; what is so stays so until it begins. start: it begins in this cycle.
     from_prev, from_next, to_prev, to_next: the queues. A queue that a module does not have is tied: always available, always
         with space.
@@ -92,5 +94,6 @@ class TokenGate(wiring.Component):
         ]
         m.d.sync += [pop.eq(owed & self.ready & ~self.waits_prev & ~self.waits_next & ~self.clear),
                      popped.eq((popped | pop) & ~self.start & ~self.clear),
-                     self.start.eq((popped | pop) & self.valid & self.ready & ~self.full_prev & ~self.full_next & ~self.start & ~self.clear)]
+                     self.start.eq((popped | pop) & self.valid & self.ready & ~self.full_prev & ~self.full_next & ~self.start
+                                   & ~self.clear)]
         return m

@@ -1,4 +1,5 @@
-"""The accelerator: three modules over scratchpads, meeting through tokens, behind one AXI4 master and one AXI4-Lite slave."""
+"""The accelerator: three modules over scratchpads, meeting through tokens, behind one AXI4 master and one AXI4-Lite
+slave."""
 
 from amaranth import Cat, Module, Signal
 from amaranth.lib import wiring
@@ -57,8 +58,8 @@ class Accelerator(wiring.Component):
         wiring.connect(m, load.write, compute.load_write)
         wiring.connect(m, store.bursts, write.bursts)
         wiring.connect(m, store.beats, write.beats)
-        m.d.comb += [store.done.eq(write.done), compute.out_address.eq(store.out_address), compute.out_enable.eq(store.out_enable),
-                     compute.out_takes.eq(store.out_takes)]
+        m.d.comb += [store.done.eq(write.done), compute.out_address.eq(store.out_address),
+                     compute.out_enable.eq(store.out_enable), compute.out_takes.eq(store.out_takes)]
         m.d.comb += [its.eq(mine) for its, mine in zip(store.out_data, compute.out_data)]
         clear = self._clear(m, registers, control, fetch)
         for name, unit in units.items():
@@ -115,7 +116,8 @@ class Accelerator(wiring.Component):
             control.moving.eq(Cat(read.beat, write.beat, write.done, compute.moving, load.write.valid,
                                   *((unit.trace.start | unit.trace.end) for unit in units.values())).any())]
         levels = {"load_waits_next": load.waits_next, "load_full": load.full, "store_waits_prev": store.waits_prev,
-                  "store_full": store.full, "compute_waits_prev": compute.waits_prev, "compute_waits_next": compute.waits_next,
+                  "store_full": store.full, "compute_waits_prev": compute.waits_prev,
+                  "compute_waits_next": compute.waits_next,
                   "compute_full_prev": compute.full_prev, "compute_full_next": compute.full_next}
         m.d.comb += [getattr(control.waits, name).eq(levels[name]) for name in WAITS]
         events = {"acc_writes": compute.acc_write, "gemm_steps": compute.gemm_step, "alu_steps": compute.alu_step,

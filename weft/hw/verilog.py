@@ -28,8 +28,8 @@ def to_rtlil(config: Config, part=Accelerator) -> str:
 
 
 def with_free_collisions(rtlil: str) -> str:
-    """The same, but where a memory reads the word that it writes in that cycle, it may give anything: what an FPGA's block RAM
-    does without more logic around it, and what nothing in the accelerator depends on."""
+    """The same, but where a memory reads the word that it writes in that cycle, it may give anything: what an FPGA's block
+    RAM does without more logic around it, and what nothing in the accelerator depends on."""
     return FIXED_COLLISION.sub(r"\g<1>1'1\2", rtlil)
 
 

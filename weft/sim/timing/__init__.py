@@ -3,9 +3,9 @@
     start   the cycle in which the instruction leaves its module's queue, in the compute module the decoder: the tokens
             that it takes were all there and are taken, in this cycle or before; there is room for those that it gives;
             the module can begin it.
-    end     the cycle in which it is done: its last beat is written to a scratchpad, or DRAM has answered its last write; in the
-            compute module the last write to ACC or a scratchpad was in the cycle before, and older ones have ended. The tokens
-            that it gives can be taken from the next cycle on.
+    end     the cycle in which it is done: its last beat is written to a scratchpad, or DRAM has answered its last write; in
+            the compute module the last write to ACC or a scratchpad was in the cycle before, and older ones have ended. The
+            tokens that it gives can be taken from the next cycle on.
 
 Both are the pulses of `trace` in weft/hw/top.py. Cycle 0 is the one in which the host's write of `launch` is taken; FINISH's
 end is the launch's number of cycles.

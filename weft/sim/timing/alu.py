@@ -1,8 +1,9 @@
 """The engine of ALU and of GEMM with reset (weft/hw/elementwise.py): when steps issue, stand still, and write.
 
-A step leaves `issue` in one cycle, and is in `read` STAGES cycles later. It writes TO_WRITE cycles after it leaves `read`, a long
-one (requantisation, a table, a shift, a product) LONG_TO_WRITE cycles after. While a step waits in `read`, the stages before it stand
-still too: a pause. Steps wait for those before them only, so all of an instruction's way is known as it begins.
+A step leaves `issue` in one cycle, and is in `read` STAGES cycles later. It writes TO_WRITE cycles after it leaves `read`, a
+long one (requantisation, a table, a shift, a product) LONG_TO_WRITE cycles after. While a step waits in `read`, the stages
+before it stand still too: a pause. Steps wait for those before them only, so all of an instruction's way is known as it
+begins.
 """
 
 from .jit import compiled
@@ -105,5 +106,6 @@ def operate(s, insn, uops):
     if insn.long:
         issued, leaves = long_steps(s, insn, uops, s.now + 1)
         return issued, leaves + LONG_TO_WRITE + TO_DONE
-    issued, leaves = step(s, s.now + 1, False, NONE, NONE)  # the first may have to wait for long ones before it, the others follow
+    # the first may have to wait for long ones before it, the others follow
+    issued, leaves = step(s, s.now + 1, False, NONE, NONE)
     return last_issued(s, issued, insn.steps), leaves + insn.steps - 1 + TO_WRITE + TO_DONE

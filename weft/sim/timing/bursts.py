@@ -33,7 +33,8 @@ def asks(s, which):
 
 @compiled
 def move_rows(s, times, which, granted):
-    """A burst of `granted` beats, or 0, was taken in this cycle: the splitter goes on in its row, or takes one if it has none."""
+    """A burst of `granted` beats, or 0, was taken in this cycle: the splitter goes on in its row, or takes one if it has
+    none."""
     client = s.clients[which]
     if client.left:
         client.enough = which == STORE or client.credits >= burst_beats(s, client)

@@ -49,7 +49,8 @@ def is_taken(s, engine):
 
 @compiled
 def may_be_taken(s, engine):
-    """The first of those that wait for an engine is held, and what it depends on is done: in the next cycle it can be taken."""
+    """The first of those that wait for an engine is held, and what it depends on is done: in the next cycle it can be
+    taken."""
     line = s.lines[engine]
     return line.holds and not line.begins and place(s, engine, 0).waits == 0
 

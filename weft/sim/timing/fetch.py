@@ -13,8 +13,8 @@ COLLECTED, KNOWN = 1, 2  # an instruction is there; where it goes is known
 
 @compiled
 def hand_out(s, insns, times):
-    """A cycle of the assembler: an instruction is collected, then COLLECTED, then KNOWN. Returns (a beat leaves the buffer, the
-    module that gets an instruction; -1: none)."""
+    """A cycle of the assembler: an instruction is collected, then COLLECTED, then KNOWN. Returns (a beat leaves the buffer,
+    the module that gets an instruction; -1: none)."""
     if s.whole == COLLECTED:
         s.whole = KNOWN
     elif s.whole == KNOWN:

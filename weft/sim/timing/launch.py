@@ -22,7 +22,8 @@ class Launch:
 
     Parameters
     ----------
-    insns: INSTRUCTION [n]. config: the machine. timing: its DRAM's, without stalls. insn_address: byte address of the stream.
+    insns: INSTRUCTION [n]. config: the machine. timing: its DRAM's, without stalls. insn_address: byte address of the
+    stream.
     tokens: what each queue holds, int64 [4]. uops: content of UOP, int64 [uop_depth], written.
 
     Members

@@ -67,7 +67,8 @@ def still_compute(s, insns):
     cycles = EVER
     if s.late != s.loads_uop or s.modules[COMPUTES].shown and not s.decoded or s.in_flight and is_done(s, s.oldest):
         return 0
-    if s.decoded and (s.decoded < DECODED or s.was_read != s.is_read or s.is_read != must_not_fill(s, insns) or s.ready != may_begin(s, insns)):
+    if s.decoded and (s.decoded < DECODED or s.was_read != s.is_read or s.is_read != must_not_fill(s, insns)
+                      or s.ready != may_begin(s, insns)):
         return 0
     if s.ended or moves_on(s, MULTIPLY) or moves_on(s, ALU) or moves_on(s, MOVE):
         return 0
@@ -174,7 +175,8 @@ def still_unpacker(s, which):
 def still_writes(s):
     """The store module and the write channels."""
     client, cycles = s.clients[STORE], EVER
-    if s.bvalid or s.awvalid and s.awready or client.left == 0 and client.rows or client.left and client.age < KNOWN or s.room != may_ask(s):
+    if (s.bvalid or s.awvalid and s.awready or client.left == 0 and client.rows or client.left and client.age < KNOWN
+            or s.room != may_ask(s)):
         return 0
     if s.answers_count:
         cycles = s.answers[s.answers_first] - 1 - s.now

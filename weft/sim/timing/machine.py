@@ -5,7 +5,8 @@ hence the order here, what ends and begins first, then what becomes of the regis
 """
 
 from .bursts import asks, move_rows, walk
-from .compute import DECODED, MOVE_TO_DONE, begin_compute, decode_cycle, end_oldest, hold, is_taken, leave_line, place, take, tell_done
+from .compute import (DECODED, MOVE_TO_DONE, begin_compute, decode_cycle, end_oldest, hold, is_taken, leave_line, place,
+                      take, tell_done)
 from .dram import drive_reads, drive_writes, sample_reads
 from .fetch import BUFFER_BEATS, begin_fetch, hand_out, move_buffer
 from .jit import compiled
@@ -78,7 +79,8 @@ def take_over(s, insns, which):
 
 @compiled
 def read_cycle(s, times, taker, emptied):
-    """A cycle of the memory engine's read side. taker: the client that takes a beat; -1: none. emptied: fetch is through one."""
+    """A cycle of the memory engine's read side. taker: the client that takes a beat; -1: none. emptied: fetch is through
+    one."""
     free = not s.arvalid or s.arready
     beat = s.rvalid and s.held < 2
     sample_reads(s, beat)

@@ -43,23 +43,29 @@ INSTRUCTION = record(**integers(
 # What an instruction's run is told of, in cycles since the launch; see weft/sim/timing/__init__.py.
 TIMES = record(**integers("fetched start issued end beats"))
 
-# A walker of `rows` that are left, from byte `address`; a splitter of `left` beats from beat `at`; what waits to be unpacked.
+# A walker of `rows` that are left, from byte `address`; a splitter of `left` beats from beat `at`; what waits to be
+# unpacked.
 CLIENT = record(**integers(
-    "rows address x_size stride parts slots element_bits index left at age enough credits max_burst waiting ready next entry"))
+    "rows address x_size stride parts slots element_bits index left at age enough credits max_burst waiting ready next "
+    "entry"))
 
 # ended, gone: the instruction that was done in the cycle before, and in that before it, and one; 0: none.
 UNPACKER = record(**integers(
-    "running begun index entry ended gone empty x y part slot row_slot width height x_pad x_end y_pad y_end parts slots deep moves"))
+    "running begun index entry ended gone empty x y part slot row_slot width height x_pad x_end y_pad y_end parts slots "
+    "deep moves"))
 
-# The queue before a module (a memory of `inner`, its output if that is `ready`, and a register if that is `shown`), how many of its `total` instructions have
-# begun and ended, and the gate: what the head wants, whether it has its tokens, and takes them, or begins, in this cycle.
-MODULE = record(**integers("inner ready shown begun ended total popped pops starts head pop_prev pop_next push_prev push_next"))
+# The queue before a module (a memory of `inner`, its output if that is `ready`, and a register if that is `shown`), how many
+# of its `total` instructions have begun and ended, and the gate: what the head wants, whether it has its tokens, and takes
+# them, or begins, in this cycle.
+MODULE = record(**integers("inner ready shown begun ended total popped pops starts head pop_prev pop_next push_prev "
+                           "push_next"))
 
 TOKEN = record(**integers("count reserved"))  # places are reserved as an instruction begins, tokens come as it ends
 
 REQUEST = record(**integers("ready beats client"))
 ENTRY = record(**integers("index engine uses done"))  # done: the cycle of its last write, NEVER as long as that is not known
-# Places of those that wait for an engine. holds: the first is ready to be taken; able: nothing that it depends on is still to be done; begins: it does, in this cycle.
+# Places of those that wait for an engine. holds: the first is ready to be taken; able: nothing that it depends on is still
+# to be done; begins: it does, in this cycle.
 LINE = record(**integers("first count holds able begins"))
 PLACE = record(**integers("index entry waits"))  # waits: a bit for each entry that must be done before
 ISSUE = record(**integers("until first_uop last_uop"))  # the cycle of the last step's issue, and the micro-ops that are read
@@ -69,12 +75,14 @@ PAUSE = record(**integers("begin end"))
 
 MACHINE = record(
     **integers("now finished stuck instructions "
-               "bus_bytes beat_bits page_beats acc_depth src_offset src_indices latency write_latency rate outstanding "  # machine and DRAM
+               "bus_bytes beat_bits page_beats acc_depth src_offset src_indices latency write_latency rate "
+               "outstanding "  # machine and DRAM
                "arready rvalid rlast rid reads_first reads_count read_credit sending "  # DRAM's channels: read, write
                "awready wready bvalid writes_first writes_count answers_first answers_count unmatched write_credit "
                "arvalid ar_client ar_beats held owner behind awvalid aw_beats write_left relayed "  # the memory engine
                "launching stream left inner level part whole handed parts slots "  # fetch
-               "decoded ready is_read was_read ended in_flight oldest newest newest_long loads_uop uop_entry late "  # compute
+               "decoded ready is_read was_read ended in_flight oldest newest newest_long loads_uop uop_entry "
+               "late "  # compute
                "active index asked answered room reached waits_first waits_count "  # store, and its packer
                "pack_x pack_y pack_part pack_slot pack_row_slot pack_got got_slot got_last pack_full full_slot full_last "
                "read_beats write_beats load_busy compute_busy store_busy"),  # counters

@@ -90,7 +90,8 @@ def write_cycle(s, times):
 
 @compiled
 def pack(s, goes_on):
-    """The packer's three stages: the first reads a part of an element if the second has nothing, or gives it on to the third."""
+    """The packer's three stages: the first reads a part of an element if the second has nothing, or gives it on to the
+    third."""
     moves = not s.pack_full or goes_on
     reads = s.pack_y > 0 and (not s.pack_got or moves)
     if moves:
