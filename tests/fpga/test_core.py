@@ -10,7 +10,8 @@ from weft.hw import verilog
 
 def test_every_member_of_the_engine_is_inside_or_a_port():
     inputs, outputs = harness.pins(verilog.to_rtlil(TINY, Core))
-    assert {"begin", "word", "index", "load_write__valid", "own_write__data", "out_address", "out_enable", "out_takes"} <= inputs.keys()
+    assert {"begin", "word", "index", "load_write__valid", "own_write__data", "out_address", "out_enable",
+            "out_takes"} <= inputs.keys()
     assert {"ready", "issuing", "done__valid", "stepped", "strays"} <= outputs.keys()
     assert sum(name.startswith("out_data__") for name in outputs) == TINY.batch * TINY.block_out
 

@@ -27,7 +27,8 @@ def run(arguments):
 NEXTPNR = """
 import json, pathlib, shutil, sys
 def run(arguments):
-    assert sorted(json.loads(pathlib.Path("netlist.json").read_text())["modules"]["harness"]["cells"]) == ["m"], "registers are in it"
+    cells = json.loads(pathlib.Path("netlist.json").read_text())["modules"]["harness"]["cells"]
+    assert sorted(cells) == ["m"], "registers are in it"
     assert arguments[arguments.index("--speed") + 1] == "8" and arguments[arguments.index("--seed") + 1] == "7", arguments
     print("Info: Routing globals...", file=sys.stderr)
     print("Info:     iter=1 wires=5 overused=3 overuse=3 archfail=NA")
@@ -61,7 +62,8 @@ def tools(tmp_path, monkeypatch):
         folder = tmp_path / "tools"
         folder.mkdir()
         for name, text in (("played_yosys", yosys), ("played_nextpnr", nextpnr)):
-            (folder / f"{name}.py").write_text(text.replace("{log!r}", repr(str(REPORTS / "yosys.log"))).replace("{netlist!r}", repr(NETLIST))
+            (folder / f"{name}.py").write_text(text.replace("{log!r}", repr(str(REPORTS / "yosys.log")))
+                                               .replace("{netlist!r}", repr(NETLIST))
                                                .replace("{report!r}", repr(str(REPORTS / "report.json"))))
         monkeypatch.syspath_prepend(folder)
         monkeypatch.setenv("PYTHONPATH", str(folder))
@@ -77,7 +79,8 @@ def test_measures_and_leaves_its_files(tools, tmp_path):
     assert (report.config, report.part, report.device, report.seed) == ("tiny", "accelerator", "ECP5-85F, speed grade 8", 7)
     assert report.fmax_mhz > 0 and report.seconds > 0 and report.harness_registers > 400
     assert told[0] == "amaranth: RTLIL"
-    assert "yosys: SHARE pass (SAT-based resource sharing)" in told and "nextpnr-ecp5: Routing globals" in told and "nextpnr-ecp5: iter=1 wires=5 overused=3" in told
+    assert {"yosys: SHARE pass (SAT-based resource sharing)", "nextpnr-ecp5: Routing globals",
+            "nextpnr-ecp5: iter=1 wires=5 overused=3"} <= set(told)
 
 
 def test_a_tool_that_fails_says_why_and_leaves_its_log(tools, tmp_path):

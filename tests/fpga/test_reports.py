@@ -10,7 +10,8 @@ from weft.fpga.reports import Hop, Resource, memories, read_reports
 from weft.isa import WeftError
 
 REPORTS = Path(__file__).parent / "reports"
-KNOWN = {"config": "1x8x8", "part": "core", "device": "ECP5-85F, speed grade 6", "seed": 1, "harness_registers": 446, "seconds": 1.0}
+KNOWN = {"config": "1x8x8", "part": "core", "device": "ECP5-85F, speed grade 6", "seed": 1,
+         "harness_registers": 446, "seconds": 1.0}
 LOG = """
 mapping memory harness.accelerator.compute.acc.lower_acc_1 via $__PDPW16KD_
 mapping memory harness.accelerator.compute.acc.lower_acc_0 via $__PDPW16KD_

@@ -9,7 +9,8 @@ from amaranth import Module, Signal
 from tests.hw.bench import run_bench
 from weft.hw.axi import PAGE_BYTES
 from weft.hw.bursts import MAX_BURST
-from weft.hw.dma import COMMAND, READ_AHEAD, LoadDma, Shape
+from weft.hw.blocks import COMMAND, Shape
+from weft.hw.dma import READ_AHEAD, LoadDma
 from weft.isa import PRESETS, Memory
 
 SMALL = PRESETS["1x8x8"]

@@ -4,7 +4,7 @@ import numpy as np
 
 from tests.hw.bench import run_bench
 from weft.hw.in_flight import ENGINES, InFlight, Waiting
-from weft.hw.steps import ENTRIES, HEAD, Engine
+from weft.hw.steps import ENTRIES, HEAD
 
 CYCLES = 600
 

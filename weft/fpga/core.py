@@ -10,7 +10,7 @@ from amaranth.utils import exact_log2
 
 from weft.hw.acc import HALVES, Acc
 from weft.hw.compute import COMPUTE_MEMORIES
-from weft.hw.dma import write_signature
+from weft.hw.blocks import write_signature
 from weft.hw.micro_ops import MicroOps
 from weft.hw.multiply import Multiply
 from weft.isa import Memory
@@ -28,7 +28,8 @@ class Core(wiring.Component):
         members = self.multiply.signature.members
         out_lanes = Out(config.out_bits).array(config.batch * config.block_out)
         super().__init__({**{name: members[name] for name in (*TAKEN, *GIVEN)}, "own_write": In(write_signature(config)),
-                          "out_address": In(exact_log2(config.out_depth)), "out_enable": In(1), "out_takes": In(1), "out_data": out_lanes})
+                          "out_address": In(exact_log2(config.out_depth)), "out_enable": In(1), "out_takes": In(1),
+                          "out_data": out_lanes})
 
     def elaborate(self, platform):
         m = Module()

@@ -36,7 +36,8 @@ synth_ecp5 -top {harness.NAME} -json netlist.json
 """
 FILES = ("netlist.json", "report.json", "yosys.log", "nextpnr.log")
 PHASE = {"yosys": re.compile(r"^[\d.]+ Executing (.+?)\.?$"),  # a line that says what begins
-         "nextpnr-ecp5": re.compile(r"^Info: +((?:Packing|Placing|Promoting|Routing|Running) .+?(?=\.*$)|iter=\d+ .*?overused=\d+)")}
+         "nextpnr-ecp5": re.compile(r"^Info: +((?:Packing|Placing|Promoting|Routing|Running) .+?(?=\.*$)|"
+                                    r"iter=\d+ .*?overused=\d+)")}
 LAST_LINES = 5  # of a tool that failed
 
 Told = Callable[[str], None]
@@ -50,8 +51,8 @@ def find_tools():
                             "`make fmax`, or `pip install -e '.[fpga]'`")
 
 
-def measure(config: Config, directory: str | Path, *, part: str = "accelerator", speed_grade: int = 6, seed: int = 1, target: float = 100,
-            told: Told = lambda what: None) -> FmaxReport:
+def measure(config: Config, directory: str | Path, *, part: str = "accelerator", speed_grade: int = 6, seed: int = 1,
+            target: float = 100, told: Told = lambda what: None) -> FmaxReport:
     """Synthesises, places and routes the accelerator of `config`; netlist, report and logs come to lie in `directory`.
 
     Parameters
@@ -81,9 +82,10 @@ def measure(config: Config, directory: str | Path, *, part: str = "accelerator",
         _run("yosys", ["-s", "synthesis.ys"], beside, config, told)
         told("registers go into multipliers and block RAMs")
         _absorb(beside / "netlist.json")
-        _run("nextpnr-ecp5", [f"--{DEVICE}", "--package", PACKAGE, "--speed", str(speed_grade), "--freq", str(target),
-                              "--seed", str(seed), "--threads", "1", "--placer", "static", "--router", "router2", "--tmg-ripup",
-                              "--json", "netlist.json", "--report", "report.json", "--timing-allow-fail"], beside, config, told)
+        _run("nextpnr-ecp5", [
+            f"--{DEVICE}", "--package", PACKAGE, "--speed", str(speed_grade), "--freq", str(target), "--seed", str(seed),
+            "--threads", "1", "--placer", "static", "--router", "router2", "--tmg-ripup", "--timing-allow-fail",
+            "--json", "netlist.json", "--report", "report.json"], beside, config, told)
         report = read_reports((beside / "yosys.log").read_text(), (beside / "report.json").read_text(), config=config.name,
                               part=part, device=f"ECP5-85F, speed grade {speed_grade}", seed=seed,
                               harness_registers=harness.registers(accelerator), seconds=time.monotonic() - begun)

@@ -128,8 +128,8 @@ def _take_product(netlist, name, enables) -> set[str]:
 
 
 def _take_words(netlist, name, enables) -> set[str]:
-    """Of a block RAM, of which port A writes and B reads; a word that is wider than a port leaves by both. nextpnr knows the timing of
-    two ports alike, so that A gets a register as well, though nothing leaves by it."""
+    """Of a block RAM, of which port A writes and B reads; a word that is wider than a port leaves by both. nextpnr knows the
+    timing of two ports alike, so that A gets a register as well, though nothing leaves by it."""
     cell = netlist.cells[name]
     wide = any(int(cell["parameters"][f"DATA_WIDTH_{port}"], 2) > WIDTH for port in PORTS)
     pins = {port: [pin for index in range(WIDTH) if (pin := f"DO{port}{index}") in cell["connections"]] for port in PORTS}

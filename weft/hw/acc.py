@@ -9,7 +9,7 @@ from amaranth.utils import exact_log2
 
 from weft.isa import Memory
 
-from .dma import Shape, write_signature
+from .blocks import Shape, write_signature
 from .extend import sign_extended
 from .writing import bits_of, enables
 

@@ -30,7 +30,8 @@ from weft.isa.table import INSTRUCTION_BITS
 
 from .acc import HALVES, Acc
 from .decode import Decode
-from .dma import LoadDma, fill_command, write_signature
+from .blocks import fill_command, write_signature
+from .dma import LoadDma
 from .elementwise import Elementwise
 from .in_flight import InFlight, Waiting
 from .layouts import view

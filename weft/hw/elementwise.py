@@ -25,7 +25,7 @@ from weft.isa import ALU_BY_NAME, Memory
 
 from .acc import in_halves
 from .alu import SLOW, AluLane
-from .dma import write_signature
+from .blocks import write_signature
 from .extend import sign_extended
 from .fresh import Fresh, again
 from .in_flight import DONE

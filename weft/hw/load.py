@@ -8,7 +8,8 @@ from weft.isa import MEMORIES, Memory, Opcode
 from weft.isa.table import INSTRUCTION_BITS
 
 from .axi import ADDRESS_BITS
-from .dma import LoadDma, fill_command, write_signature
+from .blocks import fill_command, write_signature
+from .dma import LoadDma
 from .layouts import view
 from .memory_read import read_client
 from .tokens import TokenGate, TokenSink, TokenSource

@@ -24,7 +24,7 @@ from amaranth.utils import exact_log2
 from weft.isa import Memory
 
 from .acc import in_halves
-from .dma import Shape, write_signature
+from .blocks import Shape, write_signature
 from .fresh import Fresh, again
 from .gemm import DotProducts, Operands, row_words
 from .in_flight import DONE

@@ -12,7 +12,7 @@ from weft.isa import Memory
 from weft.isa.config import QNT_LANE_BYTES
 from weft.isa.quantise import MULTIPLIER_BITS
 
-from .dma import Shape, write_signature
+from .blocks import Shape, write_signature
 from .requant import BIAS, EIGHTS, FIELDS, LATENCY, MOVE, PRODUCT, register
 from .scratchpad import Scratchpad
 from .writing import bits_of, enables

@@ -9,7 +9,8 @@ from weft.isa import Memory, Opcode
 from weft.isa.table import INSTRUCTION_BITS
 
 from .bursts import BurstSplitter, burst_layout
-from .dma import RowWalker, Shape, command, fill_command, COMMAND
+from .blocks import COMMAND, Shape, command, fill_command
+from .dma import RowWalker
 from .layouts import view
 from .load import bases_signature, named_bases, trace_module
 from .memory_write import write_beat

@@ -7,7 +7,7 @@ from amaranth.utils import exact_log2
 
 from weft.isa import Memory
 
-from .dma import Shape, write_signature
+from .blocks import Shape, write_signature
 from .requant import LATENCY
 
 WORD_BITS = 64

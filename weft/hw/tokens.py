@@ -1,6 +1,6 @@
 """Dependency tokens: four counters between the modules, and the gate that an instruction passes to begin."""
 
-from amaranth import Module, Mux, Signal
+from amaranth import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 

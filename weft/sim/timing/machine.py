@@ -41,7 +41,7 @@ def is_counted(s):
 @compiled
 def unpack_cycle(s, which):
     """A cycle of an unpacker. Returns (it takes a beat, the instruction that it ends; -1: none)."""
-    u, client = s.unpackers[which], s.clients[which]
+    u = s.unpackers[which]
     takes, ended = False, u.gone - 1  # the registers behind the unpacker have an instruction's last beat
     u.gone, u.ended = u.ended, 0
     if u.running:

@@ -1,4 +1,4 @@
-"""The second half of a LOAD (Unpacker of weft/hw/dma.py): walks the block that it fills, takes beats where no padding is."""
+"""The second half of a LOAD (weft/hw/unpack.py): walks the block that it fills, takes beats where no padding is."""
 
 from .jit import compiled
 
